@@ -1,0 +1,293 @@
+//! An entry: what one line of the log says, as canonical JSON (RFC 8785).
+//!
+//! Canonical by construction: every struct here declares its fields in sorted order, numbers that
+//! can pass 2^53 are strings, there are no floats, and what is absent is left out. A new field goes
+//! to its sorted place; `tests/log/canonical.rs` compares every kind of entry with another encoder.
+
+use crate::{ChainHash, EventType, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The version of the entry's form.
+const VERSION: u32 = 1;
+
+/// Text of an entry.
+type Text<'a> = Cow<'a, str>;
+
+/// What one line of the log says. Absent facts are left out of the JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry<'a> {
+    /// The process that did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor<'a>>,
+    /// The request whose approval permitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Text<'a>>,
+    /// The boot of the machine in which it happened.
+    pub boot_id: Text<'a>,
+    /// Nanoseconds since that boot.
+    pub boot_time: Number,
+    /// How many bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Number>,
+    /// How many equal events this entry stands for, when more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<Number>,
+    /// `permitted`, `denied` or `needs-approval`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Text<'a>>,
+    /// What kind of thing happened.
+    pub event_type: EventType,
+    /// The entry's own id, a ULID.
+    pub id: Text<'a>,
+    /// The kind of the vault: `secrets` or `workspace`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Text<'a>>,
+    /// The lease it happened under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Text<'a>>,
+    /// The id of the log; in the first entry of each segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Text<'a>>,
+    /// The mount it happened on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount: Option<Text<'a>>,
+    /// Where in the file, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<Number>,
+    /// The operations decided together, in the order of their names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<Text<'a>>>,
+    /// The secret; bytes that are not UTF-8, control characters and `%` are percent-encoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<Text<'a>>,
+    /// SHA-256 of the policy that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Text<'a>>,
+    /// The hash before it; in the first entry of each segment but the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ChainHash>,
+    /// The words of whoever asked or answered, at most 1 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Text<'a>>,
+    /// The request or the refusal it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Text<'a>>,
+    /// The rules that decided, in the order of the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<Text<'a>>>,
+    /// `bytes`, `offset`, `path`, `reason` and `to`, sealed for the vault; base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Text<'a>>,
+    /// The number of the segment; in its first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<Number>,
+    /// The number of the entry, from 1, without gaps.
+    pub seq: Number,
+    /// SHA-256 of a torn tail that was cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Text<'a>>,
+    /// The ticket it was asked with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<Text<'a>>,
+    /// The new name of a rename.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Text<'a>>,
+    /// When, by the wall clock; strictly increasing.
+    pub ts: Timestamp,
+    /// How many refusals before it could not be recorded because the disk was full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<Number>,
+    /// The vault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vault: Option<Text<'a>>,
+    /// The version of this form.
+    pub version: u32,
+    /// What the wall clock says after it was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall: Option<Timestamp>,
+}
+
+/// The process that did it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Actor<'a> {
+    /// The cgroup of its session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Text<'a>>,
+    /// The names of the clients it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Vec<Text<'a>>>,
+    /// The path of what it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exe: Option<Text<'a>>,
+    /// SHA-256 of what it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exe_sha256: Option<Text<'a>>,
+    /// Its gid.
+    pub gid: u32,
+    /// How far all this can be believed.
+    pub grade: Text<'a>,
+    /// The uid that logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_uid: Option<u32>,
+    /// Its process number.
+    pub pid: u32,
+    /// Clock ticks after boot at which it started.
+    pub start_ticks: Number,
+    /// Its uid.
+    pub uid: u32,
+}
+
+/// The part of an entry that a log key seals, as canonical JSON too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Names<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) offset: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<Text<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry that says nothing yet, without number, time and id.
+    pub(crate) fn new(event_type: EventType) -> Self {
+        Self {
+            actor: None,
+            approval: None,
+            boot_id: Cow::Borrowed(""),
+            boot_time: Number::default(),
+            bytes: None,
+            count: None,
+            decision: None,
+            event_type,
+            id: Cow::Borrowed(""),
+            kind: None,
+            lease: None,
+            log: None,
+            mount: None,
+            offset: None,
+            operations: None,
+            path: None,
+            policy: None,
+            previous: None,
+            reason: None,
+            request: None,
+            rules: None,
+            sealed: None,
+            segment: None,
+            seq: Number::default(),
+            sha256: None,
+            ticket: None,
+            to: None,
+            ts: Timestamp::default(),
+            unrecorded: None,
+            vault: None,
+            version: VERSION,
+            wall: None,
+        }
+    }
+
+    /// Moves what can be sealed out of the entry.
+    pub(crate) fn take_names(&mut self) -> Names<'a> {
+        Names {
+            bytes: self.bytes.take(),
+            offset: self.offset.take(),
+            path: self.path.take(),
+            reason: self.reason.take(),
+            to: self.to.take(),
+        }
+    }
+
+    /// Puts what was sealed back.
+    pub(crate) fn put_names(&mut self, names: Names<'a>) {
+        self.bytes = names.bytes;
+        self.offset = names.offset;
+        self.path = names.path;
+        self.reason = names.reason;
+        self.to = names.to;
+        self.sealed = None;
+    }
+}
+
+/// A number that can pass 2^53, which JSON readers round: written as a string of digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Number(pub u64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Bytes as text: UTF-8 stays, any other byte, control characters and `%` become `%XX`, the same
+/// as a `SecretPath` shows itself.
+pub(crate) fn shown(bytes: &[u8]) -> Text<'_> {
+    let is_plain = |text: &&str| !text.contains(|each: char| each == '%' || each.is_control());
+    if let Some(text) = std::str::from_utf8(bytes).ok().filter(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len() * 2);
+    let encode = |text: &mut String, bytes: &[u8]| {
+        bytes
+            .iter()
+            .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+    };
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character == '%' || character.is_control() {
+                encode(&mut text, character.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                text.push(character);
+            }
+        }
+        encode(&mut text, chunk.invalid());
+    }
+    Cow::Owned(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_keeps_every_digit_above_two_to_the_53() {
+        let text = serde_json::to_string(&Number(9_007_199_254_740_993)).unwrap();
+        assert_eq!(text, "\"9007199254740993\"");
+        assert_eq!(
+            serde_json::from_str::<Number>(&text).unwrap(),
+            Number(9_007_199_254_740_993)
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_a_secret_path_shows_them() {
+        for bytes in [b"/usr/bin/x".as_slice(), b"caf\xc3\xa9/%\xff", b"\xfe"] {
+            let relative = bytes.strip_prefix(b"/").unwrap_or(bytes);
+            let path = ward_policy::SecretPath::try_from(relative).unwrap();
+            assert_eq!(shown(relative), path.to_string());
+        }
+        assert_eq!(shown(b"a\nb"), "a%0Ab");
+    }
+}

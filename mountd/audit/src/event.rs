@@ -1,0 +1,128 @@
+//! What kinds of things the log records.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// What kind of thing happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum EventType { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
+
+        impl EventType {
+            /// Every kind, in the order of their names.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word of the log.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// The wall clock was set; `wall` is what it says now.
+    ClockJump = "clock.jump";
+    /// Any other command, by its operation.
+    Command = "command";
+    /// The daemon serves.
+    DaemonStarted = "daemon.started";
+    /// The daemon ends in order.
+    DaemonStopped = "daemon.stopped";
+    /// A file was made.
+    FileCreate = "file.create";
+    /// An open was granted.
+    FileOpen = "file.open";
+    /// Bytes are about to leave.
+    FileRead = "file.read";
+    /// A name is gone.
+    FileRemove = "file.remove";
+    /// A name moved, to `to`.
+    FileRename = "file.rename";
+    /// Bytes were written.
+    FileWrite = "file.write";
+    /// A lease was over or taken back.
+    LeaseEnded = "lease.ended";
+    /// A torn tail was cut: so many `bytes`, with this `sha256`.
+    LogRecovered = "log.recovered";
+    /// A vault is shown at a path.
+    MountBegun = "mount.begun";
+    /// It no longer is.
+    MountEnded = "mount.ended";
+    /// A policy is in force.
+    PolicyLoaded = "policy.loaded";
+    /// A policy text was not taken.
+    PolicyRefused = "policy.refused";
+    /// Something was refused.
+    Refused = "refused";
+    /// A human said yes.
+    RequestApproved = "request.approved";
+    /// A human said no.
+    RequestDenied = "request.denied";
+    /// Nobody answered in time.
+    RequestExpired = "request.expired";
+    /// A human is asked.
+    RequestMade = "request.made";
+    /// Every version of a secret was destroyed.
+    SecretRevoked = "secret.revoked";
+    /// A secret was stored.
+    SecretSet = "secret.set";
+    /// The first entry of a segment.
+    SegmentStart = "segment.start";
+    /// The store is about to do what cannot be done half.
+    StoreIntent = "store.intent";
+    /// What became of the intent.
+    StoreOutcome = "store.outcome";
+    /// A vault was made.
+    VaultCreated = "vault.created";
+    /// A vault's keys are in memory.
+    VaultUnlocked = "vault.unlocked";
+}
+
+impl EventType {
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|event| event.name() == name)
+    }
+
+    /// Whether it only takes access away, so that the reserve is spent on it when the disk is full.
+    pub(crate) const fn may_use_reserve(self) -> bool {
+        matches!(
+            self,
+            Self::Refused
+                | Self::RequestDenied
+                | Self::RequestExpired
+                | Self::LeaseEnded
+                | Self::MountEnded
+                | Self::DaemonStopped
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name_and_no_two_share_one() {
+        assert!(EventType::ALL.is_sorted_by_key(|event| event.name()));
+        for event in EventType::ALL {
+            assert_eq!(EventType::from_name(event.name()), Some(*event));
+            assert_eq!(
+                serde_json::to_string(event).unwrap(),
+                format!("\"{}\"", event.name())
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_that_grants_access_may_use_the_reserve() {
+        for event in [
+            EventType::FileOpen,
+            EventType::FileRead,
+            EventType::RequestApproved,
+        ] {
+            assert!(!event.may_use_reserve(), "{}", event.name());
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Opening: what a log looks like after the last run, and where it goes on.
+
+use crate::chain::digest_of;
+use crate::disk::{Disk, SegmentFile};
+use crate::segment::{Remainder, missing_among, segments_among};
+use crate::succession::{Fault, Succession, start_of};
+use crate::tail::{Beginning, RESERVE, Tail};
+use crate::{AppendError, BootId, Head, SegmentName, Stamp};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use ulid::Ulid;
+use ward_policy::Digest;
+
+/// How a log is to be kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The boot of the machine.
+    pub boot: BootId,
+    /// A segment that has reached so many bytes is closed.
+    pub segment_bytes: u64,
+    /// How far the open segment is extended at a time.
+    pub preallocated_bytes: u64,
+    /// How much room is kept for refusals on a full disk.
+    pub reserve_bytes: u64,
+}
+
+impl Settings {
+    /// Segments of 64 MiB, steps and reserve of 1 MiB.
+    pub const fn new(boot: BootId) -> Self {
+        Self {
+            boot,
+            segment_bytes: 64 << 20,
+            preallocated_bytes: 1 << 20,
+            reserve_bytes: 1 << 20,
+        }
+    }
+}
+
+/// How the log was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The id of the log, a ULID.
+    pub log: String,
+    /// Its last entry as it was found; `None` when the log is new.
+    pub head: Option<Head>,
+    /// The torn tail, when there was one.
+    pub cut: Option<Cut>,
+}
+
+/// A torn tail that was cut off, and recorded as `log.recovered`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// How long it was, up to its last byte that is not zero.
+    pub bytes: u64,
+    /// SHA-256 of those bytes.
+    pub sha256: Digest,
+}
+
+/// Why the log cannot be opened. Nothing is served without it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenLogError {
+    /// The directory is not to be had.
+    #[error("cannot open the log's directory {directory:?}. Check that it is a directory of yours")]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Somebody else writes this log.
+    #[error("another daemon has the log in {directory:?} open. Stop it first")]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Others can look into the directory.
+    #[error("others can reach the log in {directory:?}. Run chmod 700 on it")]
+    Exposed {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A file of it is not to be had.
+    #[error("cannot read or write {file} of the log. Check the disk, then start again")]
+    File {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A segment is not there.
+    #[error(
+        "{missing} of the log is missing. Put it back from a backup; do not renumber the others"
+    )]
+    Missing {
+        /// The segment.
+        missing: SegmentName,
+    },
+    /// The chain is broken.
+    #[error(
+        "the log is broken: {file} line {line}, after entry {after}: {what}. Keep the file as evidence and put the log back from a backup"
+    )]
+    Broken {
+        /// The segment.
+        file: SegmentName,
+        /// The line in it, from 1.
+        line: u64,
+        /// The last entry that is good; 0 before the first.
+        after: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// No random bytes for the log's id.
+    #[error("the system gives no random bytes. Try again")]
+    Random,
+    /// The first entries could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl OpenLogError {
+    pub(crate) fn directory(directory: &Path, source: io::Error) -> Self {
+        let directory = directory.to_owned();
+        if source.kind() == io::ErrorKind::WouldBlock {
+            Self::InUse { directory }
+        } else {
+            Self::Directory { directory, source }
+        }
+    }
+
+    fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File {
+            file: name.to_string(),
+            source,
+        }
+    }
+}
+
+/// What the open segment holds.
+struct Found {
+    succession: Succession,
+    /// Where its last good line ends.
+    length: u64,
+    cut: Option<Cut>,
+}
+
+/// Reads how the log ends, cuts what a power cut left, and gives the tail to go on from.
+pub(crate) fn recover(
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    now: Stamp,
+) -> Result<(Tail, Recovered), OpenLogError> {
+    let names = disk.names().map_err(OpenLogError::file("the directory"))?;
+    let segments = segments_among(&names);
+    if let Some(missing) = missing_among(&segments) {
+        return Err(OpenLogError::Missing { missing });
+    }
+    let (segment, file, found) = match segments.last() {
+        None => {
+            let name = SegmentName::FIRST.to_string();
+            let file = disk.create(&name).map_err(OpenLogError::file(name))?;
+            let found = Found {
+                succession: Succession::default(),
+                length: 0,
+                cut: None,
+            };
+            (SegmentName::FIRST, file, found)
+        }
+        Some(last) => {
+            let file = disk
+                .open(&last.to_string())
+                .map_err(OpenLogError::file(last))?;
+            let before = end_of_previous(&*disk, *last)?;
+            let found = find_end(&*file, *last, before)?;
+            (*last, file, found)
+        }
+    };
+    let random = random()?;
+    let recovered = Recovered {
+        log: found.succession.log().map_or_else(
+            || Ulid::from_parts(now.wall / 1000, random).to_string(),
+            str::to_owned,
+        ),
+        head: found.succession.head(),
+        cut: found.cut,
+    };
+    let mut tail = Tail::new(Beginning {
+        disk,
+        settings,
+        log: recovered.log.clone(),
+        segment,
+        file,
+        length: found.length,
+        allocated: found.length,
+        head: recovered.head,
+        time: found.succession.time().unwrap_or_default(),
+        random,
+    });
+    tail.start_if_empty(now)?;
+    match tail.keep_reserve() {
+        Err(error) if !crate::disk::is_full(&error) => Err(OpenLogError::file(RESERVE)(error)),
+        Ok(()) | Err(_) => Ok((tail, recovered)),
+    }
+}
+
+/// Where the segment before `segment` ends.
+fn end_of_previous(disk: &dyn Disk, segment: SegmentName) -> Result<Succession, OpenLogError> {
+    let Some(previous) = segment.previous() else {
+        return Ok(Succession::default());
+    };
+    let file = disk
+        .reader(&previous.to_string())
+        .map_err(OpenLogError::file(previous))?;
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let mut first = Vec::new();
+    reader
+        .read_until(b'\n', &mut first)
+        .map_err(OpenLogError::file(previous))?;
+    let mut last = first.clone();
+    let mut line = Vec::new();
+    let mut number = 1;
+    while reader
+        .read_until(b'\n', &mut line)
+        .map_err(OpenLogError::file(previous))?
+        > 0
+    {
+        std::mem::swap(&mut last, &mut line);
+        line.clear();
+        number += 1;
+    }
+    let begin = start_of(first.strip_suffix(b"\n").unwrap_or_default()).ok_or(Fault::Start);
+    begin
+        .and_then(|start| {
+            let last = last.strip_suffix(b"\n").ok_or(Fault::Form)?;
+            Succession::after(last, start.log)
+        })
+        .map_err(|fault| OpenLogError::Broken {
+            file: previous,
+            line: number,
+            after: 0,
+            what: fault.to_string(),
+        })
+}
+
+/// Follows the lines of the open segment to their end; cuts and syncs the file there.
+fn find_end(
+    file: &dyn SegmentFile,
+    segment: SegmentName,
+    mut succession: Succession,
+) -> Result<Found, OpenLogError> {
+    let bytes = file
+        .read_past_cache()
+        .map_err(OpenLogError::file(segment))?;
+    let mut rest = &bytes[..];
+    let mut number = 1;
+    let fault = loop {
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            break Fault::Remainder;
+        };
+        let (line, after) = rest.split_at(end);
+        let accepted = if number == 1 {
+            succession.accept_first(line, segment)
+        } else {
+            succession.accept(line)
+        };
+        match accepted {
+            Ok(()) => rest = after.get(1..).unwrap_or_default(),
+            Err(fault) => break fault,
+        }
+        number += 1;
+    };
+    let length = (bytes.len() - rest.len()) as u64;
+    let cut = match Remainder::of(rest, length) {
+        Remainder::Zeros => None,
+        Remainder::Torn(torn) => {
+            let torn = rest.get(..torn).unwrap_or_default();
+            Some(Cut {
+                bytes: torn.len() as u64,
+                sha256: digest_of(torn),
+            })
+        }
+        Remainder::Damaged => {
+            return Err(OpenLogError::Broken {
+                file: segment,
+                line: number,
+                after: succession.head().map_or(0, |head| head.seq),
+                what: fault.to_string(),
+            });
+        }
+    };
+    // What is accepted is synced before anything is built on it.
+    file.cut(length)
+        .and_then(|()| file.sync())
+        .map_err(OpenLogError::file(segment))?;
+    Ok(Found {
+        succession,
+        length,
+        cut,
+    })
+}
+
+fn random() -> Result<u128, OpenLogError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| OpenLogError::Random)?;
+    Ok(u128::from_be_bytes(bytes))
+}

@@ -1,0 +1,400 @@
+//! The tail: the end of the chain and of the open segment, where entries are added.
+
+use crate::disk::{Disk, SegmentFile, is_full};
+use crate::entry::{Entry, Number};
+use crate::line;
+use crate::names::Keyring;
+use crate::open::Settings;
+use crate::{AppendError, EventType, Head, Record, SegmentName, Stamp, Timestamp};
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use ulid::Ulid;
+use ward_policy::{Moment, RecordNames};
+
+/// How far the wall clock may wander from the boot clock between two entries before it counts as
+/// set. Above what a thread can lose between reading both, below what anybody would set it by.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(100);
+/// The file that keeps room for refusals on a full disk.
+pub(crate) const RESERVE: &str = "reserve";
+
+/// Where entries are added. One at a time: the log's mutex holds it.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    disk: Arc<dyn Disk>,
+    settings: Settings,
+    /// The log's id, a ULID.
+    log: String,
+    segment: SegmentName,
+    file: Arc<dyn SegmentFile>,
+    /// Where the last line of the segment ends.
+    length: u64,
+    /// How long the file is; zeros from `length` on.
+    allocated: u64,
+    head: Option<Head>,
+    time: Timestamp,
+    /// The newest stamp by the boot clock, to notice that the wall clock was set.
+    stamp: Option<Stamp>,
+    /// Random part of the ids of this run; the seq is added to it.
+    random: u128,
+    names: RecordNames,
+    keyring: Keyring,
+    has_reserve: bool,
+    unrecorded: u64,
+    unsynced_since: Option<Moment>,
+    stopped: Option<Arc<str>>,
+    /// Reused, so that an append allocates no line.
+    line: Vec<u8>,
+}
+
+/// What a tail begins from: made by opening the log.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) settings: Settings,
+    pub(crate) log: String,
+    pub(crate) segment: SegmentName,
+    pub(crate) file: Arc<dyn SegmentFile>,
+    pub(crate) length: u64,
+    pub(crate) allocated: u64,
+    pub(crate) head: Option<Head>,
+    pub(crate) time: Timestamp,
+    pub(crate) random: u128,
+}
+
+/// What a sync covers: the file, and the last entry in it when it was looked at.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) seq: u64,
+    file: Arc<dyn SegmentFile>,
+    segment: SegmentName,
+    disk: Arc<dyn Disk>,
+}
+
+impl Batch {
+    /// Makes everything up to `seq` durable, if the file still is the one that readers will find.
+    pub(crate) fn sync(&self) -> Result<(), String> {
+        let name = self.segment.to_string();
+        let is_named = self.disk.is_named(&*self.file, &name);
+        match is_named.and_then(|is_named| self.file.sync().map(|()| is_named)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!(
+                "{name} was removed or replaced while it was written"
+            )),
+            Err(error) => Err(format!("cannot sync {name}: {error}")),
+        }
+    }
+}
+
+impl Tail {
+    pub(crate) fn new(beginning: Beginning) -> Self {
+        Self {
+            disk: beginning.disk,
+            settings: beginning.settings,
+            log: beginning.log,
+            segment: beginning.segment,
+            file: beginning.file,
+            length: beginning.length,
+            allocated: beginning.allocated,
+            head: beginning.head,
+            time: beginning.time,
+            stamp: None,
+            random: beginning.random,
+            names: RecordNames::Sealed,
+            keyring: Keyring::default(),
+            has_reserve: false,
+            unrecorded: 0,
+            unsynced_since: None,
+            stopped: None,
+            line: Vec::with_capacity(1024),
+        }
+    }
+
+    /// Adds a record to the chain and hands its line to the kernel.
+    pub(crate) fn append(&mut self, record: &Record<'_>, now: Stamp) -> Result<Head, AppendError> {
+        if let Some(cause) = &self.stopped {
+            return Err(AppendError::Poisoned {
+                cause: Arc::clone(cause),
+            });
+        }
+        let result = match self.append_once(record, now) {
+            Err(AppendError::Full { .. }) if self.may_free_reserve(record.event) => {
+                self.free_reserve()?;
+                self.append_once(record, now)
+            }
+            result => result,
+        };
+        if matches!(result, Err(AppendError::Full { .. })) && record.event == EventType::Refused {
+            self.unrecorded += 1;
+        }
+        result
+    }
+
+    /// What a sync begun now will cover.
+    pub(crate) fn batch(&mut self) -> Result<Batch, Arc<str>> {
+        if let Some(cause) = &self.stopped {
+            return Err(Arc::clone(cause));
+        }
+        self.unsynced_since = None;
+        Ok(Batch {
+            seq: self.head.map_or(0, |head| head.seq),
+            file: Arc::clone(&self.file),
+            segment: self.segment,
+            disk: Arc::clone(&self.disk),
+        })
+    }
+
+    /// Refuses every later append.
+    pub(crate) fn stop(&mut self, cause: Arc<str>) -> AppendError {
+        let cause = self.stopped.get_or_insert(cause);
+        AppendError::Poisoned {
+            cause: Arc::clone(cause),
+        }
+    }
+
+    /// Writes the `segment.start` entry that each segment begins with.
+    pub(crate) fn start_if_empty(&mut self, now: Stamp) -> Result<(), AppendError> {
+        if self.length > 0 {
+            return Ok(());
+        }
+        let mut entry = Entry::new(EventType::SegmentStart);
+        let log = self.log.clone();
+        entry.log = Some(Cow::Borrowed(&log));
+        entry.segment = Some(Number(self.segment.number()));
+        entry.previous = self.head.map(|head| head.hash);
+        self.write(entry, now).map(|_| ())
+    }
+
+    /// Puts a reserve on the disk, when there is room for one.
+    pub(crate) fn keep_reserve(&mut self) -> io::Result<()> {
+        if self.has_reserve || self.settings.reserve_bytes == 0 {
+            return Ok(());
+        }
+        let file = match self.disk.create(RESERVE) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.open(RESERVE)?
+            }
+            file => file?,
+        };
+        file.extend(self.settings.reserve_bytes)?;
+        file.sync()?;
+        self.has_reserve = true;
+        Ok(())
+    }
+
+    /// Cuts the preallocated zeros off.
+    pub(crate) fn cut(&mut self) -> io::Result<()> {
+        self.file.cut(self.length)?;
+        self.allocated = self.length;
+        self.file.sync()
+    }
+
+    pub(crate) const fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    pub(crate) const fn unsynced_since(&self) -> Option<Moment> {
+        self.unsynced_since
+    }
+
+    pub(crate) fn stopped(&self) -> Option<Arc<str>> {
+        self.stopped.clone()
+    }
+
+    pub(crate) const fn set_names(&mut self, names: RecordNames) {
+        self.names = names;
+    }
+
+    pub(crate) const fn keyring(&mut self) -> &mut Keyring {
+        &mut self.keyring
+    }
+
+    pub(crate) fn log(&self) -> &str {
+        &self.log
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
+    }
+
+    fn append_once(&mut self, record: &Record<'_>, now: Stamp) -> Result<Head, AppendError> {
+        if self.length >= self.settings.segment_bytes {
+            self.roll()?;
+        }
+        self.start_if_empty(now)?;
+        if self.is_clock_set(now) {
+            let jump = Record::clock_jump(Timestamp::from_microseconds(now.wall));
+            self.write(jump.entry(), now)?;
+        }
+        let mut entry = record.entry();
+        self.seal(record, &mut entry);
+        self.write(entry, now)
+    }
+
+    /// Names of a `secrets` vault go into `sealed`, or nowhere.
+    fn seal(&self, record: &Record<'_>, entry: &mut Entry<'_>) {
+        let Some(vault) = record.vault.filter(|_| record.has_sealed_names()) else {
+            return;
+        };
+        match self.names {
+            RecordNames::Clear => {}
+            RecordNames::Sealed => {
+                let names = entry.take_names();
+                entry.sealed = self
+                    .keyring
+                    .seal(vault, self.next_seq(), &names)
+                    .map(Cow::Owned);
+            }
+        }
+    }
+
+    /// Closes the full segment and begins the next one.
+    fn roll(&mut self) -> Result<(), AppendError> {
+        let next = self.segment.next();
+        if let Err(error) = self.cut() {
+            // Not even a full disk is an excuse here: a sync that failed is never tried again.
+            return Err(self.stop(format!("cannot close {}: {error}", self.segment).into()));
+        }
+        let file = self
+            .disk
+            .create(&next.to_string())
+            .map_err(|error| self.failed(&format!("cannot create {next}"), &error))?;
+        self.segment = next;
+        self.file = file;
+        self.length = 0;
+        self.allocated = 0;
+        // Room that came back since the last refusal on a full disk; no reason to stop without it.
+        self.keep_reserve()
+            .or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
+            .map_err(|error| self.failed("cannot keep the reserve", &error))
+    }
+
+    /// Gives `entry` its number, time and id, chains it and writes its line.
+    fn write(&mut self, mut entry: Entry<'_>, now: Stamp) -> Result<Head, AppendError> {
+        let seq = self.next_seq();
+        let wall = Timestamp::from_microseconds(now.wall);
+        let time = if wall > self.time {
+            wall
+        } else {
+            self.time.next()
+        };
+        let random = self.random.wrapping_add(u128::from(seq));
+        entry.id = Cow::Owned(Ulid::from_parts(time.microseconds() / 1000, random).to_string());
+        entry.boot_id = Cow::Owned(self.settings.boot.as_str().to_owned());
+        entry.boot_time = Number(now.boot.nanoseconds());
+        entry.seq = Number(seq);
+        entry.ts = time;
+        entry.unrecorded = (self.unrecorded > 0).then_some(Number(self.unrecorded));
+        line::begin(&mut self.line);
+        serde_json::to_writer(&mut self.line, &entry)
+            .map_err(|source| AppendError::Encode { source })?;
+        let hash = line::finish(&mut self.line, self.head.map(|head| head.hash));
+        self.write_line()?;
+        let head = Head { seq, hash };
+        self.unrecorded = 0;
+        self.head = Some(head);
+        self.time = time;
+        self.stamp = self
+            .stamp
+            .filter(|stamp| stamp.boot > now.boot)
+            .or(Some(now));
+        self.unsynced_since = self.unsynced_since.or(Some(now.boot));
+        Ok(head)
+    }
+
+    fn write_line(&mut self) -> Result<(), AppendError> {
+        let end = self.length + self.line.len() as u64;
+        if end > self.allocated {
+            self.extend(end)?;
+        }
+        let mut written = 0;
+        while let Some(rest) = self.line.get(written..).filter(|rest| !rest.is_empty()) {
+            match self.file.write_at(rest, self.length + written as u64) {
+                Ok(0) => {
+                    let error = io::Error::from(io::ErrorKind::WriteZero);
+                    return Err(self.failed(&format!("cannot write {}", self.segment), &error));
+                }
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_full(&error) => return Err(self.undo(&error)),
+                Err(error) => {
+                    return Err(self.failed(&format!("cannot write {}", self.segment), &error));
+                }
+            }
+        }
+        self.length = end;
+        Ok(())
+    }
+
+    /// Preallocates a step, or what the disk still has room for.
+    fn extend(&mut self, end: u64) -> Result<(), AppendError> {
+        let step = end.max(self.allocated + self.settings.preallocated_bytes);
+        for size in [step, end] {
+            match self.file.extend(size) {
+                Ok(()) => {
+                    self.allocated = size;
+                    return Ok(());
+                }
+                Err(error) if is_full(&error) => {}
+                Err(error) => {
+                    return Err(self.failed(&format!("cannot extend {}", self.segment), &error));
+                }
+            }
+        }
+        Err(AppendError::Full {
+            segment: self.segment,
+        })
+    }
+
+    /// Takes the part of a line back for which there was room.
+    fn undo(&mut self, error: &io::Error) -> AppendError {
+        match self.file.cut(self.length) {
+            Ok(()) => {
+                self.allocated = self.length;
+                AppendError::Full {
+                    segment: self.segment,
+                }
+            }
+            Err(_) => self.failed(&format!("cannot write {}", self.segment), error),
+        }
+    }
+
+    /// No room is an answer; any other error is the end of this log until a restart.
+    fn failed(&mut self, what: &str, error: &io::Error) -> AppendError {
+        if is_full(error) {
+            AppendError::Full {
+                segment: self.segment,
+            }
+        } else {
+            self.stop(format!("{what}: {error}").into())
+        }
+    }
+
+    const fn may_free_reserve(&self, event: EventType) -> bool {
+        self.has_reserve && event.may_use_reserve()
+    }
+
+    fn free_reserve(&mut self) -> Result<(), AppendError> {
+        self.has_reserve = false;
+        self.disk
+            .remove(RESERVE)
+            .map_err(|error| self.failed("cannot free the reserve", &error))
+    }
+
+    fn next_seq(&self) -> u64 {
+        self.head.map_or(1, |head| head.seq + 1)
+    }
+
+    /// Whether the wall clock moved against the boot clock; after a start, whether it is behind
+    /// the last entry.
+    fn is_clock_set(&self, now: Stamp) -> bool {
+        let tolerance = CLOCK_TOLERANCE.as_micros();
+        let Some(before) = self.stamp else {
+            return now.wall < self.time.microseconds();
+        };
+        let drift =
+            |stamp: Stamp| i128::from(stamp.wall) - i128::from(stamp.boot.nanoseconds() / 1000);
+        drift(now).abs_diff(drift(before)) > tolerance
+    }
+}

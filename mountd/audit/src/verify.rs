@@ -1,0 +1,296 @@
+//! Verifying: is this log whole, and if not, where not? Works without a daemon and beside one.
+//!
+//! Every byte is pinned: the form of each line, its hash, its place in the chain, seq without gaps,
+//! time that only goes forward, and nothing but zeros after the last line. One thing a log cannot
+//! say about itself: lines cut off its end exactly between two lines leave a shorter log that is
+//! whole. Only a [`Head`] kept elsewhere shows that, so pass one when there is one.
+
+use crate::disk::{Disk, Folder};
+use crate::segment::{Remainder, missing_among, segments_among};
+use crate::succession::{Fault, Succession};
+use crate::{Head, SegmentName, Timestamp};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// What was found, and how far it was good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Report {
+    /// The good part, from the first line on.
+    pub good: Extent,
+    /// Whether that is all.
+    pub verdict: Verdict,
+}
+
+/// A good part of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How many segments it reaches into.
+    pub segments: u64,
+    /// Its last entry; entries count from 1 without gaps, so the seq is also their number.
+    pub head: Option<Head>,
+    /// The time of its last entry.
+    pub time: Option<Timestamp>,
+    /// The id of the log.
+    pub log: Option<String>,
+}
+
+/// Whether a log is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every line is as it was written.
+    Whole,
+    /// A crash left a part of an unfinished write behind the last line; the next start cuts it.
+    Torn {
+        /// The segment.
+        file: SegmentName,
+        /// How many bytes stand behind the last line.
+        bytes: u64,
+    },
+    /// A line is not as it was written, or not where.
+    Broken {
+        /// The segment.
+        file: SegmentName,
+        /// The line in it, from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A whole segment is not there.
+    MissingSegment {
+        /// The segment.
+        file: SegmentName,
+    },
+    /// The log ends before the head that was kept elsewhere.
+    MissingEntries {
+        /// How many entries are not there.
+        count: u64,
+    },
+    /// The entry with the seq of the head that was kept elsewhere is another one.
+    Rewritten {
+        /// That seq.
+        seq: u64,
+    },
+}
+
+/// Why nothing can be said about a log.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The directory is not to be had.
+    #[error("cannot open the log's directory {directory:?}. Check the path and who you are")]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file of it is not to be had.
+    #[error("cannot read {file} of the log. Check the disk and who you are")]
+    File {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Reads the whole log in `directory` and says whether it is whole, and whether it reaches
+/// `expected`, a head that was kept elsewhere.
+///
+/// # Errors
+/// Only when a file cannot be read; what is wrong with the log is in the report.
+pub fn verify(directory: &Path, expected: Option<Head>) -> Result<Report, VerifyError> {
+    let folder = Folder::open(directory).map_err(|source| VerifyError::Directory {
+        directory: directory.to_owned(),
+        source,
+    })?;
+    let names = folder.names().map_err(VerifyError::file("the directory"))?;
+    let segments = segments_among(&names);
+    let mut walk = Walk {
+        expected,
+        ..Walk::default()
+    };
+    let mut verdict = Verdict::Whole;
+    let missing = missing_among(&segments);
+    for segment in &segments {
+        if missing.is_some_and(|missing| missing < *segment) {
+            break;
+        }
+        let is_open = segments.last() == Some(segment);
+        verdict = walk.follow(&folder, *segment, is_open)?;
+        if verdict != Verdict::Whole {
+            break;
+        }
+    }
+    if let Some(file) = missing.filter(|_| verdict == Verdict::Whole) {
+        verdict = Verdict::MissingSegment { file };
+    }
+    Ok(walk.report(verdict))
+}
+
+impl VerifyError {
+    fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File {
+            file: name.to_string(),
+            source,
+        }
+    }
+}
+
+/// A way through a log, up to the first fault.
+#[derive(Default)]
+struct Walk {
+    succession: Succession,
+    segments: u64,
+    expected: Option<Head>,
+    is_rewritten: bool,
+}
+
+impl Walk {
+    /// Follows one segment; only the last one may have something behind its lines.
+    fn follow(
+        &mut self,
+        folder: &Folder,
+        segment: SegmentName,
+        is_open: bool,
+    ) -> Result<Verdict, VerifyError> {
+        let file = folder
+            .reader(&segment.to_string())
+            .map_err(VerifyError::file(segment))?;
+        let mut reader = BufReader::with_capacity(1 << 20, file);
+        let mut bytes = Vec::with_capacity(4096);
+        let mut offset = 0;
+        let mut earlier: Option<Vec<u8>> = None;
+        let mut number = 1;
+        self.segments += 1;
+        loop {
+            bytes.clear();
+            reader
+                .read_until(b'\n', &mut bytes)
+                .map_err(VerifyError::file(segment))?;
+            let accepted = bytes
+                .strip_suffix(b"\n")
+                .map(|line| self.accept(line, segment, number));
+            let fault = match accepted {
+                Some(Ok(())) => {
+                    offset += bytes.len() as u64;
+                    number += 1;
+                    continue;
+                }
+                Some(Err(fault)) => fault,
+                None if bytes.is_empty() && (is_open || number > 1) => return Ok(Verdict::Whole),
+                None => Fault::Remainder,
+            };
+            let broken = Verdict::Broken {
+                file: segment,
+                line: number,
+                what: fault.to_string(),
+            };
+            if !is_open {
+                return Ok(broken);
+            }
+            let is_room = bytes.iter().all(|byte| *byte == 0);
+            // A running daemon may just be writing this line: what is wrong stands still.
+            if !is_room && earlier.as_ref() != Some(&bytes) {
+                earlier = Some(bytes.clone());
+                std::thread::yield_now();
+                reader
+                    .seek(SeekFrom::Start(offset))
+                    .map_err(VerifyError::file(segment))?;
+                continue;
+            }
+            // Without a newline the file ended there, and whatever follows by now is younger.
+            if bytes.ends_with(b"\n") {
+                reader
+                    .read_to_end(&mut bytes)
+                    .map_err(VerifyError::file(segment))?;
+            }
+            return Ok(match Remainder::of(&bytes, offset) {
+                Remainder::Zeros => Verdict::Whole,
+                Remainder::Torn(torn) => Verdict::Torn {
+                    file: segment,
+                    bytes: torn as u64,
+                },
+                Remainder::Damaged => broken,
+            });
+        }
+    }
+
+    fn accept(&mut self, line: &[u8], segment: SegmentName, number: u64) -> Result<(), Fault> {
+        if number == 1 {
+            self.succession.accept_first(line, segment)?;
+        } else {
+            self.succession.accept(line)?;
+        }
+        if let (Some(expected), Some(head)) = (self.expected, self.succession.head())
+            && expected.seq == head.seq
+        {
+            self.is_rewritten = expected != head;
+        }
+        Ok(())
+    }
+
+    fn report(self, verdict: Verdict) -> Report {
+        let head = self.succession.head();
+        let seq = head.map_or(0, |head| head.seq);
+        let expected = self.expected.map_or(0, |expected| expected.seq);
+        let is_short = matches!(verdict, Verdict::Whole | Verdict::Torn { .. }) && expected > seq;
+        let verdict = if self.is_rewritten {
+            Verdict::Rewritten { seq: expected }
+        } else if is_short {
+            Verdict::MissingEntries {
+                count: expected - seq,
+            }
+        } else {
+            verdict
+        };
+        let good = Extent {
+            segments: self.segments,
+            head,
+            time: self.succession.time(),
+            log: self.succession.log().map(str::to_owned),
+        };
+        Report { good, verdict }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seq = self.good.head.map_or(0, |head| head.seq);
+        match &self.verdict {
+            Verdict::Whole => match self.good.head {
+                None => write!(formatter, "The log is whole and empty."),
+                Some(head) => write!(
+                    formatter,
+                    "The log is whole: {seq} entries, the last one {}.",
+                    head.hash
+                ),
+            },
+            Verdict::Torn { file, bytes } => write!(
+                formatter,
+                "The log is whole up to entry {seq}; a crash left {bytes} bytes of an unfinished \
+                 write behind it in {file}. The next start of the daemon cuts and records them."
+            ),
+            Verdict::Broken { file, line, what } => write!(
+                formatter,
+                "The log is broken at {file} line {line}, after entry {seq}: {what}. Keep the \
+                 files as evidence and compare them with a backup."
+            ),
+            Verdict::MissingSegment { file } => write!(
+                formatter,
+                "{file} is missing, after entry {seq}. Put it back from a backup and verify again."
+            ),
+            Verdict::MissingEntries { count } => write!(
+                formatter,
+                "{count} entries are missing after entry {seq}: the log was cut. Keep the files \
+                 as evidence and compare them with a backup."
+            ),
+            Verdict::Rewritten { seq } => write!(
+                formatter,
+                "Entry {seq} is not the one whose hash was kept: the log was rewritten. Keep the \
+                 files as evidence and compare them with a backup."
+            ),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The log as others see it: its bytes, what is found when they change, and what a crash leaves.
+
+mod canonical;
+mod example;
+mod names;
+mod opening;
+mod segments;
+mod support;
+mod tampering;
+mod torn;

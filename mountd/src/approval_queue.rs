@@ -1,0 +1,425 @@
+//! The approval queue: questions waiting for a human, who may answer them, and until when.
+//!
+//! A held open is a continuation: whoever answers, or the end of its patience, calls it. So nobody
+//! waits behind a human but the one who asked.
+
+use crate::clock;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use ward_policy::{
+    ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease, Moment, Permit,
+    RequestId, Require, Rules, SameUser, Ticket, UserId, VaultName,
+};
+
+/// How long a request waits for its answer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// How long the same question is refused without asking, after a no.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How many requests one user may have waiting; the oldest gives way.
+const MOST_OF_ONE_USER: usize = 32;
+
+/// What a held open does with its answer.
+pub(crate) type Resume = Box<dyn FnOnce(Result<Arc<Lease>, Unanswered>) + Send>;
+
+/// Why a held open got no lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// A human said no, or another open spent the yes.
+    Refused,
+    /// Nobody answered in time; the request stays.
+    TimedOut,
+    /// A signal reached the caller.
+    Interrupted,
+    /// The mount ended.
+    Ended,
+}
+
+/// Why a question cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// A human said no to the same question a moment ago.
+    #[error("the same question was answered with no less than a minute ago")]
+    Silenced,
+    /// Nobody could be told apart from others, so no lease could have a holder.
+    #[error("the caller's session or program could not be established")]
+    NoHolder,
+    /// The kernel gives no random bytes.
+    #[error("the kernel gives no random bytes")]
+    NoRandomness,
+}
+
+/// Why an answer does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// Answered, expired, or never there.
+    #[error("no request with this id waits for an answer")]
+    NotPending,
+    /// The policy does not make the caller an approver of it.
+    #[error("you are not an approver of this request")]
+    NotApprover,
+    /// Who asks cannot answer.
+    #[error("the request came from your own uid; somebody else must answer it")]
+    OwnRequest,
+    /// The rule wants evidence that this version cannot take.
+    #[error("the rule wants the factor {0:?}, which cannot be given over this command")]
+    Factor(&'static str),
+}
+
+/// A request as it stands, for those who list it.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingView {
+    pub(crate) id: RequestId,
+    pub(crate) grant: Grant,
+    pub(crate) asker: Arc<Caller>,
+    pub(crate) reason: Option<Arc<str>>,
+    pub(crate) lease: Duration,
+    pub(crate) require: Require,
+    pub(crate) expires: Moment,
+    pub(crate) is_held: bool,
+}
+
+/// A yes: the permit, who will hold its lease, and the opens that wait for it.
+pub(crate) struct Approved {
+    pub(crate) permit: Permit,
+    pub(crate) holder: Fingerprint,
+    pub(crate) require: Require,
+    pub(crate) held: Vec<Held>,
+}
+
+/// An open that waits.
+pub(crate) struct Held {
+    token: u64,
+    deadline: Moment,
+    /// The token under which the monitor watches it.
+    pub(crate) resume: Resume,
+}
+
+/// What the keeper found to be over.
+#[derive(Clone, Debug)]
+pub(crate) struct Expired {
+    pub(crate) view: PendingView,
+}
+
+/// What came of one approver's yes.
+pub(crate) enum Answered {
+    /// It takes more approvers: this many.
+    NeedsMore(usize),
+    /// It was the last one needed.
+    Approved(Box<Approved>),
+}
+
+/// The queue. One for the daemon.
+#[derive(Debug)]
+pub(crate) struct ApprovalQueue {
+    /// Guards the lists only. Never held while a continuation runs.
+    state: Mutex<State>,
+    changed: Sender<()>,
+    changes: Receiver<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: BTreeMap<RequestId, Pending>,
+    silenced: Vec<(Question, Moment)>,
+    last_token: u64,
+}
+
+struct Pending {
+    request: ApprovalRequest,
+    question: Question,
+    asker: Arc<Caller>,
+    reason: Option<Arc<str>>,
+    expires: Moment,
+    approved_by: BTreeSet<UserId>,
+    held: Vec<Held>,
+}
+
+/// What makes two requests the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Question {
+    grant: Grant,
+    holder: Fingerprint,
+}
+
+impl ApprovalQueue {
+    pub(crate) fn new() -> Self {
+        let (changed, changes) = bounded(1);
+        Self { state: Mutex::default(), changed, changes }
+    }
+
+    /// Puts `request` into the queue, or finds the one that asks the same; and whether it is new.
+    pub(crate) fn ask(
+        &self,
+        request: ApprovalRequest,
+        asker: &Arc<Caller>,
+        reason: Option<&str>,
+    ) -> Result<(RequestId, Freshness), AskError> {
+        let now = clock::now();
+        let scope = request.obligations().scope;
+        let holder = asker.fingerprint(scope).ok_or(AskError::NoHolder)?;
+        let question = Question { grant: request.grant().clone(), holder };
+        let mut state = self.state();
+        state.silenced.retain(|(_, until)| *until > now);
+        if state.silenced.iter().any(|(silenced, _)| *silenced == question) {
+            return Err(AskError::Silenced);
+        }
+        let reason: Option<Arc<str>> = reason.map(Arc::from);
+        let same = state.pending.iter().find(|(_, pending)| {
+            pending.question == question && (reason.is_none() || pending.reason == reason)
+        });
+        if let Some((id, _)) = same {
+            return Ok((*id, Freshness::Known));
+        }
+        let id = RequestId(clock::new_id().ok_or(AskError::NoRandomness)?);
+        state.make_room(asker.uid);
+        let expires = now.after(PATIENCE);
+        let pending = Pending {
+            request,
+            question,
+            asker: Arc::clone(asker),
+            reason,
+            expires,
+            approved_by: BTreeSet::new(),
+            held: Vec::new(),
+        };
+        state.pending.insert(id, pending);
+        drop(state);
+        self.wake();
+        Ok((id, Freshness::New))
+    }
+
+    /// Holds an open under request `id` until `deadline`; gives the token to watch it under.
+    /// When the request is gone already, `resume` is called at once.
+    pub(crate) fn hold(&self, id: RequestId, deadline: Moment, resume: Resume) -> Option<u64> {
+        let mut state = self.state();
+        state.last_token += 1;
+        let token = state.last_token;
+        if let Some(pending) = state.pending.get_mut(&id) {
+            pending.held.push(Held { token, deadline, resume });
+            drop(state);
+            self.wake();
+            Some(token)
+        } else {
+            drop(state);
+            resume(Err(Unanswered::Refused));
+            None
+        }
+    }
+
+    /// Lets the open held under `token` go with EINTR.
+    pub(crate) fn interrupt(&self, token: u64) {
+        let taken = self.state().take(|held| held.token == token);
+        release(taken, Unanswered::Interrupted);
+    }
+
+    /// Lets every open held for `vault` go, because its mount ends. Their requests end too.
+    pub(crate) fn end_vault(&self, vault: &VaultName) {
+        let mut ended = Vec::new();
+        self.state().pending.retain(|_, pending| {
+            let is_meant = pending.question.grant.vault.as_ref() == Some(vault)
+                && !pending.held.is_empty();
+            if is_meant {
+                ended.append(&mut pending.held);
+            }
+            !is_meant
+        });
+        release(ended, Unanswered::Ended);
+    }
+
+    /// Every waiting request, oldest first.
+    pub(crate) fn pending(&self) -> Vec<PendingView> {
+        self.state().pending.iter().map(|(id, pending)| pending.view(*id)).collect()
+    }
+
+    /// One waiting request.
+    pub(crate) fn find(&self, id: RequestId) -> Option<PendingView> {
+        self.state().pending.get(&id).map(|pending| pending.view(id))
+    }
+
+    /// The ticket of a request of `caller` about a file that waits: its opens are asked with it.
+    pub(crate) fn ticket(&self, caller: &Caller, vault: &VaultName, file: FileId) -> Option<Ticket> {
+        let state = self.state();
+        let asked = state.pending.values().filter(|pending| {
+            let grant = &pending.question.grant;
+            grant.vault.as_ref() == Some(vault)
+                && grant.file == Some(file)
+                && pending.question.holder.is(caller)
+        });
+        asked.filter_map(|pending| pending.question.grant.ticket.clone()).next()
+    }
+
+    /// Whether `approver`'s answer to `id` would count.
+    pub(crate) fn may_answer(
+        &self,
+        rules: &Rules,
+        approver: &Caller,
+        id: RequestId,
+    ) -> Result<(), AnswerError> {
+        let state = self.state();
+        let pending = state.pending.get(&id).ok_or(AnswerError::NotPending)?;
+        pending.may_be_answered_by(rules, approver)
+    }
+
+    /// `approver` says yes. Consumed by exactly one call: the request leaves the queue with it.
+    pub(crate) fn approve(
+        &self,
+        rules: &Rules,
+        approver: &Caller,
+        id: RequestId,
+    ) -> Result<Answered, AnswerError> {
+        let mut state = self.state();
+        let pending = state.pending.get_mut(&id).ok_or(AnswerError::NotPending)?;
+        pending.may_be_answered_by(rules, approver)?;
+        pending.approved_by.insert(approver.uid);
+        let quorum = usize::try_from(pending.request.obligations().quorum).unwrap_or(usize::MAX);
+        let missing = quorum.saturating_sub(pending.approved_by.len());
+        if missing > 0 {
+            return Ok(Answered::NeedsMore(missing));
+        }
+        let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
+        Ok(Answered::Approved(Box::new(Approved {
+            require: pending.request.obligations().require,
+            permit: pending.request.approve(id),
+            holder: pending.question.holder,
+            held: pending.held,
+        })))
+    }
+
+    /// `approver` says no: the opens held for it end, and the question is silent for a minute.
+    pub(crate) fn deny(
+        &self,
+        rules: &Rules,
+        approver: &Caller,
+        id: RequestId,
+    ) -> Result<(), AnswerError> {
+        let mut state = self.state();
+        let pending = state.pending.get(&id).ok_or(AnswerError::NotPending)?;
+        pending.may_be_answered_by(rules, approver)?;
+        let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
+        state.silenced.push((pending.question, clock::now().after(SILENCE)));
+        drop(state);
+        release(pending.held, Unanswered::Refused);
+        Ok(())
+    }
+
+    /// Ends what is over, each at its time, and tells `expired`; until the queue is closed.
+    pub(crate) fn keep(&self, stop: &Receiver<()>, expired: impl Fn(Expired)) {
+        loop {
+            let now = clock::now();
+            let (over, gone, next) = self.state().take_over(now);
+            release(over, Unanswered::TimedOut);
+            gone.into_iter().for_each(&expired);
+            let sleep = next.map_or(PATIENCE, |next| next.remaining(now));
+            crossbeam_channel::select! {
+                recv(stop) -> _ => return,
+                recv(self.changes) -> _ => {}
+                default(sleep) => {}
+            }
+        }
+    }
+
+    fn wake(&self) {
+        // Full means that a wake-up is on its way already.
+        let _waking = self.changed.try_send(());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a question is new to the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    New,
+    Known,
+}
+
+impl State {
+    fn take(&mut self, is_meant: impl Fn(&Held) -> bool) -> Vec<Held> {
+        let pending = self.pending.values_mut();
+        pending.flat_map(|pending| pending.held.extract_if(.., |held| is_meant(held))).collect()
+    }
+
+    /// Opens whose patience is over, requests whose time is over, and when the next is.
+    fn take_over(&mut self, now: Moment) -> (Vec<Held>, Vec<Expired>, Option<Moment>) {
+        let mut over = self.take(|held| held.deadline <= now);
+        let mut gone = Vec::new();
+        self.pending.retain(|id, pending| {
+            let is_over = pending.expires <= now;
+            if is_over {
+                gone.push(Expired { view: pending.view(*id) });
+                over.append(&mut pending.held);
+            }
+            !is_over
+        });
+        let ends = self.pending.values().flat_map(|pending| {
+            pending.held.iter().map(|held| held.deadline).chain([pending.expires])
+        });
+        let next = ends.min();
+        (over, gone, next)
+    }
+
+    /// Ends the oldest request of a user who has too many; its expiry is recorded in turn.
+    fn make_room(&mut self, uid: UserId) {
+        let mut of_user = self.pending.values_mut().filter(|pending| pending.asker.uid == uid);
+        if let Some(oldest) = of_user.next()
+            && of_user.count() + 1 >= MOST_OF_ONE_USER
+        {
+            oldest.expires = Moment::from_nanoseconds(0);
+        }
+    }
+}
+
+impl Pending {
+    fn view(&self, id: RequestId) -> PendingView {
+        let obligations = self.request.obligations();
+        PendingView {
+            id,
+            grant: self.request.grant().clone(),
+            asker: Arc::clone(&self.asker),
+            reason: self.reason.clone(),
+            lease: obligations.lease,
+            require: obligations.require,
+            expires: self.expires,
+            is_held: !self.held.is_empty(),
+        }
+    }
+
+    fn may_be_answered_by(&self, rules: &Rules, approver: &Caller) -> Result<(), AnswerError> {
+        let obligations = self.request.obligations();
+        let is_own = approver.uid == self.asker.uid;
+        let may_answer_own = rules.same_user() == SameUser::Allow && !obligations.is_sensitive;
+        if is_own && !may_answer_own {
+            return Err(AnswerError::OwnRequest);
+        }
+        let is_approver = match &obligations.approvers {
+            Approvers::AnyApprover => rules.is_approver(approver),
+            Approvers::Clients(names) => {
+                let matched = rules.approver_clients(approver);
+                names.iter().any(|name| matched.iter().any(|client| **client == **name))
+            }
+        };
+        if !is_approver && !is_own {
+            return Err(AnswerError::NotApprover);
+        }
+        let lacking = obligations.factors.iter().find(|any| !any.contains(&Factor::Local));
+        match lacking.and_then(|any| any.first()) {
+            Some(factor) => Err(AnswerError::Factor(factor.name())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn release(held: Vec<Held>, why: Unanswered) {
+    held.into_iter().for_each(|held| (held.resume)(Err(why)));
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Pending").field("question", &self.question).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Who is asking: a thread's number to an attested caller.
+//!
+//! The monitor attests; what it said is kept for as long as the same thread runs the same program,
+//! which two descriptors tell for about a microsecond: a pidfd of the thread, and one of its program
+//! image that yields nothing any more after exec(2).
+
+use crate::monitor::message::{Facts, GradeFacts, ProcessFacts};
+use crate::monitor::{Attestation, Monitor, MonitorError};
+use lru::LruCache;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use ward_policy::{
+    Caller, Digest, Executable, Grade, GroupId, ProcessId, Session, ThreadId, UserId,
+};
+
+/// How many threads are remembered; each costs two descriptors.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// A thread and the ids its request carries, as the kernel put them there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asker {
+    /// The thread; 0 is somebody the kernel cannot name to us.
+    pub(crate) thread: u32,
+    /// The filesystem uid.
+    pub(crate) uid: u32,
+    /// The filesystem gid.
+    pub(crate) gid: u32,
+}
+
+/// Why nobody could be identified. No bytes for nobody.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentifyError {
+    /// Outside our pid namespace, or the kernel itself.
+    #[error("the caller is outside the daemon's pid namespace")]
+    Nobody,
+    /// One of our own two processes: it would wait for itself.
+    #[error("the caller is the daemon itself")]
+    Ourselves,
+    /// The monitor could not tell.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+}
+
+/// The callers known at present.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    monitor: Arc<Monitor>,
+    /// Guards the cache only; never held while the monitor works.
+    known: Mutex<LruCache<u32, Arc<Known>>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    thread: OwnedFd,
+    image: OwnedFd,
+    asker: Asker,
+    caller: Arc<Caller>,
+}
+
+impl Callers {
+    pub(crate) fn new(monitor: Arc<Monitor>) -> Self {
+        Self { monitor, known: Mutex::new(LruCache::new(REMEMBERED)) }
+    }
+
+    /// The caller behind `asker`, as it is now.
+    pub(crate) fn identify(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
+        if asker.thread == 0 {
+            return Err(IdentifyError::Nobody);
+        }
+        let known = self.known().get(&asker.thread).cloned();
+        if let Some(known) = known.filter(|known| known.asker == asker && known.is_current()) {
+            return Ok(Arc::clone(&known.caller));
+        }
+        if self.is_ours(asker.thread) {
+            return Err(IdentifyError::Ourselves);
+        }
+        let Attestation { facts, thread, image } = self.monitor.attest(asker.thread)?;
+        let caller = Arc::new(caller_of(asker, facts));
+        let known = Known { thread, image, asker, caller: Arc::clone(&caller) };
+        self.known().put(asker.thread, Arc::new(known));
+        Ok(caller)
+    }
+
+    fn is_ours(&self, thread: u32) -> bool {
+        let ours = format!("/proc/self/task/{thread}");
+        let monitors = format!("/proc/{}/task/{thread}", self.monitor.process());
+        [ours, monitors].iter().any(|path| {
+            rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok()
+        })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, LruCache<u32, Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Whether the thread still runs, and still the same program.
+    fn is_current(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.thread.as_fd(), PollFlags::POLLIN)];
+        let is_alive = poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready == 0);
+        // One entry of pagemap is 8 bytes, of any address; of an image that is gone there is none.
+        let mut entry = [0; 8];
+        is_alive && rustix::io::pread(&self.image, &mut entry, 0).is_ok_and(|count| count == 8)
+    }
+}
+
+fn caller_of(asker: Asker, facts: Facts) -> Caller {
+    let executable = facts.executable.map(|executable| {
+        Arc::new(Executable {
+            path: executable.path.map(Vec::into_boxed_slice),
+            device: executable.device,
+            inode: executable.inode,
+            sha256: executable.sha256.map(Digest::from_bytes),
+        })
+    });
+    let session = facts.session.map(|session| Session {
+        leader: process_of(session.leader),
+        cgroup: session.cgroup.into(),
+    });
+    Caller {
+        thread: ThreadId(asker.thread),
+        process: process_of(facts.process),
+        uid: UserId(asker.uid),
+        gid: GroupId(asker.gid),
+        groups: facts.groups.into_iter().map(GroupId).collect(),
+        login_uid: facts.login_uid.map(UserId),
+        executable,
+        session,
+        parents: facts.parents.into_iter().map(process_of).collect(),
+        grade: match facts.grade {
+            GradeFacts::Untrusted => Grade::Untrusted,
+            GradeFacts::Weak => Grade::Weak,
+            GradeFacts::Verified => Grade::Verified,
+        },
+    }
+}
+
+const fn process_of(facts: ProcessFacts) -> ProcessId {
+    ProcessId { number: facts.number, start_ticks: facts.start_ticks }
+}

@@ -1,0 +1,87 @@
+//! The clock: the one file that reads it.
+
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+use nix::time::{ClockId, clock_gettime};
+use ulid::Ulid;
+use ward_audit::{BootId, BootIdError, Stamp};
+use ward_policy::{LocalTime, Moment, Weekday};
+use ward_store::WallTime;
+
+/// The moment it is, on the boot clock.
+pub(crate) fn now() -> Moment {
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME);
+    // The clock is there since Linux 2.6.39; without it nothing could be given an end: all is over.
+    let nanoseconds = time.map_or(u64::MAX, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(u64::MAX);
+        let fraction = u64::try_from(time.tv_nsec()).unwrap_or(0);
+        seconds.saturating_mul(1_000_000_000).saturating_add(fraction)
+    });
+    Moment::from_nanoseconds(nanoseconds)
+}
+
+/// Both clocks at once, for the log.
+pub(crate) fn stamp() -> Stamp {
+    Stamp { wall: microseconds(wall()), boot: now() }
+}
+
+/// The wall clock, for people, files' times and the log; never for the end of anything.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The wall clock at `moment`, as text (RFC 3339, whole seconds).
+pub(crate) fn wall_text(moment: Moment) -> String {
+    let span = jiff::SignedDuration::try_from(moment.remaining(now())).unwrap_or_default();
+    let past = jiff::SignedDuration::try_from(now().remaining(moment)).unwrap_or_default();
+    let at = wall().checked_add(span).and_then(|at| at.checked_sub(past));
+    text(at.unwrap_or(Timestamp::MAX))
+}
+
+/// A wall time as text (RFC 3339, whole seconds).
+pub(crate) fn text(wall: Timestamp) -> String {
+    wall.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The minute of the week in the policy's time zone, which is UTC.
+pub(crate) fn local() -> LocalTime {
+    let zoned: Zoned = wall().to_zoned(TimeZone::UTC);
+    let weekday = match zoned.weekday() {
+        jiff::civil::Weekday::Monday => Weekday::Monday,
+        jiff::civil::Weekday::Tuesday => Weekday::Tuesday,
+        jiff::civil::Weekday::Wednesday => Weekday::Wednesday,
+        jiff::civil::Weekday::Thursday => Weekday::Thursday,
+        jiff::civil::Weekday::Friday => Weekday::Friday,
+        jiff::civil::Weekday::Saturday => Weekday::Saturday,
+        jiff::civil::Weekday::Sunday => Weekday::Sunday,
+    };
+    let minute = u16::try_from(i32::from(zoned.hour()) * 60 + i32::from(zoned.minute()));
+    LocalTime { weekday, minute: minute.unwrap_or(0) }
+}
+
+/// A new id, unguessable, that sorts by time. `None` when the kernel gives no random bytes.
+pub(crate) fn new_id() -> Option<Ulid> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).ok()?;
+    let milliseconds = u64::try_from(wall().as_millisecond()).unwrap_or(0);
+    Some(Ulid::from_parts(milliseconds, u128::from_be_bytes(random) >> 48))
+}
+
+/// The id of this boot (`random(4)`).
+pub(crate) fn boot_id() -> Result<BootId, BootIdError> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    BootId::try_from(text.as_str())
+}
+
+/// The wall clock as times of files are kept.
+pub(crate) fn file_time() -> WallTime {
+    WallTime::from_nanoseconds(i64::try_from(wall().as_nanosecond()).unwrap_or(i64::MAX))
+}
+
+/// A file's time as a wall time.
+pub(crate) fn wall_of(time: WallTime) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(time.nanoseconds())).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn microseconds(wall: Timestamp) -> u64 {
+    u64::try_from(wall.as_microsecond()).unwrap_or(0)
+}

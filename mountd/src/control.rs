@@ -1,0 +1,14 @@
+//! The control socket: who connects, is attested like a reader of a file, and policy decides what
+//! it may do.
+
+mod connection;
+mod failure;
+pub mod message;
+mod requests;
+mod secrets;
+mod session;
+mod state;
+mod vaults;
+
+pub use connection::{Connection, Line, ReceiveError, Sender};
+pub(crate) use session::serve;

@@ -1,0 +1,208 @@
+//! Our errors as failures of the protocol: what was wrong, and what to do next.
+
+use super::message::{Failure, FailureCode};
+use crate::caller::IdentifyError;
+use crate::initialise::InitError;
+use crate::lifecycle::MountError;
+use crate::monitor::{MonitorError, MonitorFault};
+use crate::pipeline::{GiveAnswerError, OpenError, ReadError};
+use crate::approval_queue::AnswerError;
+use crate::vault_table::ReachError;
+use ward_policy::RequestId;
+use ward_store::{ChangeError, CreateError, UnlockError};
+
+/// A failure of class `code`.
+pub(super) fn failure(code: FailureCode, message: impl ToString, next: &str) -> Failure {
+    Failure { code, message: message.to_string(), next: Some(next.to_owned()), request: None }
+}
+
+/// Bad input, named.
+pub(super) fn bad_input(message: impl ToString, next: &str) -> Failure {
+    failure(FailureCode::BadInput, message, next)
+}
+
+/// Policy says no; only the id is told.
+pub(super) fn denied(id: RequestId) -> Failure {
+    Failure {
+        code: FailureCode::Denied,
+        message: format!("the policy does not allow it (refusal {id})"),
+        next: Some("give this id to whoever keeps the policy".to_owned()),
+        request: Some(id.to_string()),
+    }
+}
+
+/// A human is asked.
+pub(super) fn needs_approval(id: RequestId) -> Failure {
+    Failure {
+        code: FailureCode::ApprovalNeeded,
+        message: format!("somebody must approve it first (request {id})"),
+        next: Some(format!("have an approver run: ward approve {id}; then try again")),
+        request: Some(id.to_string()),
+    }
+}
+
+pub(super) fn of_identity(error: &IdentifyError) -> Failure {
+    let next = "run ward in the daemon's pid namespace, as a process that stays";
+    failure(FailureCode::Denied, error, next)
+}
+
+pub(super) fn of_open(error: &OpenError) -> Failure {
+    match error {
+        OpenError::NoSuchSecret => no_such_secret(),
+        OpenError::Unidentified(error) => of_identity(error),
+        OpenError::Denied(id) | OpenError::Unanswered(id, _) => denied(*id),
+        OpenError::NeedsApproval(id) => needs_approval(*id),
+        OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
+        OpenError::ReadOnly => failure(FailureCode::Conflict, error, "mount it without --read-only"),
+        OpenError::Decrypt(error) => {
+            let next = "run: ward vault fsck; restore the vault from a backup";
+            failure(FailureCode::Damaged, error, next)
+        }
+        OpenError::Log(error) => {
+            let next = "see ward status; free disk space, then restart the daemon";
+            failure(FailureCode::LogFailed, error, next)
+        }
+        OpenError::NoRandomness(error) => failure(FailureCode::Failed, error, "restart the daemon"),
+    }
+}
+
+pub(super) fn of_read(error: &ReadError) -> Failure {
+    match error {
+        ReadError::Denied(id) => denied(*id),
+        ReadError::Unidentified(error) => of_identity(error),
+        ReadError::Decrypt(_) => {
+            let next = "run: ward vault fsck; restore the vault from a backup";
+            failure(FailureCode::Damaged, error, next)
+        }
+        ReadError::Log(_) => {
+            failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
+        }
+        ReadError::NotOpen | ReadError::Ended | ReadError::Lease(_) | ReadError::NoRandomness(_) => {
+            failure(FailureCode::Failed, error, "try again")
+        }
+    }
+}
+
+/// What is not there, and what the caller must not know of, look the same.
+pub(super) fn no_such_secret() -> Failure {
+    failure(FailureCode::NotFound, "there is no such secret", "see ward list")
+}
+
+pub(super) fn of_reach(error: &ReachError) -> Failure {
+    match error {
+        ReachError::NoSuchVault(name) => {
+            let next = format!("see ward vault list, or make it: ward vault init {name}");
+            failure(FailureCode::NotFound, error, &next)
+        }
+        ReachError::Locked(name) => {
+            let next = format!("give its passphrase: ward vault mount {name}, or any command at a terminal");
+            failure(FailureCode::Locked, error, &next)
+        }
+        ReachError::Keyfile(_) => {
+            failure(FailureCode::WrongKey, error, "put the key file back from your backup")
+        }
+        ReachError::Unlock(error) => of_unlock(error),
+        ReachError::Folder(_) => failure(FailureCode::Failed, error, "see that the root is whole"),
+        ReachError::Log(_) => {
+            failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
+        }
+    }
+}
+
+fn of_unlock(error: &UnlockError) -> Failure {
+    let code = match error {
+        UnlockError::NoVault(_) => FailureCode::NotFound,
+        UnlockError::NoSlot(_) | UnlockError::WrongSecret => FailureCode::WrongKey,
+        UnlockError::Newer { .. } | UnlockError::HeaderDamaged | UnlockError::HeaderChanged => {
+            FailureCode::Damaged
+        }
+        UnlockError::TooCostly => FailureCode::Unsupported,
+        UnlockError::Locked(_) => FailureCode::Conflict,
+        UnlockError::NoSpace | UnlockError::Io { .. } => FailureCode::Failed,
+    };
+    in_words(code, error)
+}
+
+pub(super) fn of_create(error: &InitError) -> Failure {
+    let code = match error {
+        InitError::Vault(CreateError::Exists(_)) => FailureCode::Conflict,
+        InitError::EmptyPassphrase => FailureCode::BadInput,
+        InitError::Vault(_)
+        | InitError::Keyfile(_)
+        | InitError::NotOurs(_)
+        | InitError::NotPrivileged
+        | InitError::Disk { .. }
+        | InitError::Log(_)
+        | InitError::NoRandomness => FailureCode::Failed,
+    };
+    in_words(code, error)
+}
+
+pub(super) fn of_store(error: &ChangeError) -> Failure {
+    let code = match error {
+        ChangeError::NotFound => FailureCode::NotFound,
+        ChangeError::Exists
+        | ChangeError::NotDirectory
+        | ChangeError::IsDirectory
+        | ChangeError::NotEmpty
+        | ChangeError::IntoItself => FailureCode::Conflict,
+        ChangeError::Name(_) | ChangeError::TooLong { .. } => FailureCode::BadInput,
+        ChangeError::ReadOnly(_) => FailureCode::Damaged,
+        ChangeError::NoSpace | ChangeError::Io(_) => FailureCode::Failed,
+    };
+    in_words(code, error)
+}
+
+/// Messages of the store say after a semicolon what to do next.
+fn in_words(code: FailureCode, error: &dyn std::error::Error) -> Failure {
+    let text = error.to_string();
+    match text.rsplit_once("; ") {
+        Some((message, next)) => failure(code, message, next),
+        None => failure(code, text, "see docs/cli-contract.md"),
+    }
+}
+
+pub(super) fn of_mount(error: &MountError) -> Failure {
+    match error {
+        MountError::AlreadyMounted(name, _) => {
+            let next = format!("use that mount, or end it: ward vault unmount {name}");
+            failure(FailureCode::Conflict, error, &next)
+        }
+        MountError::Monitor(error) => of_monitor(error),
+        MountError::Session(source) => {
+            failure(FailureCode::Failed, format!("{error}: {source}"), "try again")
+        }
+        MountError::Log(_) => {
+            failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
+        }
+        MountError::NoRandomness => failure(FailureCode::Failed, error, "restart the daemon"),
+    }
+}
+
+fn of_monitor(error: &MonitorError) -> Failure {
+    let code = match error.fault {
+        MonitorFault::NoProcess => FailureCode::Denied,
+        MonitorFault::Mountpoint => FailureCode::Conflict,
+        MonitorFault::Machine => FailureCode::Unsupported,
+        MonitorFault::Gone => FailureCode::Failed,
+    };
+    failure(code, error, &error.next)
+}
+
+pub(super) fn of_answer(error: &GiveAnswerError) -> Failure {
+    match error {
+        GiveAnswerError::Answer(error) => match error {
+            AnswerError::NotPending => {
+                failure(FailureCode::NotFound, error, "see ward list --pending")
+            }
+            AnswerError::NotApprover | AnswerError::OwnRequest => {
+                failure(FailureCode::Denied, error, "have another approver answer it")
+            }
+            AnswerError::Factor(_) => {
+                let next = "change the rule's factors to { any = [\"local\"] }";
+                failure(FailureCode::Unsupported, error, next)
+            }
+        },
+        GiveAnswerError::Open(error) => of_open(error),
+    }
+}

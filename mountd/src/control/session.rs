@@ -1,0 +1,188 @@
+//! One connection: lines in, answers out, each line attested and decided for itself.
+
+use super::connection::{Connection, Line, ReceiveError};
+use super::failure::{denied, needs_approval, of_open};
+use super::message::{Answer, Command, Failure, FailureCode, Outcome, Request, VERSION};
+use crate::caller::Asker;
+use crate::clock;
+use crate::daemon::Daemon;
+use crate::pipeline::OpenError;
+use serde::Serialize;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use ward_audit::{Durability, EventType, Record};
+use ward_policy::{
+    Caller, Decision, FileId, Operation, OperationSet, Question, SecretPath, VaultName,
+};
+use zeroize::Zeroizing;
+
+/// One command of one caller, on its way through the daemon.
+#[derive(Debug)]
+pub(crate) struct Control<'a> {
+    pub(super) daemon: &'a Arc<Daemon>,
+    pub(super) caller: Arc<Caller>,
+    pub(super) asker: Asker,
+    pub(super) descriptor: Option<OwnedFd>,
+}
+
+/// What a command is about; all that is named must be within the caller's rights.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct About<'a> {
+    pub(super) vault: Option<&'a VaultName>,
+    pub(super) path: Option<&'a SecretPath>,
+    pub(super) file: Option<FileId>,
+}
+
+/// Serves one connection until it ends.
+pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
+    loop {
+        let answer = match connection.receive() {
+            Ok(Some(line)) => answer(daemon, line),
+            Ok(None) => return,
+            Err(error @ ReceiveError::TooLong) => {
+                let failure = malformed(&error.to_string());
+                let _other_side_is_gone = connection.send(&encoded::<()>(Err(failure)), None);
+                return;
+            }
+            Err(ReceiveError::Cut | ReceiveError::Mixed | ReceiveError::Socket(_)) => return,
+        };
+        if connection.send(&answer, None).is_err() {
+            return;
+        }
+        if daemon.is_stopping() {
+            return;
+        }
+    }
+}
+
+/// The answer to one line, ready to be sent.
+fn answer(daemon: &Arc<Daemon>, line: Line) -> Zeroizing<Vec<u8>> {
+    let sender = line.sender;
+    let request = match parse(&line.bytes) {
+        Ok(request) => request,
+        Err(failure) => return encoded::<()>(Err(failure)),
+    };
+    let asker = Asker { thread: sender.process, uid: sender.uid, gid: sender.gid };
+    let caller = match daemon.pipeline.callers.identify(asker) {
+        Ok(caller) => caller,
+        Err(error) => return encoded::<()>(Err(super::failure::of_identity(&error))),
+    };
+    let control = Control { daemon, caller, asker, descriptor: line.descriptor };
+    control.perform(request.command)
+}
+
+/// A request of our version; version and form are told apart, so that an old client hears why.
+fn parse(line: &[u8]) -> Result<Request, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let fault = |error: serde_json::Error| {
+        // Only the place: the text around it may be a secret.
+        malformed(&format!("the line is no request (column {})", error.column()))
+    };
+    let Versioned { version } = serde_json::from_slice(line).map_err(fault)?;
+    if version != VERSION {
+        return Err(Failure {
+            code: FailureCode::Version,
+            message: format!("this daemon speaks version {VERSION} of the protocol, not {version}"),
+            next: Some("use the ward that came with the daemon".to_owned()),
+            request: None,
+        });
+    }
+    serde_json::from_slice(line).map_err(fault)
+}
+
+fn malformed(message: &str) -> Failure {
+    Failure {
+        code: FailureCode::Malformed,
+        message: message.to_owned(),
+        next: Some("see docs/protocol.md".to_owned()),
+        request: None,
+    }
+}
+
+/// One line of answer; wiped when dropped, since it may hold a secret.
+fn encoded<T: Serialize>(outcome: Result<T, Failure>) -> Zeroizing<Vec<u8>> {
+    let outcome = match outcome {
+        Ok(result) => Outcome::Result(result),
+        Err(failure) => Outcome::Error(failure),
+    };
+    let line = serde_json::to_vec(&Answer { version: VERSION, outcome });
+    Zeroizing::new(line.unwrap_or_default())
+}
+
+impl Control<'_> {
+    fn perform(self, command: Command) -> Zeroizing<Vec<u8>> {
+        match command {
+            Command::Status {} => encoded(self.status()),
+            Command::DaemonStop {} => encoded(self.stop()),
+            Command::Set { vault, path, value } => encoded(self.set(&vault, &path, &value)),
+            Command::Get { vault, path } => encoded(self.get(&vault, &path)),
+            Command::List { vault } => encoded(self.list(&vault)),
+            Command::Revoke { vault, path } => encoded(self.revoke(&vault, &path)),
+            Command::Request { vault, path, operations, reason, ticket } => {
+                encoded(self.request((&vault, &path), &operations, &reason, ticket.as_deref()))
+            }
+            Command::ListPending {} => encoded(self.pending()),
+            Command::Approve { request } => encoded(self.approve(&request)),
+            Command::Deny { request, reason } => {
+                encoded(self.deny(&request, reason.as_deref()))
+            }
+            Command::VaultInit { vault, slot } => encoded(self.vault_init(&vault, &slot)),
+            Command::VaultUnlock { vault, passphrase } => {
+                encoded(self.vault_unlock(&vault, &passphrase))
+            }
+            Command::VaultMount { vault, path: _, ttl, read_only, made_directory } => {
+                encoded(self.vault_mount(&vault, ttl, read_only, made_directory))
+            }
+            Command::VaultUnmount { vault } => encoded(self.vault_unmount(&vault)),
+            Command::VaultList {} => encoded(self.vault_list()),
+            Command::VaultStatus { vault } => encoded(self.vault_status(&vault)),
+            Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
+            Command::AuditVerify {} => encoded(self.audit_verify()),
+            Command::PolicyCheck { text } => encoded(self.policy_check(text.as_deref())),
+        }
+    }
+
+    /// Asks policy, and records the yes or the no before anything is done.
+    pub(super) fn permit(
+        &self,
+        operation: Operation,
+        event: EventType,
+        about: About<'_>,
+    ) -> Result<(), Failure> {
+        let question = Question {
+            operations: OperationSet::of(operation),
+            vault: about.vault,
+            path: about.path,
+            file: about.file,
+            ticket: None,
+        };
+        let pipeline = &self.daemon.pipeline;
+        let grant = match pipeline.policy.evaluate(&self.caller, &question) {
+            Decision::Permitted(permit) => permit.spend().0,
+            Decision::NeedsApproval(request) => {
+                match pipeline.leases.find(&request, &self.caller) {
+                    Some(lease) => lease.grant().clone(),
+                    None => {
+                        let id = pipeline.request(&self.caller, &question, request, None);
+                        return Err(needs_approval(id.map_err(|error| of_open(&error))?));
+                    }
+                }
+            }
+            Decision::Denied(denial) => {
+                let refused = pipeline.record_refusal(&self.caller, &question, &denial);
+                let refused = refused.map(denied).unwrap_or_else(|error| of_open(&error));
+                return Err(refused);
+            }
+        };
+        self.record(Record::new(event).by(&self.caller).granted(&grant))
+    }
+
+    pub(super) fn record(&self, record: Record<'_>) -> Result<(), Failure> {
+        let appended =
+            self.daemon.pipeline.log.append(record, Durability::Durable, clock::stamp());
+        appended.map(|_receipt| ()).map_err(|error| of_open(&OpenError::from(error)))
+    }
+}

@@ -1,0 +1,169 @@
+//! Commands about the daemon itself: status, stop, the log, the policy.
+
+use super::failure::{bad_input, failure};
+use super::message::{
+    AuditFilter, AuditPage, AuditVerdict, Done, Failure, FailureCode, LeaseState, LogState,
+    PolicyVerdict, Status,
+};
+use super::requests::words;
+use super::session::{About, Control};
+use crate::{clock, policy_in_force};
+use crate::root::AUDIT;
+use std::ops::ControlFlow;
+use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp, Verdict};
+use ward_policy::{Basis, Lease, OpenRecords, Operation, Rules, UserId, VaultName};
+
+/// How many entries a page of the log has, unless asked otherwise, and at most.
+const PAGE: u64 = 100;
+const LARGEST_PAGE: u64 = 500;
+
+impl Control<'_> {
+    pub(super) fn status(&self) -> Result<Status, Failure> {
+        self.permit(Operation::StatusShow, EventType::Command, About::default())?;
+        let daemon = self.daemon;
+        let pipeline = &daemon.pipeline;
+        let rules = pipeline.policy.rules();
+        let stopped = pipeline.log.stopped();
+        let last = pipeline.log.head().ok().flatten().map_or(0, |head| head.seq);
+        let mounts = daemon.mounts.views();
+        Ok(Status {
+            root: daemon.root.path().display().to_string(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: clock::text(daemon.since),
+            log: LogState {
+                state: stopped.map_or_else(|| "healthy".to_owned(), |cause| cause.to_string()),
+                last,
+                opens: match rules.open_records() {
+                    OpenRecords::Durable => "durable",
+                    OpenRecords::Written => "written",
+                }
+                .to_owned(),
+            },
+            policy: rules.digest().to_string(),
+            layout: daemon.layout.name().to_owned(),
+            mounts: mounts.iter().map(|view| self.mount_state(view)).collect(),
+            pending: u64::try_from(pipeline.approvals.pending().len()).unwrap_or(u64::MAX),
+            leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
+        })
+    }
+
+    pub(super) fn stop(&self) -> Result<Done, Failure> {
+        self.permit(Operation::DaemonStop, EventType::Command, About::default())?;
+        self.daemon.stop();
+        Ok(Done {})
+    }
+
+    pub(super) fn audit_show(&self, filter: &AuditFilter) -> Result<AuditPage, Failure> {
+        self.permit(Operation::AuditShow, EventType::Command, About::default())?;
+        let limit = filter.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let wanted = filter_of(filter)?;
+        let mut page = std::collections::VecDeque::new();
+        let mut has_more = false;
+        let read = self.daemon.pipeline.log.read(&wanted, |entry| {
+            if page.len() == limit {
+                if filter.after.is_some() {
+                    has_more = true;
+                    return ControlFlow::Break(());
+                }
+                page.pop_front();
+            }
+            page.push_back(entry);
+            ControlFlow::Continue(())
+        });
+        read.map_err(|error| {
+            failure(FailureCode::Damaged, error, "run: ward audit verify")
+        })?;
+        let next = page.back().filter(|_| has_more).map(|entry| entry.entry.seq.0);
+        let entries = page.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+        let entries = entries.map_err(|error| failure(FailureCode::Failed, error, "try again"))?;
+        Ok(AuditPage { entries, next })
+    }
+
+    pub(super) fn audit_verify(&self) -> Result<AuditVerdict, Failure> {
+        self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
+        let report = ward_audit::verify(&self.daemon.root.join(AUDIT), None);
+        let report = report.map_err(|error| {
+            failure(FailureCode::Damaged, error, "see that the folder of the log is there")
+        })?;
+        Ok(AuditVerdict {
+            verdict: match report.verdict {
+                Verdict::Whole => "whole",
+                Verdict::Torn { .. } => "torn",
+                Verdict::Broken { .. } | Verdict::Rewritten { .. } => "broken",
+                Verdict::MissingSegment { .. } | Verdict::MissingEntries { .. } => "missing",
+            }
+            .to_owned(),
+            entries: report.good.head.map_or(0, |head| head.seq),
+            finding: report.to_string(),
+        })
+    }
+
+    pub(super) fn policy_check(&self, text: Option<&str>) -> Result<PolicyVerdict, Failure> {
+        self.permit(Operation::PolicyCheck, EventType::Command, About::default())?;
+        let loaded = match text {
+            Some(text) => Rules::load(text, policy_in_force::digest(text)).map_err(|fault| {
+                bad_input(format!("the policy does not load: {fault}"), "mend that line")
+            }),
+            None => policy_in_force::load(&self.daemon.root, crate::root::POLICY)
+                .map_err(|error| bad_input(error, "mend the file; the running policy stays")),
+        }?;
+        Ok(PolicyVerdict {
+            policy: loaded.digest().to_string(),
+            rules: u64::try_from(loaded.count()).unwrap_or(u64::MAX),
+            findings: loaded.lint().iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+fn shown(lease: &Lease) -> Option<LeaseState> {
+    let grant = lease.grant();
+    let Basis::Approval { request, .. } = lease.basis() else { return None };
+    Some(LeaseState {
+        lease: lease.id().to_string(),
+        vault: grant.vault.as_ref().map(ToString::to_string).unwrap_or_default(),
+        path: grant.path.as_ref().map(ToString::to_string).unwrap_or_default(),
+        operations: words(grant.operations),
+        uid: lease.holder().uid().0,
+        request: request.to_string(),
+        ends_in: lease.ends().remaining(clock::now()).as_secs(),
+    })
+}
+
+fn filter_of(asked: &AuditFilter) -> Result<Filter, Failure> {
+    let time = |text: &Option<String>| -> Result<Option<Timestamp>, Failure> {
+        let Some(text) = text else { return Ok(None) };
+        let parsed: Result<jiff::Timestamp, _> = text.parse();
+        let parsed = parsed.map_err(|_| {
+            bad_input(format!("{text:?} is no time"), "write it like 2026-01-31T08:00:00Z")
+        })?;
+        let microseconds = u64::try_from(parsed.as_microsecond()).unwrap_or(0);
+        Ok(Some(Timestamp::from_microseconds(microseconds)))
+    };
+    let word = |what: &str, text: &str| {
+        bad_input(format!("{text:?} is no {what}"), "see docs/formats.md for the words of the log")
+    };
+    let event = asked.event.as_deref().map(|text| {
+        EventType::from_name(text).ok_or_else(|| word("event type", text))
+    });
+    let decision = asked.decision.as_deref().map(|text| {
+        let outcomes = [Outcome::Permitted, Outcome::Denied, Outcome::NeedsApproval];
+        let named = outcomes.into_iter().find(|outcome| outcome.name() == text);
+        named.ok_or_else(|| word("decision", text))
+    });
+    let vault = asked.vault.as_deref().map(|text| {
+        VaultName::try_from(text).map_err(|error| bad_input(error, "see ward vault list"))
+    });
+    Ok(Filter {
+        vault: vault.transpose()?,
+        path: asked.path.as_deref().map(PathGlob::new),
+        uid: asked.uid.map(UserId),
+        event: event.transpose()?,
+        decision: decision.transpose()?,
+        since: time(&asked.since)?,
+        until: time(&asked.until)?,
+        after: asked.after,
+        ..Filter::default()
+    })
+}

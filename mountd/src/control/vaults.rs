@@ -1,0 +1,137 @@
+//! Commands about vaults: make, unlock, mount, unmount, list.
+
+use super::failure::{bad_input, failure, of_create, of_mount, of_reach};
+use super::message::{
+    Done, Failure, FailureCode, MountState, NewSlot, Passphrase, VaultState, Vaults,
+};
+use super::requests::vault_name;
+use super::session::{About, Control};
+use crate::clock;
+use crate::initialise::InitError;
+use crate::lifecycle::{LONGEST, MountView, Wanted, Why};
+use crate::place::Access;
+use crate::vault_table::ReachError;
+use std::os::fd::AsFd;
+use std::time::Duration;
+use ward_audit::EventType;
+use ward_policy::{Operation, VaultName};
+use zeroize::Zeroizing;
+
+impl Control<'_> {
+    pub(super) fn vault_init(&self, vault: &str, slot: &NewSlot) -> Result<VaultState, Failure> {
+        let vault = vault_name(vault)?;
+        let about = About { vault: Some(&vault), ..About::default() };
+        self.permit(Operation::VaultInit, EventType::VaultCreated, about)?;
+        let passphrase = match slot {
+            NewSlot::Keyfile => None,
+            NewSlot::Passphrase(text) if text.0.is_empty() => {
+                return Err(of_create(&InitError::EmptyPassphrase));
+            }
+            NewSlot::Passphrase(text) => Some(Zeroizing::new(text.0.clone().into_bytes())),
+        };
+        let made = self.daemon.vaults.create(&vault, passphrase.as_ref());
+        made.map_err(|error| of_create(&error))?;
+        self.vault_state(&vault)
+    }
+
+    /// Unlocks for the commands that follow. Whoever may mount it, or read in it, may try.
+    pub(super) fn vault_unlock(
+        &self,
+        vault: &str,
+        passphrase: &Passphrase,
+    ) -> Result<Done, Failure> {
+        let vault = vault_name(vault)?;
+        let about = About { vault: Some(&vault), ..About::default() };
+        self.permit(Operation::VaultMount, EventType::VaultUnlocked, about)?;
+        let bytes = Zeroizing::new(passphrase.0.clone().into_bytes());
+        let passphrase = ward_store::Passphrase::new(bytes);
+        self.daemon.vaults.unlock(&vault, passphrase).map_err(|error| of_reach(&error))?;
+        Ok(Done {})
+    }
+
+    pub(super) fn vault_mount(
+        &self,
+        vault: &str,
+        ttl: u64,
+        read_only: bool,
+        made_directory: bool,
+    ) -> Result<MountState, Failure> {
+        let vault = vault_name(vault)?;
+        if ttl == 0 || ttl > LONGEST.as_secs() {
+            return Err(bad_input("a mount lasts 1 second to 24 hours", "give a --ttl such as 45m"));
+        }
+        let Some(directory) = self.descriptor.as_ref() else {
+            return Err(bad_input("no directory came with the line", "see docs/protocol.md"));
+        };
+        let about = About { vault: Some(&vault), ..About::default() };
+        self.permit(Operation::VaultMount, EventType::Command, about)?;
+        let open = self.reach(&vault)?;
+        let wanted = Wanted {
+            instance: &self.daemon.instance,
+            vault: open,
+            directory: directory.as_fd(),
+            made_directory,
+            access: if read_only { Access::ReadOnly } else { Access::ReadWrite },
+            lifetime: Duration::from_secs(ttl),
+        };
+        let mounted = self.daemon.mounts.mount(&wanted, &self.caller);
+        mounted.map(|view| self.mount_state(&view)).map_err(|error| of_mount(&error))
+    }
+
+    pub(super) fn vault_unmount(&self, vault: &str) -> Result<Done, Failure> {
+        let vault = vault_name(vault)?;
+        let about = About { vault: Some(&vault), ..About::default() };
+        self.permit(Operation::VaultUnmount, EventType::Command, about)?;
+        if self.daemon.mounts.end(&vault, Why::Asked) {
+            return Ok(Done {});
+        }
+        let message = format!("the vault {vault} is not mounted");
+        Err(failure(FailureCode::NotFound, message, "see ward vault list"))
+    }
+
+    pub(super) fn vault_list(&self) -> Result<Vaults, Failure> {
+        self.permit(Operation::VaultList, EventType::Command, About::default())?;
+        let names = self.daemon.vaults.names();
+        let names = names.map_err(|error| of_reach(&ReachError::Folder(error)))?;
+        let vaults = names.iter().map(|name| self.vault_state(name)).collect::<Result<_, _>>()?;
+        Ok(Vaults { vaults })
+    }
+
+    pub(super) fn vault_status(&self, vault: &str) -> Result<VaultState, Failure> {
+        let vault = vault_name(vault)?;
+        let about = About { vault: Some(&vault), ..About::default() };
+        self.permit(Operation::VaultStatus, EventType::Command, about)?;
+        self.vault_state(&vault)
+    }
+
+    fn vault_state(&self, vault: &VaultName) -> Result<VaultState, Failure> {
+        self.daemon.vaults.exists(vault).map_err(|error| of_reach(&error))?;
+        let has_keyfile = self.daemon.vaults.has_keyfile(vault);
+        let mount = self.daemon.mounts.view(vault).map(|view| self.mount_state(&view));
+        let state = match (&mount, self.daemon.vaults.unlocked(vault)) {
+            (Some(_), _) => "mounted",
+            (None, Some(_)) => "unlocked",
+            (None, None) => "locked",
+        };
+        Ok(VaultState {
+            vault: vault.to_string(),
+            kind: "secrets".to_owned(),
+            state: state.to_owned(),
+            unlocked_by: if has_keyfile { "keyfile" } else { "passphrase" }.to_owned(),
+            mount,
+        })
+    }
+
+    pub(super) fn mount_state(&self, view: &MountView) -> MountState {
+        let handles = self.daemon.pipeline.handles.count(&view.vault);
+        MountState {
+            vault: view.vault.to_string(),
+            path: view.path.clone(),
+            owner: view.owner.0,
+            read_only: view.access == Access::ReadOnly,
+            ends: clock::wall_text(view.ends),
+            ends_in: view.ends.remaining(clock::now()).as_secs(),
+            handles: u64::try_from(handles).unwrap_or(u64::MAX),
+        }
+    }
+}

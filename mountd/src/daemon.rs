@@ -1,0 +1,302 @@
+//! The daemon: starts everything in order, serves, and ends it in order.
+
+use crate::approval_queue::ApprovalQueue;
+use crate::caller::Callers;
+use crate::control::{self, Connection};
+use crate::handle_table::HandleTable;
+use crate::hardening::{self, Memory};
+use crate::lease_table::LeaseTable;
+use crate::lifecycle::{MountTable, Why};
+use crate::monitor::{Monitor, Started, follow_reports};
+use crate::pipeline::Pipeline;
+use crate::policy_in_force::{self, PolicyInForce};
+use crate::root::{AUDIT, Layout, Mark, POLICY, Root};
+use crate::start::{Lock, StartError, bind};
+use crate::vault_table::VaultTable;
+use crate::clock;
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use jiff::Timestamp;
+use nix::sys::signal::{SigSet, Signal};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
+
+/// How many connections are served at once.
+const MOST_CONNECTIONS: usize = 64;
+/// How long a record may be written and not yet on disk.
+const LOG_AGE: Duration = Duration::from_millis(100);
+/// How often the log is looked at for that.
+const LOG_PERIOD: Duration = Duration::from_millis(50);
+/// How often vaults are synced, and idle ones locked.
+const VAULT_PERIOD: Duration = Duration::from_secs(1);
+
+/// The running daemon, as commands see it.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    pub(crate) root: Arc<Root>,
+    pub(crate) layout: Layout,
+    pub(crate) instance: String,
+    pub(crate) since: Timestamp,
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) vaults: Arc<VaultTable>,
+    pub(crate) mounts: Arc<MountTable>,
+    stopping: AtomicBool,
+    events: Sender<Event>,
+    connections: AtomicUsize,
+}
+
+/// What can happen to a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    /// A command or a signal ends it.
+    Stop,
+    /// SIGHUP.
+    Reload,
+    /// The privileged half is gone.
+    MonitorGone,
+}
+
+impl Daemon {
+    /// Has it stop once the command that asked is answered.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        // Full or closed: it is stopping.
+        let _stopping_already = self.events.try_send(Event::Stop);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Takes the policy as it is in the file now; one that does not load changes nothing.
+    fn reload(&self) {
+        let pipeline = &self.pipeline;
+        let record = match policy_in_force::load(&self.root, POLICY) {
+            Ok(rules) => {
+                let digest = rules.digest();
+                // A log that has stopped names nobody any more.
+                let _log_has_stopped = pipeline.log.record_names(rules.record_names());
+                pipeline.policy.replace(rules);
+                pipeline.leases.withdraw_other_policies(digest);
+                self.append(Record::new(EventType::PolicyLoaded).policy(digest))
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                self.append(Record::new(EventType::PolicyRefused).reason(&reason))
+            }
+        };
+        // A log that has stopped refuses every open already.
+        let _log_has_stopped = record;
+    }
+
+    fn append(&self, record: Record<'_>) -> Result<(), AppendError> {
+        self.pipeline.log.append(record, Durability::Durable, clock::stamp()).map(|_receipt| ())
+    }
+}
+
+/// Serves the root at `path` until it is told to stop; prints `ready` once it can be reached.
+pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
+    hardening::harden().map_err(|errno| StartError::Machine("hardening", errno.into()))?;
+    let signals = block_signals()?;
+    let root = Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
+    let mark = Mark::read(&root)?;
+    let _lock = Lock::take(&root)?;
+    let Started { monitor, process, first, reports } =
+        Monitor::start().map_err(|error| StartError::Machine("the monitor process", error))?;
+    let memory = hardening::lock_memory();
+    let (events, happened) = bounded(8);
+    let daemon = assemble(&root, mark, monitor, events)?;
+    let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
+    record_start(&daemon, memory, &stale)?;
+    let listener = bind(&root, daemon.layout)?;
+    let (stop, stopped) = bounded::<()>(0);
+    start_threads(&daemon, listener, signals, (process, reports), &stopped)
+        .map_err(|error| StartError::Machine("a thread", error))?;
+    announce();
+    while let Ok(event) = happened.recv() {
+        match event {
+            Event::Reload => daemon.reload(),
+            Event::Stop | Event::MonitorGone => break,
+        }
+    }
+    daemon.stopping.store(true, Ordering::Release);
+    drop(stop);
+    finish(&daemon, first)
+}
+
+fn assemble(
+    root: &Arc<Root>,
+    mark: Mark,
+    monitor: Monitor,
+    events: Sender<Event>,
+) -> Result<Arc<Daemon>, StartError> {
+    let rules = policy_in_force::load(root, POLICY)?;
+    let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
+    let settings = Settings::new(boot);
+    let names = rules.record_names();
+    let (log, _recovered) = Log::open(&root.join(AUDIT), settings, clock::stamp())
+        .map_err(|error| StartError::Log(error.to_string()))?;
+    log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
+    let monitor = Arc::new(monitor);
+    let log = Arc::new(log);
+    let pipeline = Arc::new(Pipeline {
+        callers: Callers::new(Arc::clone(&monitor)),
+        monitor,
+        policy: PolicyInForce::new(rules),
+        approvals: ApprovalQueue::new(),
+        leases: LeaseTable::default(),
+        handles: HandleTable::default(),
+        log: Arc::clone(&log),
+    });
+    let vaults = Arc::new(VaultTable::new(Arc::clone(root), log));
+    let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
+    Ok(Arc::new(Daemon {
+        root: Arc::clone(root),
+        layout: mark.layout,
+        instance: mark.instance,
+        since: clock::wall(),
+        pipeline,
+        vaults,
+        mounts,
+        stopping: AtomicBool::new(false),
+        events,
+        connections: AtomicUsize::new(0),
+    }))
+}
+
+fn record_start(daemon: &Daemon, memory: Memory, stale: &[String]) -> Result<(), StartError> {
+    let mut reason = match memory {
+        Memory::Locked => "memory is locked".to_owned(),
+        Memory::Swappable => "memory is not locked and may be swapped out".to_owned(),
+    };
+    if !stale.is_empty() {
+        reason.push_str(&format!("; mounts of a daemon that died were ended: {}", stale.len()));
+    }
+    let digest = daemon.pipeline.policy.rules().digest();
+    let started = Record::new(EventType::DaemonStarted).reason(&reason);
+    daemon
+        .append(started)
+        .and_then(|()| daemon.append(Record::new(EventType::PolicyLoaded).policy(digest)))
+        .map_err(|error| StartError::Log(error.to_string()))
+}
+
+/// The signals this daemon acts on, blocked in every thread, so that one thread can wait for them.
+fn block_signals() -> Result<SigSet, StartError> {
+    let mut signals = SigSet::empty();
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|it| signals.add(it));
+    signals.thread_block().map_err(|errno| StartError::Machine("signals", errno.into()))?;
+    Ok(signals)
+}
+
+fn start_threads(
+    daemon: &Arc<Daemon>,
+    listener: UnixListener,
+    signals: SigSet,
+    (mut monitor, reports): (Child, OwnedFd),
+    stopped: &Receiver<()>,
+) -> io::Result<()> {
+    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+    };
+    let events = daemon.events.clone();
+    spawn("signals", Box::new(move || forward_signals(&signals, &events)))?;
+    let events = daemon.events.clone();
+    spawn("monitor", Box::new(move || {
+        // However it ended, nothing can be attested any more.
+        let _status = monitor.wait();
+        let _ending_already = events.try_send(Event::MonitorGone);
+    }))?;
+    let pipeline = Arc::clone(&daemon.pipeline);
+    spawn("reports", Box::new(move || {
+        follow_reports(&reports, |token| pipeline.approvals.interrupt(token));
+    }))?;
+    let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
+    spawn("approvals", Box::new(move || {
+        pipeline.approvals.keep(&stop, |expired| pipeline.record_expiry(&expired));
+    }))?;
+    let (kept, stop) = (Arc::clone(daemon), stopped.clone());
+    spawn("keeper", Box::new(move || keep(&kept, &stop)))?;
+    let accepting = Arc::clone(daemon);
+    spawn("accept", Box::new(move || accept(&accepting, &listener)))
+}
+
+fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
+    while let Ok(signal) = signals.wait() {
+        let event = if signal == Signal::SIGHUP { Event::Reload } else { Event::Stop };
+        if events.send(event).is_err() {
+            return;
+        }
+    }
+}
+
+/// Syncs what waits for it, and locks vaults that nobody uses.
+fn keep(daemon: &Daemon, stop: &Receiver<()>) {
+    let (log, vaults) = (tick(LOG_PERIOD), tick(VAULT_PERIOD));
+    loop {
+        select! {
+            recv(stop) -> _ => return,
+            recv(log) -> _ => {
+                // An error stops the log, which every append from here on tells.
+                let _log_has_stopped = daemon.pipeline.log.sync_if_older(LOG_AGE, clock::now());
+            }
+            recv(vaults) -> _ => {
+                daemon.vaults.sync();
+                daemon.vaults.lock_idle();
+            }
+        }
+    }
+}
+
+fn accept(daemon: &Arc<Daemon>, listener: &UnixListener) {
+    for stream in listener.incoming() {
+        if daemon.is_stopping() {
+            return;
+        }
+        let Ok(stream) = stream else { continue };
+        if daemon.connections.fetch_add(1, Ordering::AcqRel) >= MOST_CONNECTIONS {
+            daemon.connections.fetch_sub(1, Ordering::AcqRel);
+            continue;
+        }
+        let serving = Arc::clone(daemon);
+        let started = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+            control::serve(&serving, Connection::over(stream.into()));
+            serving.connections.fetch_sub(1, Ordering::AcqRel);
+        });
+        if started.is_err() {
+            daemon.connections.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Tells whoever started us that we can be reached, and lets go of their standard output.
+fn announce() {
+    let mut output = io::stdout();
+    // Whoever started us may not listen.
+    let _nobody_listens = output.write_all(b"ready\n").and_then(|()| output.flush());
+    if let Ok(null) = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()) {
+        let _stays_open = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+fn finish(daemon: &Arc<Daemon>, first: OwnedFd) -> Result<(), StartError> {
+    daemon.mounts.end_all(Why::DaemonStops);
+    daemon.vaults.lock_all();
+    let stopped = daemon.append(Record::new(EventType::DaemonStopped));
+    let socket = rustix::fs::unlinkat(
+        daemon.root.as_ref(),
+        crate::root::SOCKET,
+        rustix::fs::AtFlags::empty(),
+    );
+    // The next daemon removes a socket that stays.
+    let _stays_behind = socket;
+    // Last, so that the monitor outlives every mount.
+    drop(first);
+    stopped.and_then(|()| daemon.pipeline.log.close())
+        .map_err(|error| StartError::Log(error.to_string()))
+}

@@ -1,0 +1,102 @@
+//! Our errors as numbers; nowhere else. The table is docs/semantics.md.
+
+use crate::approval_queue::Unanswered;
+use crate::caller::IdentifyError;
+use crate::pipeline::{ChangeError, OpenError, ReadError, WriteError};
+use fuser::Errno;
+use ward_policy::{LeaseEnd, NameFault};
+use ward_store::ChangeError as StoreError;
+
+/// A mount or lease that has ended: the bytes were here and are gone for good.
+pub(crate) const ENDED: Errno = Errno::ESTALE;
+
+pub(crate) fn of_open(error: &OpenError) -> Errno {
+    match error {
+        OpenError::NoSuchSecret => Errno::ENOENT,
+        OpenError::Unidentified(error) => of_identity(error),
+        OpenError::Denied(_) => Errno::EACCES,
+        OpenError::NeedsApproval(_) => Errno::EAGAIN,
+        OpenError::Unanswered(_, why) => match why {
+            Unanswered::Refused | Unanswered::TimedOut | Unanswered::Ended => Errno::EACCES,
+            Unanswered::Interrupted => Errno::EINTR,
+        },
+        OpenError::Ended => ENDED,
+        OpenError::ReadOnly => Errno::EROFS,
+        OpenError::Decrypt(_) | OpenError::Log(_) | OpenError::NoRandomness(_) => Errno::EIO,
+    }
+}
+
+pub(crate) fn of_read(error: &ReadError) -> Errno {
+    match error {
+        ReadError::NotOpen => Errno::EBADF,
+        ReadError::Ended => ENDED,
+        ReadError::Unidentified(error) => of_identity(error),
+        ReadError::Lease(end) => of_lease(*end),
+        ReadError::Denied(_) => Errno::EACCES,
+        ReadError::Decrypt(_) | ReadError::Log(_) | ReadError::NoRandomness(_) => Errno::EIO,
+    }
+}
+
+pub(crate) fn of_write(error: &WriteError) -> Errno {
+    match error {
+        WriteError::NotOpen => Errno::EBADF,
+        WriteError::Ended => ENDED,
+        WriteError::Unidentified(error) => of_identity(error),
+        WriteError::Lease(end) => of_lease(*end),
+        WriteError::TooLong(_) => Errno::EFBIG,
+        WriteError::Store(error) => of_store(error),
+        WriteError::Log(_) => Errno::EIO,
+    }
+}
+
+pub(crate) fn of_change(error: &ChangeError) -> Errno {
+    match error {
+        ChangeError::Name(fault) => of_name(*fault),
+        ChangeError::NoSuchName => Errno::ENOENT,
+        ChangeError::Unidentified(error) => of_identity(error),
+        ChangeError::Denied(_) => Errno::EACCES,
+        ChangeError::Ended => ENDED,
+        ChangeError::ReadOnly => Errno::EROFS,
+        ChangeError::Store(error) => of_store(error),
+        ChangeError::Log(_) => Errno::EIO,
+        ChangeError::Open(error) => of_open(error),
+        ChangeError::Write(error) => of_write(error),
+    }
+}
+
+pub(crate) const fn of_name(fault: NameFault) -> Errno {
+    match fault {
+        NameFault::Empty | NameFault::LeadingSlash | NameFault::TrailingSlash => Errno::EINVAL,
+        NameFault::EmptyPart | NameFault::Climbs | NameFault::ControlCharacter => Errno::EINVAL,
+        NameFault::PartTooLong | NameFault::TooLong => Errno::ENAMETOOLONG,
+        NameFault::Reserved => Errno::EACCES,
+    }
+}
+
+pub(crate) const fn of_store(error: &StoreError) -> Errno {
+    match error {
+        StoreError::NotFound => Errno::ENOENT,
+        StoreError::Exists => Errno::EEXIST,
+        StoreError::NotDirectory => Errno::ENOTDIR,
+        StoreError::IsDirectory => Errno::EISDIR,
+        StoreError::NotEmpty => Errno::ENOTEMPTY,
+        StoreError::IntoItself => Errno::EINVAL,
+        StoreError::Name(fault) => of_name(*fault),
+        StoreError::TooLong { .. } => Errno::EFBIG,
+        StoreError::NoSpace => Errno::ENOSPC,
+        StoreError::ReadOnly(_) => Errno::EROFS,
+        StoreError::Io(_) => Errno::EIO,
+    }
+}
+
+/// Nobody we can name gets nothing.
+pub(crate) const fn of_identity(_error: &IdentifyError) -> Errno {
+    Errno::EACCES
+}
+
+const fn of_lease(end: LeaseEnd) -> Errno {
+    match end {
+        LeaseEnd::Expired | LeaseEnd::Withdrawn => ENDED,
+        LeaseEnd::NotHolder => Errno::EACCES,
+    }
+}

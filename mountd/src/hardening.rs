@@ -1,0 +1,38 @@
+//! What a process with keys gives up before it has one: core dumps, being looked into, swap.
+
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::prctl::set_dumpable;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
+
+/// `MCL_ONFAULT` (`mlockall(2)`), which nix does not name: pages are locked as they are touched,
+/// since the event loops reserve far more than they use.
+const ON_FAULT: MlockAllFlags = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+
+/// Whether pages of this process can be swapped out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    Locked,
+    /// The limit of locked memory (RLIMIT_MEMLOCK) is not open, and a lock that fails later would
+    /// end the daemon.
+    Swappable,
+}
+
+/// Hardens this process, for good: no core dump, nobody else of its uid may look into it, and what
+/// it makes is its own.
+///
+/// # Errors
+/// The kernel refuses what every Linux can do.
+pub(crate) fn harden() -> nix::Result<()> {
+    umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    set_dumpable(false)
+}
+
+/// Locks all memory of this process, as far as that is safe.
+pub(crate) fn lock_memory() -> Memory {
+    let is_open = rustix::process::geteuid().is_root()
+        || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
+    let flags = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | ON_FAULT;
+    if is_open && mlockall(flags).is_ok() { Memory::Locked } else { Memory::Swappable }
+}

@@ -1,0 +1,58 @@
+//! The daemon: mounts vaults and decides each open. Start reading at `pipeline.rs`.
+
+mod approval_queue;
+mod caller;
+mod clock;
+pub mod control;
+mod daemon;
+mod descriptor;
+mod draft;
+mod errno;
+mod filesystem;
+mod handle_table;
+mod hardening;
+mod initialise;
+mod lease_table;
+mod lifecycle;
+mod monitor;
+mod pipeline;
+mod place;
+mod policy_in_force;
+pub mod root;
+mod start;
+mod tree;
+mod vault_table;
+
+pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
+pub use root::{Layout, Root};
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The program `ward-mountd`: `ward-mountd --root PATH` is the core, `ward-mountd monitor` the
+/// privileged half that the core starts.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let outcome = match arguments.as_slice() {
+        [flag, root] if flag == "--root" => {
+            daemon::serve(Path::new(root)).map_err(|error| error.to_string())
+        }
+        [word] if word == "monitor" => run_monitor().map_err(|error| error.to_string()),
+        _ => Err("usage: ward-mountd --root PATH (ward daemon start does it for you)".to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            // Nobody may listen; the exit code says it too.
+            let _nobody_listens = writeln!(std::io::stderr(), "ward-mountd: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_monitor() -> std::io::Result<()> {
+    hardening::harden()?;
+    monitor::serve(rustix::io::dup(rustix::stdio::stdin())?)
+}

@@ -1,0 +1,282 @@
+//! The life of a mount: prepared, mounted, ended. Nothing skips a stage, and the end is the end.
+
+use crate::clock;
+use crate::filesystem::{self, Session};
+use crate::monitor::MonitorError;
+use crate::monitor::message::Prepare;
+use crate::pipeline::Pipeline;
+use crate::place::{Access, Place};
+use crate::vault_table::{OpenVault, VaultTable};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use ward_audit::{AppendError, Durability, EventType, Record};
+use ward_policy::{Caller, Moment, UserId, VaultName};
+
+/// The longest a mount may last.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A mount as asked for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) instance: &'a str,
+    pub(crate) vault: Arc<OpenVault>,
+    pub(crate) directory: BorrowedFd<'a>,
+    pub(crate) made_directory: bool,
+    pub(crate) access: Access,
+    pub(crate) lifetime: Duration,
+}
+
+/// Why a vault is not mounted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MountError {
+    /// It is, already.
+    #[error("the vault {0} is mounted already, at {1}")]
+    AlreadyMounted(VaultName, String),
+    /// The monitor says why.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    /// The FUSE session did not start.
+    #[error("the FUSE session does not start")]
+    Session(#[source] io::Error),
+    /// The log took no record.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+    /// No id for the log.
+    #[error("the kernel gives no random bytes")]
+    NoRandomness,
+}
+
+/// Why a mount ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    Deadline,
+    Asked,
+    DaemonStops,
+}
+
+impl Why {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Deadline => "its time was over",
+            Self::Asked => "unmount was asked for",
+            Self::DaemonStops => "the daemon stopped",
+        }
+    }
+}
+
+/// A vault shown at a path.
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    place: Arc<Place>,
+    session: Session,
+    number: u64,
+    path: String,
+    owner: UserId,
+    /// Dropping it ends the timer.
+    _timer: UnixStream,
+}
+
+/// A mount as others see it.
+#[derive(Clone, Debug)]
+pub(crate) struct MountView {
+    pub(crate) vault: VaultName,
+    pub(crate) path: String,
+    pub(crate) owner: UserId,
+    pub(crate) access: Access,
+    pub(crate) ends: Moment,
+}
+
+/// The mounts of a root, one for each vault at most.
+#[derive(Debug)]
+pub(crate) struct MountTable {
+    pipeline: Arc<Pipeline>,
+    vaults: Arc<VaultTable>,
+    /// Guards the map; held while one vault is mounted, never while one is ended.
+    mounts: Mutex<BTreeMap<VaultName, Mounted>>,
+}
+
+impl MountTable {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, vaults: Arc<VaultTable>) -> Self {
+        Self { pipeline, vaults, mounts: Mutex::default() }
+    }
+
+    /// Mounts a vault until its lifetime is over.
+    pub(crate) fn mount(
+        self: &Arc<Self>,
+        wanted: &Wanted<'_>,
+        caller: &Caller,
+    ) -> Result<MountView, MountError> {
+        let mut mounts = self.mounts();
+        let name = &wanted.vault.name;
+        if let Some(mounted) = mounts.get(name) {
+            return Err(MountError::AlreadyMounted(name.clone(), mounted.path.clone()));
+        }
+        let mounted = self.start(wanted, caller)?;
+        let view = mounted.view();
+        mounts.insert(name.clone(), mounted);
+        Ok(view)
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        wanted: &Wanted<'_>,
+        caller: &Caller,
+    ) -> Result<Mounted, MountError> {
+        let name = &wanted.vault.name;
+        let (prepared, fuse) = self.pipeline.monitor.prepare(
+            Prepare {
+                instance: wanted.instance.to_owned(),
+                vault: name.to_string(),
+                owner: caller.uid.0,
+                made_directory: wanted.made_directory,
+            },
+            wanted.directory,
+        )?;
+        let id = clock::new_id().ok_or(MountError::NoRandomness)?.to_string();
+        let ends = clock::now().after(wanted.lifetime.min(LONGEST));
+        let vault = Arc::clone(&wanted.vault);
+        let place = Arc::new(Place::new(vault, wanted.access, Some(id.clone()), ends));
+        let started = self.attach(&place, fuse, prepared.mount).and_then(|session| {
+            let record = Record::new(EventType::MountBegun).by(caller).within(name).mount(&id);
+            let _recorded = self.pipeline.log.append(record, Durability::Durable, clock::stamp())?;
+            let timer = self.start_timer(name.clone(), ends).map_err(MountError::Session)?;
+            Ok((session, timer))
+        });
+        match started {
+            Ok((session, timer)) => Ok(Mounted {
+                place,
+                session,
+                number: prepared.mount,
+                path: prepared.path,
+                owner: caller.uid,
+                _timer: timer,
+            }),
+            Err(error) => {
+                place.end();
+                let _gone_with_the_monitor = self.pipeline.monitor.end(prepared.mount);
+                Err(error)
+            }
+        }
+    }
+
+    fn attach(
+        &self,
+        place: &Arc<Place>,
+        fuse: OwnedFd,
+        number: u64,
+    ) -> Result<Session, MountError> {
+        let pipeline = Arc::clone(&self.pipeline);
+        let session = filesystem::start(fuse, pipeline, Arc::clone(place));
+        let session = session.map_err(MountError::Session)?;
+        self.pipeline.monitor.attach(number)?;
+        Ok(session)
+    }
+
+    /// Ends the mount of a vault; false when there is none.
+    pub(crate) fn end(&self, vault: &VaultName, why: Why) -> bool {
+        let mounted = self.mounts().remove(vault);
+        let Some(mounted) = mounted else { return false };
+        self.finish(mounted, why);
+        true
+    }
+
+    /// Ends every mount.
+    pub(crate) fn end_all(&self, why: Why) {
+        let mounts = std::mem::take(&mut *self.mounts());
+        mounts.into_values().for_each(|mounted| self.finish(mounted, why));
+    }
+
+    /// Every mount, by vault.
+    pub(crate) fn views(&self) -> Vec<MountView> {
+        self.mounts().values().map(Mounted::view).collect()
+    }
+
+    /// The mount of a vault.
+    pub(crate) fn view(&self, vault: &VaultName) -> Option<MountView> {
+        self.mounts().get(vault).map(Mounted::view)
+    }
+
+    /// The order was measured: opens first, held ones next, pages before the abort, keys last.
+    fn finish(&self, mounted: Mounted, why: Why) {
+        let Mounted { place, session, number, _timer: timer, .. } = mounted;
+        let vault = place.vault.name.clone();
+        let pipeline = &self.pipeline;
+        drop(timer);
+        place.end();
+        pipeline.approvals.end_vault(&vault);
+        pipeline.leases.withdraw_vault(&vault);
+        let took_pages_back = session.invalidator.forget_all();
+        let detached = pipeline.monitor.end(number);
+        let _an_aborted_session_is_an_ended_one = session.join();
+        pipeline.handles.remove_vault(&vault);
+        let mut reason = why.text().to_owned();
+        if !took_pages_back {
+            reason.push_str("; pages of mapped files could not be taken back in time");
+        }
+        if let Err(error) = detached {
+            reason.push_str(&format!("; {error}"));
+        }
+        let mount = place.mount.clone().unwrap_or_default();
+        let record = Record::new(EventType::MountEnded).within(&vault).mount(&mount);
+        // The mount is over whether or not the log still takes records.
+        let _log_has_stopped =
+            pipeline.log.append(record.reason(&reason), Durability::Durable, clock::stamp());
+        drop(place);
+        self.vaults.lock(&vault);
+    }
+
+    /// Ends the mount at `ends`, on the clock that runs on in suspend, unless the stream that is
+    /// returned is dropped before.
+    fn start_timer(self: &Arc<Self>, vault: VaultName, ends: Moment) -> io::Result<UnixStream> {
+        let (keep, cancelled) = UnixStream::pair()?;
+        let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_CLOEXEC)?;
+        let left = ends.remaining(clock::now()).max(Duration::from_millis(1));
+        timer.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())?;
+        let mounts = Arc::downgrade(self);
+        std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
+            let is_over = wait(&timer, &cancelled);
+            if let (true, Some(mounts)) = (is_over, mounts.upgrade()) {
+                mounts.end(&vault, Why::Deadline);
+            }
+        })?;
+        Ok(keep)
+    }
+
+    fn mounts(&self) -> MutexGuard<'_, BTreeMap<VaultName, Mounted>> {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mounted {
+    fn view(&self) -> MountView {
+        MountView {
+            vault: self.place.vault.name.clone(),
+            path: self.path.clone(),
+            owner: self.owner,
+            access: self.place.access,
+            ends: self.place.ends(),
+        }
+    }
+}
+
+/// Waits for the timer; false when it was cancelled.
+fn wait(timer: &TimerFd, cancelled: &UnixStream) -> bool {
+    loop {
+        let mut descriptors = [
+            PollFd::new(timer.as_fd(), PollFlags::POLLIN),
+            PollFd::new(cancelled.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut descriptors, PollTimeout::NONE) {
+            Ok(_) => return descriptors[1].revents().is_none_or(|events| events.is_empty()),
+            Err(nix::errno::Errno::EINTR) => {}
+            // Without a timer the mount ends now rather than never.
+            Err(_) => return true,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The monitor: the half of the daemon with privileges and without keys.
+//!
+//! It mounts and unmounts, reads `/proc` of callers and watches held ones. It refuses to know
+//! vaults, policy and values. It is the same program started anew, its first channel on standard
+//! input; when the core is gone it ends every mount and itself.
+
+mod attest;
+mod executable;
+mod handle;
+pub(crate) mod message;
+mod mount_table;
+mod mounting;
+mod waiting;
+
+pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
+pub(crate) use message::{MonitorError, MonitorFault};
+
+use attest::{Attested, attest};
+use crossbeam_channel::{Sender, bounded};
+use executable::Hashes;
+use message::{Task, receive, send};
+use mounting::{Mounting, clean_up};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use waiting::{Change, watch};
+
+/// How many changes to the set of held callers may wait for the watcher.
+const CHANGES: usize = 1024;
+
+/// What the monitor's channels share.
+struct Privileged {
+    hashes: Hashes,
+    /// Guards the table only; never held while something is mounted or ended.
+    mounts: Mutex<BTreeMap<u64, Mounting>>,
+    next: Mutex<u64>,
+    held: Sender<Change>,
+}
+
+/// Serves the core on `first` until it is gone; then ends every mount.
+pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
+    let (held, changes) = bounded(CHANGES);
+    let privileged = Arc::new(Privileged {
+        hashes: Hashes::default(),
+        mounts: Mutex::default(),
+        next: Mutex::new(1),
+        held,
+    });
+    while let Some((task, mut descriptors)) = receive::<Task>(first.as_fd())? {
+        let Some(channel) = descriptors.pop() else { continue };
+        match task {
+            Task::Serve => {
+                let privileged = Arc::clone(&privileged);
+                std::thread::Builder::new()
+                    .name("channel".to_owned())
+                    .spawn(move || privileged.serve(&channel))?;
+            }
+            Task::Report => {
+                let changes = changes.clone();
+                std::thread::Builder::new()
+                    .name("held".to_owned())
+                    .spawn(move || watch(&changes, &channel))?;
+            }
+            Task::Attest { .. }
+            | Task::Watch { .. }
+            | Task::Unwatch { .. }
+            | Task::Prepare(_)
+            | Task::Attach { .. }
+            | Task::End { .. }
+            | Task::CleanUp { .. } => {}
+        }
+    }
+    privileged.end_all();
+    Ok(())
+}
+
+impl Privileged {
+    /// Answers the tasks of one channel until it closes.
+    fn serve(&self, channel: &OwnedFd) {
+        while let Ok(Some((task, descriptors))) = receive::<Task>(channel.as_fd()) {
+            if self.perform(channel, task, descriptors).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn perform(
+        &self,
+        channel: &OwnedFd,
+        task: Task,
+        mut descriptors: Vec<OwnedFd>,
+    ) -> std::io::Result<()> {
+        let channel = channel.as_fd();
+        match task {
+            Task::Attest { thread } => match attest(thread, &self.hashes) {
+                Ok(Attested { facts, thread, image }) => {
+                    let answer = Ok::<_, MonitorError>(facts);
+                    send(channel, &answer, &[thread.as_fd(), image.as_fd()])
+                }
+                Err(error) => send(channel, &Err::<message::Facts, _>(error), &[]),
+            },
+            Task::Watch { thread, token } => {
+                let _core_is_gone = self.held.send(Change::Watch(thread, token));
+                Ok(())
+            }
+            Task::Unwatch { token } => {
+                let _core_is_gone = self.held.send(Change::Unwatch(token));
+                Ok(())
+            }
+            Task::Prepare(wanted) => {
+                let number = self.number();
+                let prepared = descriptors
+                    .pop()
+                    .ok_or_else(|| no_mount("no directory came with the task"))
+                    .and_then(|directory| Mounting::prepare(number, &wanted, directory));
+                match prepared {
+                    Ok((mounting, prepared, fuse)) => {
+                        self.mounts().insert(number, mounting);
+                        let answer = Ok::<_, MonitorError>(prepared);
+                        // Our own copy of the FUSE descriptor closes here, once the core has it.
+                        send(channel, &answer, &[fuse.as_fd()])
+                    }
+                    Err(error) => send(channel, &Err::<message::Prepared, _>(error), &[]),
+                }
+            }
+            Task::Attach { mount } => {
+                let attached = self.mounts().get(&mount).map(Mounting::attach);
+                send(channel, &attached.unwrap_or_else(|| Err(no_mount("it is not there"))), &[])
+            }
+            Task::End { mount } => {
+                let mounting = self.mounts().remove(&mount);
+                let ended = mounting.map_or_else(|| Err(no_mount("it has ended")), Mounting::end);
+                send(channel, &ended, &[])
+            }
+            Task::CleanUp { instance } => {
+                send(channel, &Ok::<_, MonitorError>(clean_up(&instance)), &[])
+            }
+            Task::Serve | Task::Report => Ok(()),
+        }
+    }
+
+    fn end_all(&self) {
+        let mounts = std::mem::take(&mut *self.mounts());
+        for mounting in mounts.into_values() {
+            // Nobody is left to tell; a mount that stays is found by the next daemon.
+            let _stays = mounting.end();
+        }
+    }
+
+    fn mounts(&self) -> MutexGuard<'_, BTreeMap<u64, Mounting>> {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn number(&self) -> u64 {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = *next;
+        *next += 1;
+        number
+    }
+}
+
+fn no_mount(why: &str) -> MonitorError {
+    MonitorError {
+        fault: MonitorFault::Mountpoint,
+        message: format!("no such mount: {why}"),
+        next: "see ward status".to_owned(),
+    }
+}

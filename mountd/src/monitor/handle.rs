@@ -1,0 +1,144 @@
+//! The core's end of the monitor: tasks over a few channels, so that a slow one delays no other.
+
+use super::message::{
+    Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, Task, receive, send,
+};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+
+/// How many tasks can be under way at once.
+const CHANNELS: usize = 6;
+
+/// The monitor, seen from the core.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    idle: Receiver<OwnedFd>,
+    give_back: Sender<OwnedFd>,
+    process: u32,
+}
+
+/// An attested thread: facts, a pidfd of the thread, and the image descriptor.
+#[derive(Debug)]
+pub(crate) struct Attestation {
+    pub(crate) facts: Facts,
+    pub(crate) thread: OwnedFd,
+    pub(crate) image: OwnedFd,
+}
+
+/// What the core must keep of a monitor it started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) monitor: Monitor,
+    /// The process, and the channel whose closing ends it.
+    pub(crate) process: Child,
+    pub(crate) first: OwnedFd,
+    /// Signals of held callers arrive here.
+    pub(crate) reports: OwnedFd,
+}
+
+impl Monitor {
+    /// Starts the privileged half: this program anew, with the argument `monitor`.
+    pub(crate) fn start() -> io::Result<Started> {
+        let (first, theirs) = pair()?;
+        let process = Command::new("/proc/self/exe")
+            .arg("monitor")
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()?;
+        let (give_back, idle) = bounded(CHANNELS);
+        for _ in 0..CHANNELS {
+            let (ours, theirs) = pair()?;
+            send(first.as_fd(), &Task::Serve, &[theirs.as_fd()])?;
+            give_back.send(ours).map_err(io::Error::other)?;
+        }
+        let (reports, theirs) = pair()?;
+        send(first.as_fd(), &Task::Report, &[theirs.as_fd()])?;
+        let monitor = Self { idle, give_back, process: process.id() };
+        Ok(Started { monitor, process, first, reports })
+    }
+
+    /// Its process number: requests from it on our own mounts are refused at once.
+    pub(crate) const fn process(&self) -> u32 {
+        self.process
+    }
+
+    pub(crate) fn attest(&self, thread: u32) -> Result<Attestation, MonitorError> {
+        let (facts, descriptors) = self.ask(&Task::Attest { thread }, None)?;
+        let [thread, image] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| gone())?;
+        Ok(Attestation { facts, thread, image })
+    }
+
+    pub(crate) fn prepare(
+        &self,
+        wanted: Prepare,
+        directory: BorrowedFd<'_>,
+    ) -> Result<(Prepared, OwnedFd), MonitorError> {
+        let (prepared, mut descriptors) = self.ask(&Task::Prepare(wanted), Some(directory))?;
+        Ok((prepared, descriptors.pop().ok_or_else(gone)?))
+    }
+
+    pub(crate) fn attach(&self, mount: u64) -> Result<(), MonitorError> {
+        self.ask(&Task::Attach { mount }, None).map(|((), _)| ())
+    }
+
+    pub(crate) fn end(&self, mount: u64) -> Result<(), MonitorError> {
+        self.ask(&Task::End { mount }, None).map(|((), _)| ())
+    }
+
+    pub(crate) fn clean_up(&self, instance: &str) -> Result<Vec<String>, MonitorError> {
+        self.ask(&Task::CleanUp { instance: instance.to_owned() }, None).map(|(paths, _)| paths)
+    }
+
+    pub(crate) fn watch(&self, thread: u32, token: u64) -> Result<(), MonitorError> {
+        self.tell(&Task::Watch { thread, token })
+    }
+
+    pub(crate) fn unwatch(&self, token: u64) -> Result<(), MonitorError> {
+        self.tell(&Task::Unwatch { token })
+    }
+
+    fn tell(&self, task: &Task) -> Result<(), MonitorError> {
+        let channel = self.idle.recv().map_err(|_| gone())?;
+        let sent = send(channel.as_fd(), task, &[]);
+        self.give_back.send(channel).map_err(|_| gone())?;
+        sent.map_err(|_| gone())
+    }
+
+    fn ask<T: DeserializeOwned>(
+        &self,
+        task: &Task,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<(T, Vec<OwnedFd>), MonitorError> {
+        let channel = self.idle.recv().map_err(|_| gone())?;
+        let answer = send(channel.as_fd(), task, descriptor.as_slice())
+            .and_then(|()| receive::<Result<T, MonitorError>>(channel.as_fd()));
+        self.give_back.send(channel).map_err(|_| gone())?;
+        let (answer, descriptors) = answer.ok().flatten().ok_or_else(gone)?;
+        answer.map(|answer| (answer, descriptors))
+    }
+}
+
+/// Calls `tell` with the token of each held caller that got a signal; ends with the monitor.
+pub(crate) fn follow_reports(reports: &OwnedFd, tell: impl Fn(u64)) {
+    while let Ok(Some((Interrupted { token }, _))) = receive(reports.as_fd()) {
+        tell(token);
+    }
+}
+
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+fn gone() -> MonitorError {
+    MonitorError {
+        fault: MonitorFault::Gone,
+        message: "the privileged half of the daemon does not answer".to_owned(),
+        next: "start the daemon again: ward daemon start".to_owned(),
+    }
+}

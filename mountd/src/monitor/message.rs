@@ -1,0 +1,210 @@
+//! What core and monitor say to each other: one JSON object a packet, descriptors beside it.
+//!
+//! Neither a key nor a value is ever in it.
+
+use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// The longest packet, in bytes.
+const LONGEST: usize = 64 << 10;
+/// The most descriptors in one packet.
+pub(crate) const MOST_DESCRIPTORS: usize = 3;
+
+/// What the core asks the monitor to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    /// Serve another channel, whose end comes along. No answer.
+    Serve,
+    /// Report on that channel which held callers got a signal. No answer.
+    Report,
+    /// Who is this thread: [`Facts`], with a pidfd and the image descriptor.
+    Attest {
+        /// The thread.
+        thread: u32,
+    },
+    /// Watch a held caller for signals. No answer.
+    Watch {
+        /// The thread that is held.
+        thread: u32,
+        /// What to report.
+        token: u64,
+    },
+    /// Watch it no more. No answer.
+    Unwatch {
+        /// The token it was watched under.
+        token: u64,
+    },
+    /// Make a FUSE filesystem for the directory that comes along: [`Prepared`], with the FUSE
+    /// descriptor.
+    Prepare(Prepare),
+    /// Attach it to its directory: `()`.
+    Attach {
+        /// Its number.
+        mount: u64,
+    },
+    /// Detach it, abort its connection, and remove the directory if we made it: `()`.
+    End {
+        /// Its number.
+        mount: u64,
+    },
+    /// End mounts that an earlier daemon of this instance left: the paths.
+    CleanUp {
+        /// The instance.
+        instance: String,
+    },
+}
+
+/// A mount to be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Prepare {
+    /// The root's instance, so that a later daemon knows the mount as its own.
+    pub(crate) instance: String,
+    /// The vault's name.
+    pub(crate) vault: String,
+    /// Who asked; the directory must be theirs.
+    pub(crate) owner: u32,
+    /// Whether the directory goes when the mount ends.
+    pub(crate) made_directory: bool,
+}
+
+/// A mount that is made and not yet attached.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Prepared {
+    /// Its number.
+    pub(crate) mount: u64,
+    /// Its path, as the kernel tells it.
+    pub(crate) path: String,
+}
+
+/// What the kernel says of a thread. Facts that could not be read are absent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    pub(crate) process: ProcessFacts,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) login_uid: Option<u32>,
+    pub(crate) executable: Option<ExecutableFacts>,
+    pub(crate) session: Option<SessionFacts>,
+    pub(crate) parents: Vec<ProcessFacts>,
+    pub(crate) grade: GradeFacts,
+}
+
+/// A process by number and start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessFacts {
+    pub(crate) number: u32,
+    pub(crate) start_ticks: u64,
+}
+
+/// The program behind an exe link.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExecutableFacts {
+    pub(crate) path: Option<Vec<u8>>,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) sha256: Option<[u8; 32]>,
+}
+
+/// A session by its leader, and the cgroup.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SessionFacts {
+    pub(crate) leader: ProcessFacts,
+    pub(crate) cgroup: Vec<u8>,
+}
+
+/// A grade on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum GradeFacts {
+    Untrusted,
+    Weak,
+    Verified,
+}
+
+/// Why the monitor did not do it: a sentence, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct MonitorError {
+    /// The class.
+    pub(crate) fault: MonitorFault,
+    /// What was wrong.
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) next: String,
+}
+
+/// Classes of the monitor's refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum MonitorFault {
+    /// The process is gone, or hidden from us.
+    NoProcess,
+    /// The directory cannot be a mountpoint.
+    Mountpoint,
+    /// The machine cannot do it.
+    Machine,
+    /// The connection to the monitor failed: the daemon is ending.
+    Gone,
+}
+
+/// A signal reached a held caller.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Interrupted {
+    pub(crate) token: u64,
+}
+
+/// Sends one packet.
+pub(crate) fn send<T: Serialize>(
+    socket: BorrowedFd<'_>,
+    message: &T,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let bytes = serde_json::to_vec(message)?;
+    let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let rights = if raw.is_empty() { [].as_slice() } else { rights.as_slice() };
+    let slices = [IoSlice::new(&bytes)];
+    loop {
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        match sendmsg::<()>(socket.as_raw_fd(), &slices, rights, flags, None) {
+            Ok(_) => return Ok(()),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// The next packet; `None` when the other side is gone.
+pub(crate) fn receive<T: DeserializeOwned>(
+    socket: BorrowedFd<'_>,
+) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; LONGEST];
+    let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+    let (count, descriptors) = loop {
+        let mut slices = [IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
+            Ok(message) => {
+                break (message.bytes, crate::descriptor::received(message.cmsgs()?));
+            }
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(nix::errno::Errno::ECONNRESET) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        }
+    };
+    if count == 0 {
+        return Ok(None);
+    }
+    let message = serde_json::from_slice(bytes.get(..count).unwrap_or_default())?;
+    Ok(Some((message, descriptors)))
+}
+
+/// The one descriptor that the setuid mount helper sends; its one byte means nothing.
+pub(crate) fn receive_descriptor(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut byte = [0];
+    let mut slices = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([RawFd; 1]);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
+    let received = crate::descriptor::received(message.cmsgs()?).pop();
+    received.ok_or_else(|| io::Error::other("the helper sent no descriptor"))
+}

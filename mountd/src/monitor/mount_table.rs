@@ -1,0 +1,75 @@
+//! The mount table, as `/proc/self/mountinfo` tells it (proc_pid_mountinfo(5)).
+
+use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MountEntry {
+    pub(crate) id: u64,
+    pub(crate) minor: u32,
+    pub(crate) path: PathBuf,
+    pub(crate) kind: String,
+    pub(crate) source: String,
+}
+
+/// Every mount of our namespace, in the order of the table.
+pub(crate) fn mounts() -> Vec<MountEntry> {
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    table.split(|byte| *byte == b'\n').filter_map(parse).collect()
+}
+
+/// The mount that a directory lies in; `None` when it is in another namespace.
+pub(crate) fn mount_of(directory: BorrowedFd<'_>) -> Option<MountEntry> {
+    use rustix::fs::{AtFlags, StatxFlags, statx};
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = statx(directory, "", flags, StatxFlags::MNT_ID).ok()?;
+    mounts().into_iter().find(|entry| entry.id == stat.stx_mnt_id)
+}
+
+/// `36 35 98:0 /root /path options tags... - type source options`.
+fn parse(line: &[u8]) -> Option<MountEntry> {
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let dash = words.iter().position(|word| *word == b"-")?;
+    let text = |index: usize| -> Option<String> {
+        String::from_utf8(unescape(words.get(index)?)).ok()
+    };
+    Some(MountEntry {
+        id: text(0)?.parse().ok()?,
+        minor: text(2)?.split_once(':')?.1.parse().ok()?,
+        path: PathBuf::from(OsString::from_vec(unescape(words.get(4)?))),
+        kind: text(dash + 1)?,
+        source: text(dash + 2)?,
+    })
+}
+
+/// Blank, tab, newline, backslash and `#` stand there as a backslash and three octal digits.
+fn unescape(word: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| *first == b'\\').and_then(|digits| {
+            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+        });
+        plain.push(octal.unwrap_or(*first));
+        rest = after.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_mountinfo_is_read_with_its_escapes() {
+        let line = br"36 35 0:52 / /home/a\040b rw,noatime master:1 - fuse.wardfs wardfs:1:x rw";
+        let entry = parse(line).unwrap();
+        assert_eq!((entry.id, entry.minor), (36, 52));
+        assert_eq!(entry.path, PathBuf::from("/home/a b"));
+        assert_eq!((entry.kind.as_str(), entry.source.as_str()), ("fuse.wardfs", "wardfs:1:x"));
+        assert_eq!(parse(b"nonsense"), None);
+    }
+}

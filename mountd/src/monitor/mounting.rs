@@ -1,0 +1,248 @@
+//! Mounts: made, attached to a directory by descriptor, ended for good.
+
+use super::message::{MonitorError, MonitorFault, Prepare, Prepared};
+use super::mount_table::{MountEntry, mount_of, mounts};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, unmount,
+};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The filesystem type in mountinfo, by which a mount is known as a wardfs mount.
+pub(crate) const TYPE: &str = "fuse.wardfs";
+
+/// A mount between preparation and end.
+#[derive(Debug)]
+pub(crate) struct Mounting {
+    directory: OwnedFd,
+    /// The mount itself, when we made it with our own privileges.
+    mount: Option<OwnedFd>,
+    path: PathBuf,
+    folder_to_remove: Option<(OwnedFd, OsString, Stat)>,
+}
+
+impl Mounting {
+    /// Makes a FUSE filesystem for `directory`; gives its FUSE descriptor.
+    pub(crate) fn prepare(
+        number: u64,
+        wanted: &Prepare,
+        directory: OwnedFd,
+    ) -> Result<(Self, Prepared, OwnedFd), MonitorError> {
+        let path = check_mountpoint(&directory, wanted)?;
+        let source = format!("wardfs:{}:{}", wanted.instance, wanted.vault);
+        let folder_to_remove = if wanted.made_directory { folder_of(&directory, &path) } else { None };
+        let (mount, fuse) = if rustix::process::geteuid().is_root() {
+            let (mount, fuse) = make(&source).map_err(|error| machine("/dev/fuse", &error))?;
+            (Some(mount), fuse)
+        } else {
+            (None, ask_fusermount(&source, &directory)?)
+        };
+        let prepared = Prepared { mount: number, path: path.to_string_lossy().into_owned() };
+        Ok((Self { directory, mount, path, folder_to_remove }, prepared, fuse))
+    }
+
+    /// Shows it at its directory.
+    pub(crate) fn attach(&self) -> Result<(), MonitorError> {
+        let Some(mount) = &self.mount else { return Ok(()) };
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(mount, "", &self.directory, "", flags).map_err(|errno| MonitorError {
+            fault: MonitorFault::Machine,
+            message: format!("cannot attach the mount at {} ({errno})", self.path.display()),
+            next: "run the daemon as root outside a container, or use a private root".to_owned(),
+        })
+    }
+
+    /// Takes it out of the tree, cuts every open descriptor, and removes the directory if asked to.
+    pub(crate) fn end(self) -> Result<(), MonitorError> {
+        let ended = match &self.mount {
+            // MNT_FORCE aborts the connection, MNT_DETACH then takes it out even while it is busy.
+            Some(mount) => unmount(
+                format!("/proc/self/fd/{}", mount.as_raw_fd()),
+                UnmountFlags::FORCE | UnmountFlags::DETACH,
+            )
+            .map_err(io::Error::from),
+            None => end_by_fusermount(&self.path),
+        };
+        if let Some((parent, name, made)) = &self.folder_to_remove {
+            let is_same = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (made.st_dev, made.st_ino));
+            if is_same {
+                let _stays_if_not_empty = unlinkat(parent, name, AtFlags::REMOVEDIR);
+            }
+        }
+        ended.map_err(|error| MonitorError {
+            fault: MonitorFault::Machine,
+            message: format!("cannot unmount {} ({error})", self.path.display()),
+            next: format!("umount -l {}", self.path.display()),
+        })
+    }
+}
+
+/// Ends every mount of `instance` that an earlier daemon left; the paths.
+pub(crate) fn clean_up(instance: &str) -> Vec<String> {
+    let source = format!("wardfs:{instance}:");
+    let stale = mounts().into_iter().filter(|entry| {
+        entry.kind == TYPE && entry.source.starts_with(&source)
+    });
+    stale
+        .filter(|entry| {
+            if rustix::process::geteuid().is_root() {
+                unmount(&entry.path, UnmountFlags::FORCE | UnmountFlags::DETACH).is_ok()
+            } else {
+                end_by_fusermount(&entry.path).is_ok()
+            }
+        })
+        .map(|entry| entry.path.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Checks everything on the descriptor; the path is only what the kernel says of it.
+fn check_mountpoint(directory: &OwnedFd, wanted: &Prepare) -> Result<PathBuf, MonitorError> {
+    let link = rustix::fs::readlinkat(
+        rustix::fs::CWD,
+        format!("/proc/self/fd/{}", directory.as_raw_fd()),
+        Vec::new(),
+    );
+    let path = link.map(|link| PathBuf::from(OsString::from_vec(link.into_bytes())));
+    let path = path.map_err(|errno| refuse("the mountpoint", &format!("cannot be read ({errno})")))?;
+    let shown = path.display().to_string();
+    let stat = fstat(directory).map_err(|errno| refuse(&shown, &format!("cannot be read ({errno})")))?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
+        return Err(refuse(&shown, "is no directory"));
+    }
+    let Some(entry) = mount_of(directory.as_fd()) else {
+        return Err(refuse(&shown, "lies in another mount namespace than the daemon's"));
+    };
+    if entry.kind == TYPE {
+        return Err(refuse(&shown, "lies in a mount of wardfs"));
+    }
+    if path.parent().is_none_or(|parent| parent == std::path::Path::new("/")) {
+        return Err(refuse(&shown, "is a top-level directory, where a dead mount would hang ls /"));
+    }
+    if stat.st_uid != wanted.owner {
+        return Err(refuse(&shown, &format!("belongs to uid {}, not to you", stat.st_uid)));
+    }
+    if !is_empty(directory.as_fd()).unwrap_or(false) {
+        return Err(refuse(&shown, "is not empty"));
+    }
+    Ok(path)
+}
+
+fn is_empty(directory: BorrowedFd<'_>) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listing = openat(directory, ".", flags, Mode::empty())?;
+    let mut entries = rustix::fs::Dir::new(listing)?;
+    Ok(entries.all(|entry| {
+        entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+    }))
+}
+
+fn folder_of(directory: &OwnedFd, path: &std::path::Path) -> Option<(OwnedFd, OsString, Stat)> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = openat(directory, "..", flags, Mode::empty()).ok()?;
+    Some((parent, path.file_name()?.to_owned(), fstat(directory).ok()?))
+}
+
+/// A new FUSE filesystem, mounted nowhere yet, and its FUSE descriptor.
+fn make(source: &str) -> io::Result<(OwnedFd, OwnedFd)> {
+    let fuse = open_device()?;
+    let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let options = [
+        ("source", source),
+        ("subtype", "wardfs"),
+        ("fd", &fuse.as_raw_fd().to_string()),
+        ("rootmode", "40000"),
+        ("user_id", "0"),
+        ("group_id", "0"),
+    ];
+    for (key, value) in options {
+        fsconfig_set_string(&context, key, value)?;
+    }
+    fsconfig_set_flag(&context, "allow_other")?;
+    fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC
+        | MountAttrFlags::MOUNT_ATTR_NOATIME;
+    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    Ok((mount, fuse))
+}
+
+fn open_device() -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Has the setuid helper of the fuse3 package mount it, since we have no privileges ourselves.
+fn ask_fusermount(source: &str, directory: &OwnedFd) -> Result<OwnedFd, MonitorError> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    drop(open_device().map_err(|error| machine("/dev/fuse", &error))?);
+    let socket = |error: io::Error| machine("a socket pair", &error);
+    let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
+    let (ours, theirs) = pair.map_err(|errno| socket(errno.into()))?;
+    let options = format!("fsname={source},subtype=wardfs,nosuid,nodev,noexec,noatime");
+    let mut command = Command::new("fusermount3");
+    command
+        .args(["-o", &options, "--", "."])
+        .current_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("_FUSE_COMMFD", "0")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let output = command.output().map_err(|error| machine("fusermount3 (package fuse3)", &error))?;
+    drop(command);
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(machine("fusermount3", &io::Error::other(said.trim().to_owned())));
+    }
+    super::message::receive_descriptor(ours.as_fd()).map_err(|error| machine("fusermount3", &error))
+}
+
+fn end_by_fusermount(path: &std::path::Path) -> io::Result<()> {
+    let entry = mounts().into_iter().rev().find(|entry| entry.path == path && entry.kind == TYPE);
+    let status = Command::new("fusermount3")
+        .args(["-u", "-z", "--"])
+        .arg(path)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if let Some(MountEntry { minor, .. }) = entry {
+        let abort = format!("/sys/fs/fuse/connections/{minor}/abort");
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        if let Ok(abort) = rustix::fs::open(abort, flags, Mode::empty()) {
+            let _gone_already = rustix::io::write(&abort, b"1");
+        }
+    }
+    if status.success() { Ok(()) } else { Err(io::Error::other("fusermount3 -u failed")) }
+}
+
+fn refuse(path: &str, why: &str) -> MonitorError {
+    MonitorError {
+        fault: MonitorFault::Mountpoint,
+        message: format!("cannot mount at {path}: it {why}"),
+        next: "name an empty directory of your own, such as ~/secrets".to_owned(),
+    }
+}
+
+fn machine(what: &str, error: &io::Error) -> MonitorError {
+    let next = if what == "/dev/fuse" {
+        "load the fuse module (modprobe fuse), or give the container /dev/fuse"
+    } else {
+        "see that the package fuse3 is installed and lets you mount"
+    };
+    MonitorError {
+        fault: MonitorFault::Machine,
+        message: format!("cannot mount: {what}: {error}"),
+        next: next.to_owned(),
+    }
+}

@@ -1,0 +1,121 @@
+//! The way of a read: start reading here. Each arrow of DESIGN section 3 is one line.
+//!
+//! A step that must not be skipped yields a value that the next one demands: no permit, no lease;
+//! no live lease, no plaintext; no receipt, no handle and no bytes.
+
+mod answer;
+mod change;
+mod open;
+mod write;
+
+pub(crate) use change::ChangeError;
+pub(crate) use answer::GiveAnswerError;
+pub(crate) use change::{Entry, Removed};
+pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
+pub(crate) use write::{Occasion, WriteAt, WriteError};
+
+use crate::approval_queue::ApprovalQueue;
+use crate::caller::{Asker, Callers, IdentifyError};
+use crate::clock;
+use crate::handle_table::{HandleId, HandleTable};
+use crate::lease_table::{LeaseTable, NoRandomness, Reach};
+use crate::monitor::Monitor;
+use crate::place::Place;
+use crate::policy_in_force::PolicyInForce;
+use std::sync::Arc;
+use ward_audit::{AppendError, Durability, Log, Record};
+use ward_policy::{Decision, LeaseEnd, RequestId, ScopeKind};
+use ward_store::{DecryptError, Revealed};
+
+/// Everything an open passes through. One for the daemon.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) monitor: Arc<Monitor>,
+    pub(crate) callers: Callers,
+    pub(crate) policy: PolicyInForce,
+    pub(crate) approvals: ApprovalQueue,
+    pub(crate) leases: LeaseTable,
+    pub(crate) handles: HandleTable,
+    pub(crate) log: Arc<Log>,
+}
+
+/// Bytes wanted of an open file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadRequest {
+    pub(crate) handle: HandleId,
+    pub(crate) asker: Asker,
+    pub(crate) offset: u64,
+    pub(crate) length: usize,
+}
+
+/// Why a read yields nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// No such open file, or it was not opened for reading.
+    #[error("the file is not open for reading")]
+    NotOpen,
+    /// The mount has ended.
+    #[error("the mount has ended")]
+    Ended,
+    /// Nobody could be identified.
+    #[error(transparent)]
+    Unidentified(#[from] IdentifyError),
+    /// The lease is over, or somebody else's.
+    #[error(transparent)]
+    Lease(#[from] LeaseEnd),
+    /// The reader is not the opener, and may not read it itself.
+    #[error("refused: {0}")]
+    Denied(RequestId),
+    /// The store could not decrypt.
+    #[error(transparent)]
+    Decrypt(#[from] DecryptError),
+    /// The log took no record.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+    /// No id for a lease.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl Pipeline {
+    /// Decides an open. A human's answer is not waited for here: see [`HeldOpen::answer_with`].
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        place: &Arc<Place>,
+        request: OpenRequest,
+    ) -> Result<Opening, OpenError> {
+        let secret = place.secret_of(request.file).ok_or(OpenError::NoSuchSecret)?;            // [1] place.rs
+        let caller = self.callers.identify(request.asker)?;                                   // [2] caller.rs
+        let attempt = self.attempt(place, secret, caller, request);
+        match self.policy.evaluate(&attempt.caller, &attempt.question()) {                    // [3] policy/src/decision.rs
+            Decision::Denied(denial) => Err(self.refuse(&attempt, &denial)),
+            Decision::NeedsApproval(question) => {
+                match self.leases.find(&question, &attempt.caller) {                          // [4] lease_table.rs
+                    Some(lease) => self.admit(&attempt, lease).map(Opening::Admitted),
+                    None => self.ask(attempt, question),                                      // [4] approval_queue.rs
+                }
+            }
+            Decision::Permitted(permit) => {
+                let holder = attempt.holder(ScopeKind::Process)?;
+                let lease = self.leases.begin(permit, holder, Reach::Handle, place.ends())?;  // [5] lease_table.rs
+                self.admit(&attempt, lease).map(Opening::Admitted)                            // [6] pipeline/open.rs
+            }
+        }
+    }
+
+    /// Reads from an open file: no bytes without a live lease and a record of this very read.
+    pub(crate) fn read(&self, request: &ReadRequest) -> Result<Revealed, ReadError> {
+        let handle = self.handles.find(request.handle).ok_or(ReadError::NotOpen)?;
+        let reader = self.callers.identify(request.asker)?;                                   // [2] caller.rs
+        if !handle.place.is_open(clock::now()) {
+            return Err(ReadError::Ended);
+        }
+        let lease = self.lease_for(&handle, &reader)?;                                        // [7] pipeline/open.rs
+        let lease = lease.active_for(&reader, clock::now())?;                                 // [7] policy/src/lease.rs
+        let plaintext = handle.decrypt(&lease, request.offset, request.length)?;              // [8] mountd/store
+        let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);
+        let record = Record::reading(&reader, &lease, request.offset, length);
+        let receipt = self.log.append(record, Durability::Written, clock::stamp())?;         // [9] mountd/audit
+        Ok(plaintext.reveal(&receipt))
+    }
+}

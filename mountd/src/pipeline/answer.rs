@@ -1,0 +1,99 @@
+//! What a human's answer does: recorded first, then the lease, then the opens that wait.
+
+use super::{OpenError, Pipeline};
+use crate::approval_queue::{AnswerError, Answered, Approved, Expired, Unanswered};
+use crate::clock;
+use crate::lease_table::Reach;
+use std::sync::Arc;
+use ward_audit::{Durability, EventType, Outcome, Record};
+use ward_policy::{Caller, Moment, RequestId, Require};
+
+/// Why an answer changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GiveAnswerError {
+    /// It does not count.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// It could not be recorded, or a lease could not be begun.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl Pipeline {
+    /// `approver` says yes to `id`; how many more approvers it takes.
+    pub(crate) fn approve(
+        &self,
+        approver: &Caller,
+        id: RequestId,
+    ) -> Result<usize, GiveAnswerError> {
+        let rules = self.policy.rules();
+        self.approvals.may_answer(&rules, approver, id)?;
+        self.record_answer(EventType::RequestApproved, approver, id, None)?;
+        match self.approvals.approve(&rules, approver, id)? {
+            Answered::NeedsMore(missing) => Ok(missing),
+            Answered::Approved(approved) => {
+                self.lease_out(*approved)?;
+                Ok(0)
+            }
+        }
+    }
+
+    /// `approver` says no to `id`.
+    pub(crate) fn deny(
+        &self,
+        approver: &Caller,
+        id: RequestId,
+        reason: Option<&str>,
+    ) -> Result<(), GiveAnswerError> {
+        let rules = self.policy.rules();
+        self.approvals.may_answer(&rules, approver, id)?;
+        self.record_answer(EventType::RequestDenied, approver, id, reason)?;
+        Ok(self.approvals.deny(&rules, approver, id)?)
+    }
+
+    /// Records that nobody answered in time.
+    pub(crate) fn record_expiry(&self, expired: &Expired) {
+        let view = &expired.view;
+        let record = Record::new(EventType::RequestExpired).by(&view.asker).granted(&view.grant);
+        let record = record.decision(Outcome::Denied).request(view.id);
+        // A log that takes no records refuses everything already; an expiry adds nothing to that.
+        let _log_has_stopped = self.log.append(record, Durability::Written, clock::stamp());
+    }
+
+    fn record_answer(
+        &self,
+        event: EventType,
+        approver: &Caller,
+        id: RequestId,
+        reason: Option<&str>,
+    ) -> Result<(), GiveAnswerError> {
+        let view = self.approvals.find(id).ok_or(AnswerError::NotPending)?;
+        let outcome = match event {
+            EventType::RequestApproved => Outcome::Permitted,
+            _ => Outcome::Denied,
+        };
+        let record = Record::new(event).by(approver).granted(&view.grant).decision(outcome);
+        let record = record.request(id).reason(reason.unwrap_or_default());
+        let recorded = self.log.append(record, Durability::Durable, clock::stamp());
+        let _recorded = recorded.map_err(|error| GiveAnswerError::Open(error.into()))?;
+        Ok(())
+    }
+
+    /// Begins the lease of a yes and lets the opens go on that wait for it.
+    fn lease_out(&self, approved: Approved) -> Result<(), GiveAnswerError> {
+        let Approved { permit, holder, require, held } = approved;
+        let reach = match (require, held.is_empty()) {
+            (Require::FirstUse, _) => Reach::EveryOpen,
+            (Require::OneTime | Require::Always, true) => Reach::NextOpen,
+            (Require::OneTime | Require::Always, false) => Reach::Handle,
+        };
+        let latest = Moment::from_nanoseconds(u64::MAX);
+        let lease = self.leases.begin(permit, holder, reach, latest).map_err(OpenError::from)?;
+        for (place, open) in held.into_iter().enumerate() {
+            let is_served = place == 0 || require == Require::FirstUse;
+            let answer = if is_served { Ok(Arc::clone(&lease)) } else { Err(Unanswered::Refused) };
+            (open.resume)(answer);
+        }
+        Ok(())
+    }
+}

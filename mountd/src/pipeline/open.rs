@@ -1,0 +1,354 @@
+//! The steps of an open that take more than a line: refuse, ask, hold, admit.
+
+use super::{Pipeline, ReadError};
+use crate::approval_queue::{AskError, Freshness, Unanswered};
+use crate::caller::{Asker, IdentifyError};
+use crate::clock;
+use crate::draft::Draft;
+use crate::handle_table::{Handle, HandleId};
+use crate::lease_table::{NoRandomness, Reach};
+use crate::place::{Access, Place, Secret};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use ward_audit::{AppendError, Durability, EventType, Record};
+use ward_policy::{
+    ActiveLease, ApprovalRequest, Caller, Decision, Denial, FileId, Fingerprint, Lease,
+    OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
+};
+use ward_store::{DecryptError, Plaintext};
+
+/// An open as asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenRequest {
+    pub(crate) file: FileId,
+    pub(crate) asker: Asker,
+    pub(crate) operations: OperationSet,
+    pub(crate) content: Content,
+    pub(crate) patience: Patience,
+}
+
+/// What happens to the content at open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// It stays.
+    Keep,
+    /// It is cut to nothing (O_TRUNC).
+    Truncate,
+}
+
+/// Whether the asker waits for a human.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// For as long as the rule says.
+    Hold,
+    /// Not at all (O_NONBLOCK, commands).
+    None,
+}
+
+/// What an open comes to.
+pub(crate) enum Opening {
+    /// Here it is.
+    Admitted(HandleId),
+    /// A human is asked.
+    Held(HeldOpen),
+}
+
+/// An open that waits for a human. Nobody else waits behind it.
+pub(crate) struct HeldOpen {
+    pipeline: Arc<Pipeline>,
+    attempt: Attempt,
+    id: RequestId,
+    patience: Duration,
+}
+
+/// Why an open comes to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The file is gone, or a directory.
+    #[error("no such secret")]
+    NoSuchSecret,
+    /// Nobody could be identified.
+    #[error(transparent)]
+    Unidentified(#[from] IdentifyError),
+    /// No; the id is all the asker learns.
+    #[error("refused: {0}")]
+    Denied(RequestId),
+    /// A human must say yes first, and the asker does not wait.
+    #[error("needs approval: {0}")]
+    NeedsApproval(RequestId),
+    /// The human said no, or nothing, or the asker was interrupted.
+    #[error("request {0} got no yes: {1:?}")]
+    Unanswered(RequestId, Unanswered),
+    /// The mount has ended.
+    #[error("the mount has ended")]
+    Ended,
+    /// The mount or the vault takes no changes.
+    #[error("the mount is read-only")]
+    ReadOnly,
+    /// The current content could not be read for writing.
+    #[error(transparent)]
+    Decrypt(#[from] DecryptError),
+    /// The log took no record.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+    /// No id for a lease or a request.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+/// An open on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) place: Arc<Place>,
+    pub(super) secret: Secret,
+    pub(super) caller: Arc<Caller>,
+    pub(super) request: OpenRequest,
+    /// That of the caller's lease or request: an open brings none of its own.
+    ticket: Option<Ticket>,
+}
+
+impl Attempt {
+    pub(super) fn question(&self) -> Question<'_> {
+        self.secret.question(self.request.operations, self.ticket.as_ref())
+    }
+
+    /// The caller as the holder of a lease. A process always can be one.
+    pub(super) fn holder(&self, scope: ScopeKind) -> Result<Fingerprint, OpenError> {
+        self.caller.fingerprint(scope).ok_or(OpenError::Ended)
+    }
+}
+
+impl Pipeline {
+    pub(super) fn attempt(
+        &self,
+        place: &Arc<Place>,
+        secret: Secret,
+        caller: Arc<Caller>,
+        request: OpenRequest,
+    ) -> Attempt {
+        let (vault, file) = (&secret.vault, request.file);
+        let ticket = self.leases.ticket(&caller, vault, file);
+        let ticket = ticket.or_else(|| self.approvals.ticket(&caller, vault, file));
+        Attempt { place: Arc::clone(place), secret, caller, request, ticket }
+    }
+
+    /// Records a refusal and gives its id; a refusal that cannot be recorded stays one.
+    pub(super) fn refuse(&self, attempt: &Attempt, denial: &Denial) -> OpenError {
+        match self.record_refusal(&attempt.caller, &attempt.question(), denial) {
+            Ok(id) => OpenError::Denied(id),
+            Err(error) => error,
+        }
+    }
+
+    /// Records that `question` was refused to `caller`.
+    pub(crate) fn record_refusal(
+        &self,
+        caller: &Caller,
+        question: &Question<'_>,
+        denial: &Denial,
+    ) -> Result<RequestId, OpenError> {
+        let id = RequestId(clock::new_id().ok_or(NoRandomness)?);
+        let reason = denial.to_string();
+        let policy = self.policy.rules().digest();
+        let record = Record::refusal(caller, question, id).reason(&reason).policy(policy);
+        let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
+        Ok(id)
+    }
+
+    /// Puts the question to a human.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        attempt: Attempt,
+        question: ApprovalRequest,
+    ) -> Result<Opening, OpenError> {
+        let hold = question.obligations().hold;
+        let id = self.request(&attempt.caller, &attempt.question(), question, None)?;
+        match attempt.request.patience {
+            Patience::None => Err(OpenError::NeedsApproval(id)),
+            Patience::Hold => {
+                let patience = hold.min(kernel_patience());
+                Ok(Opening::Held(HeldOpen { pipeline: Arc::clone(self), attempt, id, patience }))
+            }
+        }
+    }
+
+    /// Asks a human whether `caller` may do what `question` says, and records it when it is new.
+    pub(crate) fn request(
+        &self,
+        caller: &Arc<Caller>,
+        question: &Question<'_>,
+        request: ApprovalRequest,
+        reason: Option<&str>,
+    ) -> Result<RequestId, OpenError> {
+        let grant = request.grant().clone();
+        let (id, freshness) = match self.approvals.ask(request, caller, reason) {
+            Ok(asked) => asked,
+            Err(AskError::NoRandomness) => return Err(NoRandomness.into()),
+            Err(AskError::Silenced | AskError::NoHolder) => {
+                let denial = Denial::NoRule;
+                return Err(OpenError::Denied(self.record_refusal(caller, question, &denial)?));
+            }
+        };
+        if freshness == Freshness::New {
+            let record = Record::new(EventType::RequestMade).by(caller).granted(&grant);
+            let record = record.decision(ward_audit::Outcome::NeedsApproval).request(id);
+            let record = record.reason(reason.unwrap_or_default());
+            let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
+        }
+        Ok(id)
+    }
+
+    /// The last steps: the record is on disk before the handle exists.
+    pub(super) fn admit(&self, attempt: &Attempt, lease: Arc<Lease>) -> Result<HandleId, OpenError> {
+        let Attempt { place, caller, request, .. } = attempt;
+        if !place.is_open(clock::now()) {
+            return Err(OpenError::Ended);
+        }
+        if request.operations.contains(Operation::FileWrite) && place.access == Access::ReadOnly {
+            return Err(OpenError::ReadOnly);
+        }
+        let record = Record::opening(caller, &lease);
+        let record = place.mount.as_deref().map_or(record, |mount| record.mount(mount));
+        let durability = match self.policy.rules().open_records() {
+            OpenRecords::Durable => Durability::Durable,
+            OpenRecords::Written => Durability::Written,
+        };
+        let receipt = self.log.append(record, durability, clock::stamp())?;   // [6] mountd/audit
+        let draft = self.draft_for(attempt, &lease)?;
+        let version = place.vault.vault.current_version(request.file);
+        let handle = Handle { place: Arc::clone(place), lease, file: request.file, version, draft };
+        Ok(self.handles.insert(handle, &receipt))
+    }
+
+    /// The draft a writer shares, cut to nothing if the open says so.
+    fn draft_for(
+        &self,
+        attempt: &Attempt,
+        lease: &Lease,
+    ) -> Result<Option<Arc<Draft>>, OpenError> {
+        let Attempt { place, caller, request, .. } = attempt;
+        if !request.operations.contains(Operation::FileWrite) {
+            return Ok(None);
+        }
+        let lease = lease.active_for(caller, clock::now()).map_err(|_| OpenError::Ended)?;
+        let vault = &place.vault.vault;
+        let draft = place.vault.drafts.share(request.file, || {
+            let content = vault.draft(&lease, request.file)?;
+            Ok::<_, OpenError>(Draft::of(content.into_bytes()))
+        })?;
+        if request.content == Content::Truncate {
+            draft.empty();
+        }
+        Ok(Some(draft))
+    }
+
+    /// The lease under which `reader` may use `handle`: the opener's own, or for another process
+    /// one of its own, which takes an allow or a live lease and never raises a request.
+    pub(super) fn lease_for(
+        &self,
+        handle: &Handle,
+        reader: &Arc<Caller>,
+    ) -> Result<Arc<Lease>, ReadError> {
+        if handle.lease.holder().is(reader) {
+            return Ok(Arc::clone(&handle.lease));
+        }
+        let secret = handle.place.secret_of(handle.file).ok_or(ReadError::NotOpen)?;
+        let question = secret.question(OperationSet::of(Operation::FileRead), None);
+        let denial = match self.policy.evaluate(reader, &question) {
+            Decision::Permitted(permit) => {
+                let holder = reader.fingerprint(ScopeKind::Process).ok_or(ReadError::NotOpen)?;
+                let ends = handle.place.ends();
+                return Ok(self.leases.begin(permit, holder, Reach::Handle, ends)?);
+            }
+            Decision::NeedsApproval(request) => match self.leases.find(&request, reader) {
+                Some(lease) => return Ok(lease),
+                None => Denial::NoRule,
+            },
+            Decision::Denied(denial) => denial,
+        };
+        match self.record_refusal(reader, &question, &denial) {
+            Ok(id) => Err(ReadError::Denied(id)),
+            Err(OpenError::Log(error)) => Err(ReadError::Log(error)),
+            Err(_unrecorded) => Err(ReadError::NotOpen),
+        }
+    }
+}
+
+impl HeldOpen {
+    /// Answers the open with `reply`: by a human's yes or no, at the end of its patience, when a
+    /// signal reaches the caller, or when the mount ends.
+    pub(crate) fn answer_with(self, reply: impl FnOnce(Result<HandleId, OpenError>) + Send + 'static) {
+        let Self { pipeline, attempt, id, patience } = self;
+        let thread = attempt.request.asker.thread;
+        let deadline = clock::now().after(patience);
+        let token = Arc::new(OnceLock::new());
+        let watched = Arc::clone(&token);
+        let resumed = Arc::clone(&pipeline);
+        let resume = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| {
+            if let Some(token) = watched.get() {
+                // Without the monitor the daemon is ending, and nobody is watched.
+                let _monitor_is_gone = resumed.monitor.unwatch(*token);
+            }
+            reply(resumed.resume(&attempt, id, answer));
+        });
+        if let Some(held) = pipeline.approvals.hold(id, deadline, resume) {
+            let _only_setter = token.set(held);
+            // A caller that cannot be watched is answered at its deadline.
+            let _unwatched = pipeline.monitor.watch(thread, held);
+        }
+    }
+}
+
+impl Pipeline {
+    /// Goes on with a held open after its answer; who asks is looked at again.
+    fn resume(
+        &self,
+        attempt: &Attempt,
+        id: RequestId,
+        answer: Result<Arc<Lease>, Unanswered>,
+    ) -> Result<HandleId, OpenError> {
+        let lease = answer.map_err(|why| OpenError::Unanswered(id, why))?;
+        let caller = self.callers.identify(attempt.request.asker)?;
+        if !lease.holder().is(&caller) || caller.process != attempt.caller.process {
+            return Err(OpenError::Unanswered(id, Unanswered::Refused));
+        }
+        self.admit(attempt, lease)
+    }
+}
+
+impl Handle {
+    /// Decrypts what the handle reads: the writer's own draft, or the version it was opened on.
+    pub(super) fn decrypt(
+        &self,
+        lease: &ActiveLease<'_>,
+        offset: u64,
+        length: usize,
+    ) -> Result<Plaintext, ReadError> {
+        if !self.permits(Operation::FileRead) {
+            return Err(ReadError::NotOpen);
+        }
+        let vault = &self.place.vault.vault;
+        match (&self.draft, self.version) {
+            (Some(draft), _) => {
+                let read = |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
+                Ok(draft.with_bytes(read)?)
+            }
+            (None, Some(version)) => Ok(vault.decrypt(lease, (self.file, version), offset, length)?),
+            (None, None) => Ok(vault.read_back(lease, (self.file, &[]), offset, length)?),
+        }
+    }
+}
+
+/// The kernel aborts a whole mount under an open held longer than this sysctl says
+/// (`fs.fuse.max_request_timeout`, seconds, 0 for none): hold no longer than half of it.
+fn kernel_patience() -> Duration {
+    static SECONDS: OnceLock<u64> = OnceLock::new();
+    let seconds = *SECONDS.get_or_init(|| {
+        let limits = ["default_request_timeout", "max_request_timeout"].into_iter().filter_map(|name| {
+            let text = std::fs::read_to_string(format!("/proc/sys/fs/fuse/{name}")).ok()?;
+            text.trim().parse().ok().filter(|seconds| *seconds > 0)
+        });
+        limits.min().unwrap_or(u64::MAX)
+    });
+    Duration::from_secs(seconds / 2)
+}

@@ -1,0 +1,138 @@
+//! Writing to an open file: into its draft, and from there into a version.
+
+use super::Pipeline;
+use crate::caller::{Asker, IdentifyError};
+use crate::clock;
+use crate::draft::{Draft, State, TooLong};
+use crate::handle_table::{Handle, HandleId};
+use std::sync::Arc;
+use ward_audit::{AppendError, Durability, EventType, Record};
+use ward_policy::{LeaseEnd, Operation};
+
+/// Why a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// No such open file, or it was not opened for writing.
+    #[error("the file is not open for writing")]
+    NotOpen,
+    /// The mount has ended.
+    #[error("the mount has ended")]
+    Ended,
+    /// Nobody could be identified.
+    #[error(transparent)]
+    Unidentified(#[from] IdentifyError),
+    /// The lease is over, or somebody else's.
+    #[error(transparent)]
+    Lease(#[from] LeaseEnd),
+    /// More than the store takes.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The store could not keep it.
+    #[error(transparent)]
+    Store(#[from] ward_store::ChangeError),
+    /// The log took no record.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+}
+
+/// Where a write goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteAt {
+    /// At this offset.
+    Offset(u64),
+    /// At the end, wherever that is by now.
+    End,
+}
+
+/// What asks for a version to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A close (FLUSH): what was written.
+    Flush,
+    /// fsync(2), or the last close: also a file that was only cut to nothing.
+    Settle,
+}
+
+impl Pipeline {
+    /// Writes `bytes` into the draft of an open file.
+    pub(crate) fn write(
+        &self,
+        id: HandleId,
+        asker: Asker,
+        at: WriteAt,
+        bytes: &[u8],
+    ) -> Result<(), WriteError> {
+        let (_, draft) = self.writable(id, asker)?;
+        match at {
+            WriteAt::Offset(offset) => draft.write(offset, bytes)?,
+            WriteAt::End => draft.append(bytes)?,
+        }
+        Ok(())
+    }
+
+    /// Makes the draft of an open file `length` bytes long.
+    pub(crate) fn truncate_open(
+        &self,
+        id: HandleId,
+        asker: Asker,
+        length: u64,
+    ) -> Result<(), WriteError> {
+        let (_, draft) = self.writable(id, asker)?;
+        Ok(draft.truncate(length)?)
+    }
+
+    /// Makes a version of what was written, durably; nothing for a handle that only reads.
+    pub(crate) fn settle(
+        &self,
+        id: HandleId,
+        asker: Option<Asker>,
+        occasion: Occasion,
+    ) -> Result<(), WriteError> {
+        let handle = self.handles.find(id).ok_or(WriteError::NotOpen)?;
+        let Some(draft) = &handle.draft else { return Ok(()) };
+        if !handle.place.is_open(clock::now()) {
+            return Err(WriteError::Ended);
+        }
+        let caller = asker.map(|asker| self.callers.identify(asker)).transpose()?;
+        let is_due = |state| match occasion {
+            Occasion::Flush => state == State::Dirty,
+            Occasion::Settle => state != State::Clean,
+        };
+        draft.commit(is_due, |bytes| {
+            let vault = &handle.place.vault.vault;
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let record = Record::new(EventType::FileWrite).granted(handle.lease.grant());
+            let record = record.lease(handle.lease.id()).bytes(length);
+            let record = caller.as_deref().map_or(record, |caller| record.by(caller));
+            let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
+            vault.write_version(handle.file, bytes, clock::file_time())?;
+            vault.sync()?;
+            Ok(())
+        })
+    }
+
+    /// Closes an open file for good. A file that was only cut to nothing becomes a version now.
+    pub(crate) fn release(&self, id: HandleId) -> Result<(), WriteError> {
+        let settled = self.settle(id, None, Occasion::Settle);
+        self.handles.remove(id);
+        settled
+    }
+
+    fn writable(
+        &self,
+        id: HandleId,
+        asker: Asker,
+    ) -> Result<(Arc<Handle>, Arc<Draft>), WriteError> {
+        let handle = self.handles.find(id).ok_or(WriteError::NotOpen)?;
+        if !handle.permits(Operation::FileWrite) {
+            return Err(WriteError::NotOpen);
+        }
+        if !handle.place.is_open(clock::now()) {
+            return Err(WriteError::Ended);
+        }
+        let writer = self.callers.identify(asker)?;
+        handle.lease.active_for(&writer, clock::now())?;
+        let draft = handle.draft.clone().ok_or(WriteError::NotOpen)?;
+        Ok((handle, draft))
+    }
+}

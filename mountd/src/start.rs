@@ -1,0 +1,87 @@
+//! What a daemon needs before it can serve: the lock of its root, and its socket.
+
+use crate::policy_in_force::LoadPolicyError;
+use crate::root::{LOCK, Layout, MarkError, Root, SOCKET};
+use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, ftruncate, openat, unlinkat};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// There is no such directory.
+    #[error("cannot open the root {0} ({1}); make one: ward init")]
+    Root(PathBuf, #[source] io::Error),
+    /// The directory is no root.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// Another daemon serves this root.
+    #[error("a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop")]
+    AlreadyRuns(String),
+    /// The policy does not load.
+    #[error(transparent)]
+    Policy(#[from] LoadPolicyError),
+    /// The log cannot be opened.
+    #[error("the log cannot be opened: {0}")]
+    Log(String),
+    /// The machine refuses something.
+    #[error("the machine refuses {0} ({1})")]
+    Machine(&'static str, #[source] io::Error),
+}
+
+/// The lock of a root, held for as long as the daemon lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock and writes our process number into it.
+    pub(crate) fn take(root: &Root) -> Result<Self, StartError> {
+        let machine = |error: io::Error| StartError::Machine("the lock of the root", error);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(root, LOCK, flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(file.map_err(|errno| machine(errno.into()))?);
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                ftruncate(&*file, 0).map_err(|errno| machine(errno.into()))?;
+                write!(file, "{}", std::process::id()).map_err(machine)?;
+                Ok(Self { _file: file })
+            }
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(machine)?;
+                Err(StartError::AlreadyRuns(holder))
+            }
+            Err((_, errno)) => Err(machine(errno.into())),
+        }
+    }
+}
+
+/// Binds the control socket through a descriptor of the root; the length of its path is no matter.
+///
+/// Open to all in a system root: attestation and policy decide. The lock is ours, so a socket that
+/// is there belongs to a daemon that died.
+pub(crate) fn bind(root: &Root, layout: Layout) -> Result<UnixListener, StartError> {
+    let machine = |error: io::Error| StartError::Machine("the control socket", error);
+    match unlinkat(root, SOCKET, AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+        Err(errno) => return Err(machine(errno.into())),
+    }
+    let directory = rustix::fd::AsFd::as_fd(root).as_raw_fd();
+    let listener = UnixListener::bind(format!("/proc/self/fd/{directory}/{SOCKET}"));
+    let listener = listener.map_err(machine)?;
+    // Every message then carries who sent it, as the kernel knows it (unix(7)).
+    nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::PassCred, &true)
+        .map_err(|errno| machine(errno.into()))?;
+    let mode = match layout {
+        Layout::Private => Mode::RUSR | Mode::WUSR,
+        Layout::System => Mode::from_raw_mode(0o666),
+    };
+    chmodat(root, SOCKET, mode, AtFlags::empty()).map_err(|errno| machine(errno.into()))?;
+    Ok(listener)
+}

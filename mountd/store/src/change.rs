@@ -1,0 +1,283 @@
+//! A change: one operation on the tree, as metadata frames hold it.
+
+use crate::extent::{Extent, Region, VersionId};
+use crate::fields::Fields;
+use crate::index::NodeKind;
+use crate::wall_time::WallTime;
+use ward_policy::{FileId, SecretName};
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) parent: FileId,
+    pub(crate) name: SecretName,
+}
+
+/// One operation. Each is whole for itself: a batch may end after any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A new node under a name.
+    Create { file: FileId, kind: NodeKind, place: Place, time: WallTime },
+    /// A new current content of a file.
+    Write { file: FileId, version: Version, time: WallTime },
+    /// Another name for a node; a node already there is replaced.
+    Rename { from: Place, to: Place, time: WallTime },
+    /// A file's name is gone; its versions stay.
+    Unlink { place: Place, time: WallTime },
+    /// An empty directory is gone.
+    RemoveDirectory { place: Place, time: WallTime },
+    /// Times of a node as its user sets them.
+    SetTimes { file: FileId, modified: WallTime, changed: WallTime },
+    /// Every version of a file is to be destroyed, and its name is gone.
+    Shred { file: FileId, regions: Vec<Region>, time: WallTime },
+    /// Frames that belong to no file any more are to be destroyed.
+    Discard { file: FileId, regions: Vec<Region> },
+    /// The destruction that `file` named is complete.
+    ShredDone { file: FileId },
+    /// A restart found this much behind the last good frame, and cut it.
+    Cut { segment: u64, position: u64, length: u64 },
+}
+
+/// The content of a file at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) id: VersionId,
+    /// Bytes of content.
+    pub(crate) length: u64,
+    pub(crate) extents: Vec<Extent>,
+}
+
+impl Change {
+    /// Appends the change to a batch.
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Create { file, kind, place, time } => {
+                bytes.push(1);
+                number(bytes, file.0);
+                bytes.push(kind.number());
+                place.encode(bytes);
+                moment(bytes, *time);
+            }
+            Self::Write { file, version, time } => {
+                bytes.push(2);
+                number(bytes, file.0);
+                number(bytes, version.id.0);
+                number(bytes, version.length);
+                moment(bytes, *time);
+                count(bytes, version.extents.len());
+                version.extents.iter().for_each(|extent| extent.encode(bytes));
+            }
+            Self::Rename { from, to, time } => {
+                bytes.push(3);
+                from.encode(bytes);
+                to.encode(bytes);
+                moment(bytes, *time);
+            }
+            Self::Unlink { place, time } => {
+                bytes.push(4);
+                place.encode(bytes);
+                moment(bytes, *time);
+            }
+            Self::RemoveDirectory { place, time } => {
+                bytes.push(5);
+                place.encode(bytes);
+                moment(bytes, *time);
+            }
+            Self::SetTimes { file, modified, changed } => {
+                bytes.push(6);
+                number(bytes, file.0);
+                moment(bytes, *modified);
+                moment(bytes, *changed);
+            }
+            Self::Shred { file, regions, time } => {
+                bytes.push(7);
+                number(bytes, file.0);
+                moment(bytes, *time);
+                encode_regions(bytes, regions);
+            }
+            Self::ShredDone { file } => {
+                bytes.push(8);
+                number(bytes, file.0);
+            }
+            Self::Cut { segment, position, length } => {
+                bytes.push(9);
+                [*segment, *position, *length].iter().for_each(|field| number(bytes, *field));
+            }
+            Self::Discard { file, regions } => {
+                bytes.push(10);
+                number(bytes, file.0);
+                encode_regions(bytes, regions);
+            }
+        }
+    }
+
+    /// Reads the next change of a batch; `None` when the bytes are none.
+    pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(match fields.u8()? {
+            1 => Self::Create {
+                file: FileId(fields.u64()?),
+                kind: NodeKind::from_number(fields.u8()?)?,
+                place: Place::decode(fields)?,
+                time: time(fields)?,
+            },
+            2 => {
+                let file = FileId(fields.u64()?);
+                let (id, length) = (VersionId(fields.u64()?), fields.u64()?);
+                let time = time(fields)?;
+                let extents = list(fields, Extent::ENCODED, Extent::decode)?;
+                Self::Write { file, version: Version { id, length, extents }, time }
+            }
+            3 => Self::Rename {
+                from: Place::decode(fields)?,
+                to: Place::decode(fields)?,
+                time: time(fields)?,
+            },
+            4 => Self::Unlink { place: Place::decode(fields)?, time: time(fields)? },
+            5 => Self::RemoveDirectory { place: Place::decode(fields)?, time: time(fields)? },
+            6 => Self::SetTimes {
+                file: FileId(fields.u64()?),
+                modified: time(fields)?,
+                changed: time(fields)?,
+            },
+            7 => Self::Shred {
+                file: FileId(fields.u64()?),
+                time: time(fields)?,
+                regions: list(fields, 24, decode_region)?,
+            },
+            8 => Self::ShredDone { file: FileId(fields.u64()?) },
+            9 => Self::Cut {
+                segment: fields.u64()?,
+                position: fields.u64()?,
+                length: fields.u64()?,
+            },
+            10 => Self::Discard {
+                file: FileId(fields.u64()?),
+                regions: list(fields, 24, decode_region)?,
+            },
+            _ => return None,
+        })
+    }
+
+    /// Reads all changes of a batch; `None` when a byte of it is none.
+    pub(crate) fn decode_all(bytes: &[u8]) -> Option<Vec<Self>> {
+        let mut fields = Fields::new(bytes);
+        let mut changes = Vec::new();
+        while !fields.is_empty() {
+            changes.push(Self::decode(&mut fields)?);
+        }
+        Some(changes)
+    }
+}
+
+impl Place {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        let name = self.name.as_bytes();
+        number(bytes, self.parent.0);
+        // A name has 255 bytes at most.
+        bytes.extend(u8::try_from(name.len()));
+        bytes.extend_from_slice(name);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Option<Self> {
+        let parent = FileId(fields.u64()?);
+        let length = usize::from(fields.u8()?);
+        let name = SecretName::try_from(fields.bytes(length)?).ok()?;
+        Some(Self { parent, name })
+    }
+}
+
+fn number(bytes: &mut Vec<u8>, number: u64) {
+    bytes.extend_from_slice(&number.to_le_bytes());
+}
+
+fn moment(bytes: &mut Vec<u8>, time: WallTime) {
+    bytes.extend_from_slice(&time.nanoseconds().to_le_bytes());
+}
+
+fn count(bytes: &mut Vec<u8>, count: usize) {
+    // A list of 4 billion pieces does not fit a frame, which refuses it by its length.
+    bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn encode_regions(bytes: &mut Vec<u8>, regions: &[Region]) {
+    count(bytes, regions.len());
+    for region in regions {
+        number(bytes, region.segment);
+        number(bytes, region.position);
+        number(bytes, region.length);
+    }
+}
+
+fn decode_region(fields: &mut Fields<'_>) -> Option<Region> {
+    Some(Region { segment: fields.u64()?, position: fields.u64()?, length: fields.u64()? })
+}
+
+fn time(fields: &mut Fields<'_>) -> Option<WallTime> {
+    fields.i64().map(WallTime::from_nanoseconds)
+}
+
+/// Reads a counted list; the count is believed only as far as the bytes reach.
+fn list<T>(
+    fields: &mut Fields<'_>,
+    width: usize,
+    decode: impl Fn(&mut Fields<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let count = crate::fields::in_memory(u64::from(fields.u32()?));
+    let mut own = Fields::new(fields.bytes(count.checked_mul(width)?)?);
+    (0..count).map(|_| decode(&mut own)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::DataShape;
+    use crate::kind::VaultKind;
+
+    fn place(name: &str) -> Place {
+        Place { parent: FileId(1), name: SecretName::try_from(name.as_bytes()).unwrap() }
+    }
+
+    fn one_of_each() -> Vec<Change> {
+        let time = WallTime::from_nanoseconds(-5);
+        let file = FileId(7);
+        let shape = DataShape::of_value(VaultKind::Secrets, 9).unwrap();
+        let extent = Extent { offset: 0, length: 9, segment: 2, position: 64, sequence: 3, shape };
+        let version = Version { id: VersionId(4), length: 9, extents: vec![extent] };
+        let regions = vec![extent.region()];
+        vec![
+            Change::Create { file, kind: NodeKind::Directory, place: place("a"), time },
+            Change::Write { file, version, time },
+            Change::Rename { from: place("a"), to: place(&"b".repeat(255)), time },
+            Change::Unlink { place: place("a"), time },
+            Change::RemoveDirectory { place: place("a"), time },
+            Change::SetTimes { file, modified: time, changed: time },
+            Change::Shred { file, regions: regions.clone(), time },
+            Change::Discard { file, regions },
+            Change::ShredDone { file },
+            Change::Cut { segment: 1, position: 2, length: 3 },
+        ]
+    }
+
+    #[test]
+    fn every_change_comes_back_from_its_bytes() {
+        let mut bytes = Vec::new();
+        one_of_each().iter().for_each(|change| change.encode(&mut bytes));
+        assert_eq!(Change::decode_all(&bytes), Some(one_of_each()));
+    }
+
+    #[test]
+    fn a_change_cut_short_is_none_and_takes_no_memory_for_what_it_claims() {
+        for change in one_of_each() {
+            let mut bytes = Vec::new();
+            change.encode(&mut bytes);
+            for length in 1..bytes.len() {
+                assert_eq!(Change::decode_all(&bytes[..length]), None, "{change:?} at {length}");
+            }
+        }
+        let mut huge = vec![8];
+        huge.extend_from_slice(&[0xff; 8]);
+        huge.push(10);
+        huge.extend_from_slice(&[0xff; 12]);
+        assert_eq!(Change::decode_all(&huge), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! The check of a whole vault: reads and opens everything, changes nothing.
+
+use crate::durable::{Access, Disk, RealDisk};
+use crate::finding::{Fault, Finding};
+use crate::header_file::OpenedHeader;
+use crate::recovery::TornTail;
+use crate::replay::{Depth, Plan, replay};
+use crate::slot_secret::SlotSecret;
+use crate::vault::{SEGMENTS, UnlockError, open_header};
+use std::path::Path;
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsckReport {
+    /// Everything that is not what was written. Empty: the vault is whole.
+    pub findings: Vec<Finding>,
+    /// What a crash left behind the last whole frame; the next unlock cuts it.
+    pub torn: Option<TornTail>,
+    /// How many files, directories and versions were read.
+    pub files: u64,
+    /// Directories, the top one among them.
+    pub directories: u64,
+    /// Versions.
+    pub versions: u64,
+}
+
+/// Reads a whole vault that no daemon has open.
+///
+/// # Errors
+/// The vault cannot be opened at all; everything else is a finding.
+pub fn fsck(directory: &Path, secret: &SlotSecret) -> Result<FsckReport, UnlockError> {
+    check(&RealDisk, directory, secret)
+}
+
+fn check(
+    disk: &dyn Disk,
+    directory: &Path,
+    secret: &SlotSecret,
+) -> Result<FsckReport, UnlockError> {
+    let (_lock, opened) = open_header(disk, directory, secret)?;
+    let OpenedHeader { header, key, is_lame } = opened;
+    let plan = Plan {
+        disk,
+        directory: &directory.join(SEGMENTS),
+        vault: header.vault,
+        key: &key,
+        access: Access::Read,
+        depth: Depth::Everything,
+    };
+    let replayed = replay(&plan)
+        .map_err(|source| UnlockError::Io { directory: directory.to_owned(), source })?;
+    let mut findings = replayed.findings;
+    if is_lame {
+        let fault = Fault::HeaderCopy;
+        findings.insert(0, Finding { fault, segment: None, position: None, path: None });
+    }
+    let (files, directories, versions, _) = replayed.index.counts();
+    let (segment, position, length) =
+        (replayed.standing.segment, replayed.tail.end, replayed.tail.torn);
+    let torn = (length != 0).then_some(TornTail { segment, position, length });
+    Ok(FsckReport { findings, torn, files, directories, versions })
+}

@@ -1,0 +1,89 @@
+//! The two files of the header: `header` and `header.2`, one of which is always whole.
+
+use crate::durable::{Disk, read_whole, replace};
+use crate::header::{Header, HeaderFault, LONGEST, OpenFault, SealedHeader};
+use crate::key::VaultKey;
+use crate::slot_secret::SlotSecret;
+use std::io;
+use std::path::Path;
+
+const COPIES: [&str; 2] = ["header", "header.2"];
+
+/// The newest whole header, opened.
+#[derive(Debug)]
+pub(crate) struct OpenedHeader {
+    pub(crate) header: Header,
+    pub(crate) key: VaultKey,
+    /// A copy is missing, older or not whole.
+    pub(crate) is_lame: bool,
+}
+
+/// Why neither copy opens.
+#[derive(Debug)]
+pub(crate) enum HeaderFileError {
+    Io(io::Error),
+    Newer(u32),
+    /// Neither copy is a header.
+    Damaged,
+    Open(OpenFault),
+}
+
+/// Writes both copies, one after the other.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    directory: &Path,
+    header: &Header,
+    key: &VaultKey,
+) -> io::Result<()> {
+    let bytes = header.encode(key);
+    COPIES.iter().try_for_each(|copy| replace(disk, &directory.join(copy), &bytes))
+}
+
+/// Opens the newest copy that `secret` opens and that is whole.
+pub(crate) fn open(
+    disk: &dyn Disk,
+    directory: &Path,
+    secret: &SlotSecret,
+) -> Result<OpenedHeader, HeaderFileError> {
+    let bytes = COPIES.map(|copy| read_whole(disk, &directory.join(copy), LONGEST));
+    if let [Err(error), Err(_)] = &bytes {
+        return Err(HeaderFileError::Io(io::Error::from(error.kind())));
+    }
+    let bytes = bytes.map(Result::unwrap_or_default);
+    let is_lame = bytes[0] != bytes[1];
+    let mut decoded = bytes.map(|bytes| SealedHeader::decode(&bytes));
+    let generation = |copy: &Result<SealedHeader, HeaderFault>| {
+        copy.as_ref().map_or(0, SealedHeader::generation)
+    };
+    if generation(&decoded[1]) > generation(&decoded[0]) {
+        decoded.swap(0, 1);
+    }
+    let [newer, older] = decoded;
+    let first = match newer {
+        Ok(sealed) => match sealed.open(secret) {
+            Ok((header, key)) => return Ok(OpenedHeader { header, key, is_lame }),
+            Err(fault) => HeaderFileError::Open(fault),
+        },
+        Err(fault) => fault.into(),
+    };
+    // Two equal copies give the same answer: a passphrase costs a second to try.
+    if !is_lame {
+        return Err(first);
+    }
+    match older.map_err(HeaderFileError::from).and_then(|sealed| {
+        sealed.open(secret).map_err(HeaderFileError::Open)
+    }) {
+        Ok((header, key)) => Ok(OpenedHeader { header, key, is_lame }),
+        // The newer copy's own answer says more, unless it was no header at all.
+        Err(second) => Err(if matches!(first, HeaderFileError::Damaged) { second } else { first }),
+    }
+}
+
+impl From<HeaderFault> for HeaderFileError {
+    fn from(fault: HeaderFault) -> Self {
+        match fault {
+            HeaderFault::NotHeader => Self::Damaged,
+            HeaderFault::Newer(version) => Self::Newer(version),
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! The index: which files there are and where their versions lie. In memory, rebuilt at unlock.
+//!
+//! One way changes it, [`Index::apply`], live and at replay, so that both always agree.
+
+use crate::change::{Change, Place, Version};
+use crate::extent::{Extent, Region, VersionId};
+use crate::secret_history::{History, Removed};
+use crate::wall_time::WallTime;
+use std::collections::{BTreeMap, BTreeSet};
+use ward_policy::{FileId, NameFault, SecretName, SecretPath};
+
+/// The top directory of every vault.
+pub(crate) const ROOT: FileId = FileId(1);
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Has content.
+    File,
+    /// Has entries.
+    Directory,
+}
+
+/// What is known about a node without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// What it is.
+    pub kind: NodeKind,
+    /// Bytes of the current version; 0 for a directory.
+    pub size: u64,
+    /// When it was made.
+    pub created: WallTime,
+    /// When its content or entries changed, or what its user set.
+    pub modified: WallTime,
+    /// When anything of it changed.
+    pub changed: WallTime,
+    /// How many versions can be restored; 0 for a directory.
+    pub versions: usize,
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name.
+    pub name: SecretName,
+    /// The node behind it.
+    pub file: FileId,
+    /// What the node is.
+    pub kind: NodeKind,
+}
+
+/// Why a change does not fit the tree as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    NoSuchFile,
+    NoSuchName,
+    NameTaken,
+    NotDirectory,
+    IsDirectory,
+    NotEmpty,
+    IntoItself,
+    UsedNumber,
+    Name(NameFault),
+}
+
+/// A version as the index keeps it.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// The file it was written to, which still reads it after its name was taken over.
+    pub(crate) file: FileId,
+    pub(crate) length: u64,
+    pub(crate) time: WallTime,
+    pub(crate) extents: Box<[Extent]>,
+}
+
+#[derive(Debug)]
+struct Node {
+    /// Absent for the root.
+    place: Option<Place>,
+    created: WallTime,
+    modified: WallTime,
+    changed: WallTime,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    File(History),
+    Directory(BTreeMap<SecretName, FileId>),
+}
+
+#[derive(Debug)]
+struct Nameless {
+    file: FileId,
+    history: History,
+    time: WallTime,
+}
+
+/// Files, directories and versions of a vault.
+#[derive(Debug)]
+pub(crate) struct Index {
+    nodes: BTreeMap<FileId, Node>,
+    removed: BTreeMap<SecretPath, Nameless>,
+    contents: BTreeMap<VersionId, Content>,
+    /// Shreds whose `done` is missing.
+    shredding: BTreeMap<FileId, Vec<Region>>,
+    /// Frames that were destroyed on purpose: segment and position.
+    shredded: BTreeSet<(u64, u64)>,
+    next_file: u64,
+    next_version: u64,
+}
+
+impl NodeKind {
+    /// Its number on disk.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::File => 1,
+            Self::Directory => 2,
+        }
+    }
+
+    /// The kind of that number.
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::File),
+            2 => Some(Self::Directory),
+            _ => None,
+        }
+    }
+}
+
+impl Index {
+    /// The index of a vault without a file.
+    pub(crate) fn empty() -> Self {
+        let time = WallTime::default();
+        let body = Body::Directory(BTreeMap::new());
+        let root = Node { place: None, created: time, modified: time, changed: time, body };
+        Self {
+            nodes: BTreeMap::from([(ROOT, root)]),
+            removed: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            shredding: BTreeMap::new(),
+            shredded: BTreeSet::new(),
+            next_file: ROOT.0 + 1,
+            next_version: 1,
+        }
+    }
+
+    /// The number of the next new file.
+    pub(crate) const fn next_file(&self) -> FileId {
+        FileId(self.next_file)
+    }
+
+    /// Takes the number of the next new version; one never written leaves a gap.
+    pub(crate) const fn take_version(&mut self) -> VersionId {
+        let version = VersionId(self.next_version);
+        self.next_version += 1;
+        version
+    }
+
+    /// The node behind a name.
+    pub(crate) fn lookup(&self, parent: FileId, name: &SecretName) -> Option<FileId> {
+        self.directory(parent)?.get(name).copied()
+    }
+
+    /// The node at a path.
+    pub(crate) fn find(&self, path: &SecretPath) -> Option<FileId> {
+        path.parts().try_fold(ROOT, |parent, part| {
+            self.lookup(parent, &SecretName::try_from(part).ok()?)
+        })
+    }
+
+    /// Where a node is; `None` for the root and for what has no name.
+    pub(crate) fn path_of(&self, file: FileId) -> Option<SecretPath> {
+        let place = self.nodes.get(&file)?.place.as_ref()?;
+        self.path_at(place).ok()
+    }
+
+    /// The path of the file that a version belongs to, with a name or without.
+    pub(crate) fn path_of_frame(&self, segment: u64, position: u64) -> Option<SecretPath> {
+        let (version, content) = self.contents.iter().find(|(_, content)| {
+            content
+                .extents
+                .iter()
+                .any(|extent| extent.segment == segment && extent.position == position)
+        })?;
+        let removed = || {
+            let holds = |(_, gone): &(&SecretPath, &Nameless)| gone.history.all().contains(version);
+            self.removed.iter().find(holds).map(|(path, _)| path.clone())
+        };
+        let holder = || {
+            let holds = |file: &&FileId| {
+                self.history(**file).is_some_and(|history| history.all().contains(version))
+            };
+            self.nodes.keys().find(holds).and_then(|file| self.path_of(*file))
+        };
+        self.path_of(content.file).or_else(holder).or_else(removed)
+    }
+
+    /// What is known about a node.
+    pub(crate) fn attributes(&self, file: FileId) -> Option<Attributes> {
+        let node = self.nodes.get(&file)?;
+        let (kind, size, versions) = match &node.body {
+            Body::Directory(_) => (NodeKind::Directory, 0, 0),
+            Body::File(history) => {
+                let current = history.current().and_then(|version| self.contents.get(&version));
+                let size = current.map_or(0, |content| content.length);
+                (NodeKind::File, size, history.shown().len())
+            }
+        };
+        let Node { created, modified, changed, .. } = *node;
+        Some(Attributes { kind, size, created, modified, changed, versions })
+    }
+
+    /// The entries of a directory in the order of their bytes; none for anything else.
+    pub(crate) fn entries(&self, directory: FileId) -> Vec<Entry> {
+        let entries = self.directory(directory).into_iter().flatten();
+        entries
+            .filter_map(|(name, file)| {
+                let kind = self.kind(*file)?;
+                Some(Entry { name: name.clone(), file: *file, kind })
+            })
+            .collect()
+    }
+
+    /// The versions of a file with a name, or of one that has lost it.
+    pub(crate) fn history(&self, file: FileId) -> Option<&History> {
+        match self.nodes.get(&file).map(|node| &node.body) {
+            Some(Body::File(history)) => Some(history),
+            Some(Body::Directory(_)) => None,
+            None => {
+                self.removed.values().find(|gone| gone.file == file).map(|gone| &gone.history)
+            }
+        }
+    }
+
+    /// A version that may be read through `file`.
+    pub(crate) fn content(&self, file: FileId, version: VersionId) -> Option<&Content> {
+        let content = self.contents.get(&version)?;
+        let is_own = content.file == file
+            || self.history(file).is_some_and(|history| history.all().contains(&version));
+        is_own.then_some(content)
+    }
+
+    /// Files that have lost their name, by their last path.
+    pub(crate) fn removed(&self) -> Vec<Removed> {
+        let shown = |(path, gone): (&SecretPath, &Nameless)| Removed {
+            path: path.clone(),
+            file: gone.file,
+            versions: gone.history.shown().to_vec(),
+            time: gone.time,
+        };
+        self.removed.iter().map(shown).collect()
+    }
+
+    /// Every frame of every version of a file.
+    pub(crate) fn regions_of(&self, file: FileId) -> Vec<Region> {
+        let versions = self.history(file).map_or(&[][..], History::all);
+        let contents = versions.iter().filter_map(|version| self.contents.get(version));
+        contents.flat_map(|content| content.extents.iter().map(Extent::region)).collect()
+    }
+
+    /// Shreds whose `done` is missing.
+    pub(crate) fn unfinished_shreds(&self) -> Vec<(FileId, Vec<Region>)> {
+        self.shredding.iter().map(|(file, regions)| (*file, regions.clone())).collect()
+    }
+
+    /// Whether the frame was destroyed on purpose.
+    pub(crate) fn is_shredded(&self, segment: u64, position: u64) -> bool {
+        self.shredded.contains(&(segment, position))
+    }
+
+    /// How many files, directories and versions there are, and the bytes of current versions.
+    pub(crate) fn counts(&self) -> (u64, u64, u64, u64) {
+        let (mut files, mut directories, mut bytes) = (0, 0, 0);
+        for (file, node) in &self.nodes {
+            match node.body {
+                Body::File(_) => files += 1,
+                Body::Directory(_) => directories += 1,
+            }
+            bytes += self.attributes(*file).map_or(0, |attributes| attributes.size);
+        }
+        (files, directories, crate::fields::on_disk(self.contents.len()), bytes)
+    }
+
+    /// Makes a change, or says why it does not fit and leaves everything as it was.
+    pub(crate) fn apply(&mut self, change: &Change) -> Result<(), Misfit> {
+        match change {
+            Change::Create { file, kind, place, time } => self.create(*file, *kind, place, *time),
+            Change::Write { file, version, time } => self.write(*file, version, *time),
+            Change::Rename { from, to, time } => self.rename(from, to, *time),
+            Change::Unlink { place, time } => self.unlink(place, *time),
+            Change::RemoveDirectory { place, time } => self.remove_directory(place, *time),
+            Change::SetTimes { file, modified, changed } => {
+                let node = self.nodes.get_mut(file).ok_or(Misfit::NoSuchFile)?;
+                (node.modified, node.changed) = (*modified, *changed);
+                Ok(())
+            }
+            Change::Shred { file, regions, time } => self.shred(*file, regions, *time),
+            Change::Discard { file, regions } => {
+                self.destroy(*file, regions);
+                Ok(())
+            }
+            Change::ShredDone { file } => {
+                self.shredding.remove(file);
+                Ok(())
+            }
+            Change::Cut { .. } => Ok(()),
+        }
+    }
+
+    fn create(
+        &mut self,
+        file: FileId,
+        kind: NodeKind,
+        place: &Place,
+        time: WallTime,
+    ) -> Result<(), Misfit> {
+        if file.0 < self.next_file {
+            return Err(Misfit::UsedNumber);
+        }
+        let path = self.free_path(place)?;
+        let mut history = History::default();
+        let body = match kind {
+            NodeKind::Directory => Body::Directory(BTreeMap::new()),
+            NodeKind::File => {
+                self.take_over(&path, &mut history);
+                Body::File(history)
+            }
+        };
+        let place_of = Some(place.clone());
+        let node = Node { place: place_of, created: time, modified: time, changed: time, body };
+        self.nodes.insert(file, node);
+        self.next_file = file.0 + 1;
+        self.enter(place, file, time);
+        Ok(())
+    }
+
+    fn write(&mut self, file: FileId, version: &Version, time: WallTime) -> Result<(), Misfit> {
+        if self.contents.contains_key(&version.id) {
+            return Err(Misfit::UsedNumber);
+        }
+        let history = match self.nodes.get_mut(&file) {
+            Some(Node { body: Body::Directory(_), .. }) => return Err(Misfit::IsDirectory),
+            Some(Node { body: Body::File(history), modified, changed, .. }) => {
+                (*modified, *changed) = (time, time);
+                history
+            }
+            None => {
+                let gone = self.removed.values_mut().find(|gone| gone.file == file);
+                &mut gone.ok_or(Misfit::NoSuchFile)?.history
+            }
+        };
+        history.push(version.id);
+        let extents = version.extents.clone().into();
+        let content = Content { file, length: version.length, time, extents };
+        self.contents.insert(version.id, content);
+        self.next_version = self.next_version.max(version.id.0 + 1);
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &Place, to: &Place, time: WallTime) -> Result<(), Misfit> {
+        let file = self.at(from)?;
+        let path = self.path_at(to)?;
+        if self.is_below(to.parent, file) {
+            return Err(Misfit::IntoItself);
+        }
+        let moved = self.kind(file).ok_or(Misfit::NoSuchFile)?;
+        let replaced = self.lookup(to.parent, &to.name);
+        if replaced == Some(file) {
+            return Ok(());
+        }
+        match (moved, replaced.and_then(|file| self.kind(file))) {
+            (_, None) | (NodeKind::File, Some(NodeKind::File)) => {}
+            (NodeKind::File, Some(NodeKind::Directory)) => return Err(Misfit::IsDirectory),
+            (NodeKind::Directory, Some(NodeKind::File)) => return Err(Misfit::NotDirectory),
+            (NodeKind::Directory, Some(NodeKind::Directory)) => {
+                if replaced.is_some_and(|target| !self.is_empty_directory(target)) {
+                    return Err(Misfit::NotEmpty);
+                }
+            }
+        }
+        let mut older = History::default();
+        if let Some(Body::File(history)) =
+            replaced.and_then(|file| self.nodes.remove(&file)).map(|node| node.body)
+        {
+            older = history;
+        }
+        if moved == NodeKind::File {
+            self.take_over(&path, &mut older);
+        }
+        self.leave(from, time);
+        self.enter(to, file, time);
+        if let Some(node) = self.nodes.get_mut(&file) {
+            node.place = Some(to.clone());
+            node.changed = time;
+            if let Body::File(history) = &mut node.body {
+                history.follow(older);
+            }
+        }
+        Ok(())
+    }
+
+    fn unlink(&mut self, place: &Place, time: WallTime) -> Result<(), Misfit> {
+        let file = self.at(place)?;
+        let path = self.path_at(place)?;
+        match self.kind(file) {
+            Some(NodeKind::File) => {}
+            Some(NodeKind::Directory) => return Err(Misfit::IsDirectory),
+            None => return Err(Misfit::NoSuchFile),
+        }
+        self.leave(place, time);
+        if let Some(Node { body: Body::File(mut history), .. }) = self.nodes.remove(&file) {
+            self.take_over(&path, &mut history);
+            self.removed.insert(path, Nameless { file, history, time });
+        }
+        Ok(())
+    }
+
+    fn remove_directory(&mut self, place: &Place, time: WallTime) -> Result<(), Misfit> {
+        let file = self.at(place)?;
+        self.directory(file).ok_or(Misfit::NotDirectory)?;
+        if !self.is_empty_directory(file) {
+            return Err(Misfit::NotEmpty);
+        }
+        self.leave(place, time);
+        self.nodes.remove(&file);
+        Ok(())
+    }
+
+    fn shred(&mut self, file: FileId, regions: &[Region], time: WallTime) -> Result<(), Misfit> {
+        let versions = self.history(file).ok_or(Misfit::NoSuchFile)?.all().to_vec();
+        for version in versions {
+            self.contents.remove(&version);
+        }
+        if let Some(place) = self.nodes.remove(&file).and_then(|node| node.place) {
+            self.leave(&place, time);
+        }
+        self.removed.retain(|_, gone| gone.file != file);
+        self.destroy(file, regions);
+        Ok(())
+    }
+
+    fn destroy(&mut self, file: FileId, regions: &[Region]) {
+        self.shredded.extend(regions.iter().map(|region| (region.segment, region.position)));
+        self.shredding.entry(file).or_default().extend_from_slice(regions);
+    }
+
+    fn directory(&self, file: FileId) -> Option<&BTreeMap<SecretName, FileId>> {
+        match &self.nodes.get(&file)?.body {
+            Body::Directory(entries) => Some(entries),
+            Body::File(_) => None,
+        }
+    }
+
+    fn kind(&self, file: FileId) -> Option<NodeKind> {
+        Some(match self.nodes.get(&file)?.body {
+            Body::File(_) => NodeKind::File,
+            Body::Directory(_) => NodeKind::Directory,
+        })
+    }
+
+    fn is_empty_directory(&self, file: FileId) -> bool {
+        self.directory(file).is_some_and(BTreeMap::is_empty)
+    }
+
+    /// The node at a place that must be taken.
+    fn at(&self, place: &Place) -> Result<FileId, Misfit> {
+        let directory = self.directory(place.parent).ok_or(Misfit::NotDirectory)?;
+        directory.get(&place.name).copied().ok_or(Misfit::NoSuchName)
+    }
+
+    /// The path of a place that must be free.
+    fn free_path(&self, place: &Place) -> Result<SecretPath, Misfit> {
+        let path = self.path_at(place)?;
+        match self.lookup(place.parent, &place.name) {
+            Some(_) => Err(Misfit::NameTaken),
+            None => Ok(path),
+        }
+    }
+
+    fn path_at(&self, place: &Place) -> Result<SecretPath, Misfit> {
+        self.directory(place.parent).ok_or(Misfit::NotDirectory)?;
+        let folder = self.path_of(place.parent);
+        if folder.is_none() && place.parent != ROOT {
+            return Err(Misfit::Name(NameFault::TooLong));
+        }
+        SecretPath::within(folder.as_ref(), &place.name).map_err(Misfit::Name)
+    }
+
+    fn is_below(&self, node: FileId, above: FileId) -> bool {
+        let parent = |file: &FileId| self.nodes.get(file)?.place.as_ref().map(|place| place.parent);
+        std::iter::successors(Some(node), parent).any(|file| file == above)
+    }
+
+    /// Puts the history of a removed file of this path before `history`.
+    fn take_over(&mut self, path: &SecretPath, history: &mut History) {
+        if let Some(gone) = self.removed.remove(path) {
+            history.follow(gone.history);
+        }
+    }
+
+    fn enter(&mut self, place: &Place, file: FileId, time: WallTime) {
+        self.in_directory(place.parent, time, |entries| {
+            entries.insert(place.name.clone(), file);
+        });
+    }
+
+    fn leave(&mut self, place: &Place, time: WallTime) {
+        self.in_directory(place.parent, time, |entries| {
+            entries.remove(&place.name);
+        });
+    }
+
+    fn in_directory(
+        &mut self,
+        directory: FileId,
+        time: WallTime,
+        change: impl FnOnce(&mut BTreeMap<SecretName, FileId>),
+    ) {
+        if let Some(node) = self.nodes.get_mut(&directory)
+            && let Body::Directory(entries) = &mut node.body
+        {
+            change(entries);
+            (node.modified, node.changed) = (time, time);
+        }
+    }
+}

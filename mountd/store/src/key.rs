@@ -1,0 +1,184 @@
+//! Keys: each a type of its own, wiped when dropped, never shown, never copied.
+//!
+//! One random vault key; HKDF-SHA256 (RFC 5869) with the vault's id as salt and a distinct label
+//! gives one key for each purpose.
+
+use crate::header::VaultId;
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit as _};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use std::fmt;
+use zeroize::{Zeroize as _, Zeroizing};
+
+/// The number of bytes of every key.
+pub(crate) const KEY_LENGTH: usize = 32;
+const HEADER_MAC: &[u8] = b"wardfs header mac v1";
+const SEGMENT_SEAL: &[u8] = b"wardfs segment seal v1";
+const SEGMENT_MAC: &[u8] = b"wardfs segment mac v1";
+const AUDIT_NAMES: &[u8] = b"wardfs audit names v1";
+
+/// The key of a vault, from which all others come; wrapped by each key slot.
+pub(crate) struct VaultKey(Box<[u8; KEY_LENGTH]>);
+
+/// What a key slot wraps the vault key under: derived from a passphrase, a key file or a code.
+pub(crate) struct SlotKey(Box<[u8; KEY_LENGTH]>);
+
+/// Authenticates a header: of the vault or of a segment.
+pub(crate) struct MacKey(Box<[u8; KEY_LENGTH]>);
+
+impl VaultKey {
+    /// A new one, from getrandom(2).
+    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
+        let mut key = Self(Box::default());
+        getrandom::fill(key.0.as_mut_slice())?;
+        Ok(key)
+    }
+
+    /// The key that a slot held; `None` for bytes of another length.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut key = Self(Box::default());
+        if bytes.len() != KEY_LENGTH {
+            return None;
+        }
+        key.0.copy_from_slice(bytes);
+        Some(key)
+    }
+
+    /// The bytes, for a slot to wrap.
+    pub(crate) fn as_bytes(&self) -> &[u8; KEY_LENGTH] {
+        &self.0
+    }
+
+    /// HMAC key of the header.
+    pub(crate) fn header_mac(&self, vault: VaultId) -> MacKey {
+        let mut key = MacKey(Box::default());
+        self.derive(vault, &[HEADER_MAC], &mut key.0);
+        key
+    }
+
+    /// HMAC key of the header of the segment with this random id.
+    pub(crate) fn segment_mac(&self, vault: VaultId, segment: &[u8; 16]) -> MacKey {
+        let mut key = MacKey(Box::default());
+        self.derive(vault, &[SEGMENT_MAC, segment], &mut key.0);
+        key
+    }
+
+    /// AES-256-GCM-SIV of the segment with this random id.
+    pub(crate) fn segment_cipher(&self, vault: VaultId, segment: &[u8; 16]) -> Aes256GcmSiv {
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        self.derive(vault, &[SEGMENT_SEAL, segment], &mut key);
+        Aes256GcmSiv::new((&*key).into())
+    }
+
+    /// The key under which the audit log seals this vault's names.
+    pub(crate) fn names_key(&self, vault: VaultId) -> Zeroizing<[u8; KEY_LENGTH]> {
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        self.derive(vault, &[AUDIT_NAMES], &mut key);
+        key
+    }
+
+    /// HKDF-Expand(HKDF-Extract(salt = vault id, vault key), info = the labels joined).
+    fn derive(&self, vault: VaultId, labels: &[&[u8]], derived: &mut [u8; KEY_LENGTH]) {
+        let hkdf = Hkdf::<Sha256>::new(Some(&vault.0), self.0.as_slice());
+        // 32 bytes are one block of SHA-256; HKDF refuses only more than 255 blocks.
+        if hkdf.expand_multi_info(labels, derived).is_err() {
+            unreachable!("HKDF-SHA256 gives 32 bytes");
+        }
+    }
+}
+
+impl SlotKey {
+    /// A slot key of zeros, to be filled by `fill`.
+    pub(crate) fn filled<E>(
+        fill: impl FnOnce(&mut [u8; KEY_LENGTH]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut key = Self(Box::default());
+        fill(&mut key.0)?;
+        Ok(key)
+    }
+
+    /// The slot key of 32 secret random bytes: HKDF-SHA256(salt, secret, label).
+    pub(crate) fn from_random(secret: &[u8], salt: &[u8], label: &[u8]) -> Self {
+        let mut key = Self(Box::default());
+        let hkdf = Hkdf::<Sha256>::new(Some(salt), secret);
+        if hkdf.expand(label, key.0.as_mut_slice()).is_err() {
+            unreachable!("HKDF-SHA256 gives 32 bytes");
+        }
+        key
+    }
+
+    /// AES-256-GCM-SIV under this key.
+    pub(crate) fn cipher(&self) -> Aes256GcmSiv {
+        Aes256GcmSiv::new((&*self.0).into())
+    }
+}
+
+impl MacKey {
+    /// HMAC-SHA256 (RFC 2104) of `bytes`.
+    pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 32] {
+        self.over(bytes).finalize().into_bytes().into()
+    }
+
+    /// Whether `mac` is the HMAC of `bytes`, in constant time.
+    pub(crate) fn verifies(&self, bytes: &[u8], mac: &[u8]) -> bool {
+        self.over(bytes).verify_slice(mac).is_ok()
+    }
+
+    fn over(&self, bytes: &[u8]) -> Hmac<Sha256> {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_slice()) else {
+            unreachable!("HMAC takes keys of any length")
+        };
+        mac.update(bytes);
+        mac
+    }
+}
+
+macro_rules! wiped_and_hidden {
+    ($($key:ident)*) => { $(
+        impl Drop for $key {
+            fn drop(&mut self) {
+                self.0.zeroize();
+            }
+        }
+
+        impl fmt::Debug for $key {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($key), "(..)"))
+            }
+        }
+    )* };
+}
+
+wiped_and_hidden!(VaultKey SlotKey MacKey);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_purpose_and_every_segment_has_a_key_of_its_own() {
+        let key = VaultKey::from_bytes(&[7; 32]).unwrap();
+        let vault = VaultId([1; 16]);
+        let macs = [
+            key.header_mac(vault).sign(b""),
+            key.header_mac(VaultId([2; 16])).sign(b""),
+            key.segment_mac(vault, &[1; 16]).sign(b""),
+            key.segment_mac(vault, &[2; 16]).sign(b""),
+        ];
+        for (place, mac) in macs.iter().enumerate() {
+            assert!(!macs[..place].contains(mac));
+        }
+    }
+
+    #[test]
+    fn no_key_shows_its_bytes() {
+        let key = VaultKey::from_bytes(&[0xab; 32]).unwrap();
+        assert_eq!(format!("{key:?}"), "VaultKey(..)");
+    }
+
+    #[test]
+    fn a_key_has_32_bytes_and_nothing_else() {
+        assert!(VaultKey::from_bytes(&[0; 31]).is_none());
+    }
+}

@@ -1,0 +1,62 @@
+//! The vault: an encrypted store that is a log.
+//!
+//! Everything is appended to sealed segments, and an index in memory says where the living pieces
+//! are. Knows no policy, no caller and no FUSE: a lease is the proof that a read was decided, a
+//! receipt the proof that it was recorded, and time is an argument. `docs/formats.md` has every
+//! byte on disk.
+
+mod buffer;
+mod change;
+mod changing;
+mod creation;
+mod durable;
+mod extent;
+mod fields;
+mod finding;
+mod frame;
+mod fsck;
+mod header;
+mod header_file;
+mod index;
+mod key;
+mod key_slot;
+mod kind;
+mod lock;
+mod padding;
+mod passphrase;
+mod plaintext;
+#[cfg(test)]
+mod proof;
+mod reading;
+mod recovery;
+mod recovery_code;
+mod replay;
+mod secret_history;
+mod segment;
+mod segment_scan;
+mod shred;
+mod slot_secret;
+mod vault;
+mod vault_slots;
+mod wall_time;
+mod writer;
+
+pub use changing::{ChangeError, Existing};
+pub use creation::{CreateError, NewVault};
+pub use extent::VersionId;
+pub use finding::{Fault, Finding};
+pub use fsck::{FsckReport, fsck};
+pub use header::VaultId;
+pub use index::{Attributes, Entry, NodeKind};
+pub use kind::VaultKind;
+pub use passphrase::{Passphrase, PassphraseCost};
+pub use plaintext::{Plaintext, Revealed};
+pub use reading::{DecryptError, Draft, Place};
+pub use recovery::{Recovered, TornTail};
+pub use recovery_code::{RecoveryCode, RecoveryCodeError};
+pub use secret_history::Removed;
+pub use slot_secret::{Keyfile, KeyfileError, NewSlot, SlotId, SlotKind, SlotSecret};
+pub use vault::{UnlockError, Usage, Vault};
+pub use vault_slots::{SlotError, SlotInfo};
+pub use wall_time::WallTime;
+pub use writer::{ReadOnly, SyncedHead};

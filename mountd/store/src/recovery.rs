@@ -1,0 +1,188 @@
+//! Recovery: from what replay found to a vault that can go on.
+//!
+//! A healthy tail is sealed anew into a new segment and synced before anything is served: a tail
+//! that was only in the page cache must not become an ancestor.
+
+use crate::change::{Change, Version};
+use crate::extent::{Extent, Region};
+use crate::fields::on_disk;
+use crate::finding::Finding;
+use crate::index::Index;
+use crate::replay::{Replay, Tail};
+use crate::segment::{ExtentError, SegmentTable};
+use crate::shred::overwrite;
+use crate::writer::{SyncedHead, WriteError, Writer};
+use std::collections::BTreeSet;
+use std::io;
+use ward_policy::FileId;
+
+/// What unlocking found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The durable position of the log.
+    pub head: SyncedHead,
+    /// What was cut behind the last whole frame; nobody was told that it was durable.
+    pub torn: Option<TornTail>,
+    /// What is hurt. Not empty: the vault is read-only.
+    pub damage: Vec<Finding>,
+    /// Shreds that a crash had interrupted, and that are complete now.
+    pub shreds_finished: usize,
+    /// One copy of the header was missing, old or not whole, and was written anew.
+    pub header_repaired: bool,
+}
+
+/// Bytes that a crash left behind the last whole frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub segment: u64,
+    /// Where the torn part starts in it.
+    pub position: u64,
+    /// How many bytes were cut.
+    pub length: u64,
+}
+
+/// Moves the tail of a healthy vault into a new segment and makes the index whole.
+pub(crate) fn settle_tail(
+    replay: &mut Replay,
+    segments: &SegmentTable,
+    writer: &Writer,
+) -> Result<(), WriteError> {
+    let Tail { changes, end, torn } = std::mem::take(&mut replay.tail);
+    let standing = replay.standing;
+    if changes.is_empty() && torn == 0 {
+        return Ok(());
+    }
+    let room = (end - standing.position) * 2 + on_disk(changes.len()) * 4096 + (1 << 20);
+    writer.begin_unpublished(room)?;
+    let copies = Copies::of(&changes, (standing.segment, standing.position));
+    for change in changes {
+        if let Some(change) = copies.renewed(change, segments, writer)? {
+            let admission = writer.admit(&change)?;
+            if replay.index.apply(&change).is_err() {
+                let reason = "the tail makes a change that does not fit the tree";
+                return Err(WriteError::Io(io::Error::new(io::ErrorKind::InvalidData, reason)));
+            }
+            writer.push(&admission, &change);
+        }
+    }
+    if torn != 0 {
+        let cut = Change::Cut { segment: standing.segment, position: end, length: torn };
+        writer.push(&writer.admit(&cut)?, &cut);
+    }
+    writer.publish_recovered()?;
+    replay.overlong.push((standing.segment, standing.position));
+    Ok(())
+}
+
+/// Overwrites and cuts what lies behind the end of each segment.
+pub(crate) fn trim(segments: &SegmentTable, overlong: &[(u64, u64)]) -> io::Result<()> {
+    for (number, end) in overlong {
+        let Some(segment) = segments.get(*number) else { continue };
+        let size = segment.file.size()?;
+        if size > *end {
+            let length = size - end;
+            overwrite(&segment, Region { segment: *number, position: *end, length })?;
+            segment.file.sync()?;
+            segment.file.truncate(*end)?;
+        }
+    }
+    Ok(())
+}
+
+/// Completes shreds that a crash interrupted, durably.
+pub(crate) fn finish_shreds(
+    index: &mut Index,
+    segments: &SegmentTable,
+    writer: &Writer,
+) -> Result<usize, WriteError> {
+    let unfinished: Vec<(FileId, Vec<Region>)> = index.unfinished_shreds();
+    for (file, regions) in &unfinished {
+        crate::shred::destroy(segments, regions).map_err(WriteError::Io)?;
+        let done = Change::ShredDone { file: *file };
+        let admission = writer.admit(&done)?;
+        if index.apply(&done).is_ok() {
+            writer.push(&admission, &done);
+        }
+    }
+    if !unfinished.is_empty() {
+        writer.sync()?;
+    }
+    Ok(unfinished.len())
+}
+
+/// Which frames of the tail have to be copied, and which were shredded within it.
+struct Copies {
+    segment: u64,
+    from: u64,
+    shredded: BTreeSet<u64>,
+}
+
+impl Copies {
+    fn of(changes: &[Change], (segment, from): (u64, u64)) -> Self {
+        let mut shredded = BTreeSet::new();
+        for change in changes {
+            if let Change::Shred { regions, .. } | Change::Discard { regions, .. } = change {
+                let own = regions.iter().filter(|region| region.segment == segment);
+                shredded.extend(own.map(|region| region.position));
+            }
+        }
+        Self { segment, from, shredded }
+    }
+
+    /// The change with its frames copied; `None` when nothing of it is left to say.
+    fn renewed(
+        &self,
+        change: Change,
+        segments: &SegmentTable,
+        writer: &Writer,
+    ) -> Result<Option<Change>, WriteError> {
+        let is_cut = |region: &Region| {
+            region.segment == self.segment && region.position >= self.from
+        };
+        match change {
+            Change::Write { file, version, time } => {
+                let is_gone = |extent: &Extent| {
+                    is_cut(&extent.region()) && self.shredded.contains(&extent.position)
+                };
+                if version.extents.iter().any(is_gone) {
+                    return Ok(None);
+                }
+                let Version { id, length, extents } = version;
+                let copied = extents.into_iter().map(|extent| {
+                    let moves = is_cut(&extent.region());
+                    if moves { copy(&extent, segments, writer) } else { Ok(extent) }
+                });
+                let extents = copied.collect::<Result<Vec<_>, _>>()?;
+                Ok(Some(Change::Write { file, version: Version { id, length, extents }, time }))
+            }
+            // Frames behind the cut go with it; the others are still there.
+            Change::Shred { file, mut regions, time } => {
+                regions.retain(|region| !is_cut(region));
+                Ok(Some(Change::Shred { file, regions, time }))
+            }
+            Change::Discard { file, mut regions } => {
+                regions.retain(|region| !is_cut(region));
+                Ok(Some(Change::Discard { file, regions }))
+            }
+            Change::Create { .. }
+            | Change::Rename { .. }
+            | Change::Unlink { .. }
+            | Change::RemoveDirectory { .. }
+            | Change::SetTimes { .. }
+            | Change::ShredDone { .. }
+            | Change::Cut { .. } => Ok(Some(change)),
+        }
+    }
+}
+
+fn copy(extent: &Extent, segments: &SegmentTable, writer: &Writer) -> Result<Extent, WriteError> {
+    let (plain, range) = segments.read(extent, 0..extent.length).map_err(|error| {
+        WriteError::Io(match error {
+            ExtentError::Read(error) => error,
+            ExtentError::Changed | ExtentError::NoSegment => io::ErrorKind::InvalidData.into(),
+        })
+    })?;
+    let copied = writer.write_content(&plain.as_slice()[range])?;
+    Ok(Extent { offset: extent.offset, ..copied })
+}

@@ -1,0 +1,210 @@
+//! Reading a segment from front to end: which frames are whole, and where they are not.
+
+use crate::buffer::Buffer;
+use crate::extent::Extent;
+use crate::fields::{in_memory, on_disk};
+use crate::frame::{self, Batch, FrameHeader, FrameKind, HEADER, LEAST};
+use crate::padding::GRID;
+use crate::segment::{ExtentError, Segment, Standing};
+use std::io;
+
+/// How much is read at once.
+const WINDOW: u64 = 1 << 20;
+
+/// A whole frame, and where the log stands behind it.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) position: u64,
+    pub(crate) behind: Standing,
+    pub(crate) content: PieceContent,
+}
+
+/// What a frame holds.
+#[derive(Debug)]
+pub(crate) enum PieceContent {
+    Batch(Batch),
+    /// Its chunks have not been opened.
+    Data(FrameHeader),
+    Void,
+}
+
+/// All that is whole in a segment.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) pieces: Vec<Piece>,
+    /// Where reading had to stop, and went on at the next whole metadata frame if there is one.
+    pub(crate) faults: Vec<u64>,
+    /// Behind the last byte that is not zero.
+    pub(crate) used: u64,
+}
+
+/// How bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Cached,
+    /// What the disk holds: for bytes that nobody has synced.
+    PastCache,
+}
+
+/// Reads all frames from `start` up to `limit`.
+pub(crate) fn scan(
+    segment: &Segment,
+    start: Standing,
+    limit: u64,
+    source: Source,
+) -> io::Result<Scan> {
+    let limit_of_file = segment.file.size()?.min(limit);
+    let mut window = Window { segment, source, limit: limit_of_file, from: 0, held: None };
+    let mut scan = Scan { pieces: Vec::new(), faults: Vec::new(), used: 0 };
+    let mut standing = start;
+    while standing.position < limit {
+        if let Some(piece) = window.piece(standing)? {
+            standing = piece.behind;
+            scan.pieces.push(piece);
+            continue;
+        }
+        if window.is_zero_from(standing.position)? {
+            break;
+        }
+        scan.faults.push(standing.position);
+        match window.resume(standing)? {
+            Some(next) => standing = next,
+            None => break,
+        }
+    }
+    let whole = scan.pieces.last().map_or(start.position, |piece| piece.behind.position);
+    scan.used = window.used_from(whole)?;
+    Ok(scan)
+}
+
+/// Opens every chunk of a data frame: `false` when one is not what was sealed.
+pub(crate) fn is_content_whole(
+    segment: &Segment,
+    position: u64,
+    header: &FrameHeader,
+) -> io::Result<bool> {
+    let Some(shape) = header.shape() else { return Ok(false) };
+    let (segment_number, length) = (segment.number, u64::from(shape.padded()));
+    let sequence = header.sequence;
+    let extent = Extent { offset: 0, length, segment: segment_number, position, sequence, shape };
+    match segment.read(&extent, 0..length) {
+        Ok(_) => Ok(true),
+        Err(ExtentError::Changed | ExtentError::NoSegment) => Ok(false),
+        Err(ExtentError::Read(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(ExtentError::Read(error)) => Err(error),
+    }
+}
+
+/// A part of a segment in memory, which moves forward with the reading.
+struct Window<'segment> {
+    segment: &'segment Segment,
+    source: Source,
+    limit: u64,
+    from: u64,
+    held: Option<Buffer>,
+}
+
+impl Window<'_> {
+    /// The frame where the log stands; `None` when there is no whole one.
+    fn piece(&mut self, before: Standing) -> io::Result<Option<Piece>> {
+        let position = before.position;
+        let Some(head) = self.bytes(position, LEAST)? else { return Ok(None) };
+        let Some(header) = FrameHeader::decode(head) else { return Ok(None) };
+        let tag = head[HEADER..].to_vec();
+        let total = header.total_at(position);
+        let is_next = header.sequence == before.sequence + 1;
+        if !is_next || position.checked_add(total).is_none_or(|end| end > self.limit) {
+            return Ok(None);
+        }
+        let mut behind =
+            Standing { position: position + total, sequence: header.sequence, ..before };
+        let cipher = &self.segment.cipher;
+        let content = match header.kind {
+            FrameKind::Data => PieceContent::Data(header),
+            FrameKind::Void if frame::is_void(cipher, &header, &tag) => PieceContent::Void,
+            FrameKind::Void => return Ok(None),
+            FrameKind::Metadata if header.chain != before.chain => return Ok(None),
+            FrameKind::Metadata => match self.batch(position, total)? {
+                Some(batch) => {
+                    behind.chain = frame::chained(&header.encode(), &tag);
+                    PieceContent::Batch(batch)
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Piece { position, behind, content }))
+    }
+
+    fn batch(&mut self, position: u64, total: u64) -> io::Result<Option<Batch>> {
+        let segment = self.segment;
+        let bytes = self.bytes(position, total)?;
+        Ok(bytes.and_then(|bytes| frame::open_batch(&segment.cipher, bytes)))
+    }
+
+    /// Where the log stands before the next whole metadata frame behind a fault.
+    fn resume(&mut self, fault: Standing) -> io::Result<Option<Standing>> {
+        let mut position = fault.position + GRID;
+        while let Some(head) = self.bytes(position, LEAST)? {
+            let header = FrameHeader::decode(head).filter(|header| {
+                header.kind == FrameKind::Metadata && header.sequence > fault.sequence
+            });
+            if let Some(header) = header {
+                let (sequence, chain) = (header.sequence - 1, header.chain);
+                let before = Standing { position, sequence, chain, ..fault };
+                if self.piece(before)?.is_some() {
+                    return Ok(Some(before));
+                }
+            }
+            position += GRID;
+        }
+        Ok(None)
+    }
+
+    fn is_zero_from(&mut self, position: u64) -> io::Result<bool> {
+        Ok(self.used_from(position)? == position)
+    }
+
+    /// Behind the last byte from `position` on that is not zero; `position` when there is none.
+    fn used_from(&mut self, position: u64) -> io::Result<u64> {
+        let (mut used, mut from) = (position, position);
+        while from < self.limit {
+            let length = WINDOW.min(self.limit - from);
+            let Some(bytes) = self.bytes(from, length)? else { break };
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                used = from + on_disk(last) + 1;
+            }
+            from += length;
+        }
+        Ok(used)
+    }
+
+    /// Bytes of the segment; `None` beyond its end.
+    fn bytes(&mut self, position: u64, length: u64) -> io::Result<Option<&[u8]>> {
+        let Some(end) = position.checked_add(length).filter(|end| *end <= self.limit) else {
+            return Ok(None);
+        };
+        let held = self.held.as_ref().map_or(0, |buffer| on_disk(buffer.as_slice().len()));
+        if position < self.from || end > self.from + held {
+            self.fill(position, length)?;
+        }
+        let start = in_memory(position - self.from);
+        let bytes = self.held.as_ref().map(Buffer::as_slice);
+        Ok(bytes.and_then(|bytes| bytes.get(start..start + in_memory(length))))
+    }
+
+    fn fill(&mut self, position: u64, length: u64) -> io::Result<()> {
+        let page = on_disk(crate::buffer::PAGE);
+        self.from = position / page * page;
+        let end = (self.from + WINDOW).max(position + length).min(self.limit);
+        let length = in_memory(end - self.from);
+        self.held = Some(match self.source {
+            Source::PastCache => self.segment.file.read_past_cache(length, self.from)?,
+            Source::Cached => {
+                let mut buffer = Buffer::for_file(self.from, length);
+                self.segment.file.read(buffer.as_mut_slice(), self.from)?;
+                buffer
+            }
+        });
+        Ok(())
+    }
+}

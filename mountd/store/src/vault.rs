@@ -1,0 +1,305 @@
+//! A vault: make one, unlock it, ask about it, close it. Reading and changing are files beside this.
+
+use crate::durable::{Access, Disk, RealDisk};
+use crate::fields::on_disk;
+use crate::header::{FORMAT, Header, OpenFault, VaultId};
+use crate::header_file::{self, HeaderFileError, OpenedHeader};
+use crate::index::Index;
+use crate::key::VaultKey;
+use crate::kind::VaultKind;
+use crate::lock::{LockError, VaultLock};
+use crate::recovery::{self, Recovered, TornTail};
+use crate::replay::{Depth, Plan, Replay, Tail, replay};
+use crate::segment::{SegmentTable, Standing};
+use crate::slot_secret::{SlotKind, SlotSecret};
+use crate::writer::{ReadOnly, SyncedHead, UNPUBLISHED, Workplace, WriteError, Writer};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use ward_audit::NamesKey;
+
+/// The directory of the segments in that of the vault.
+pub(crate) const SEGMENTS: &str = "segments";
+/// The directory of the images.
+pub(crate) const IMAGES: &str = "images";
+
+/// An unlocked vault. All methods take `&self`, from any thread.
+#[derive(Debug)]
+pub struct Vault {
+    pub(crate) directory: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) key: Arc<VaultKey>,
+    id: VaultId,
+    kind: VaultKind,
+    /// Guards changes of the key slots, which are rare; held while the header is written.
+    header: Mutex<Header>,
+    /// Guards the tree. Held to look up or to change, never while the disk or a cipher works; the
+    /// writer's list of waiting changes is taken under it, nothing else.
+    index: RwLock<Index>,
+    pub(crate) segments: Arc<SegmentTable>,
+    pub(crate) writer: Writer,
+    _lock: VaultLock,
+}
+
+/// How much a vault holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Files with a name.
+    pub files: u64,
+    /// Directories, the top one among them.
+    pub directories: u64,
+    /// Versions whose bytes are on disk.
+    pub versions: u64,
+    /// Bytes of the current versions.
+    pub current_bytes: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Bytes of all segments, preallocated ones included.
+    pub disk_bytes: u64,
+}
+
+/// Why a vault is not unlocked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnlockError {
+    /// There is no vault.
+    #[error("there is no vault at {0}; check the name, or make one with ward vault init")]
+    NoVault(PathBuf),
+    /// The vault has no slot for this kind of secret.
+    #[error("the vault has no slot of kind {0:?}; unlock it another way")]
+    NoSlot(SlotKind),
+    /// No slot opens with it.
+    #[error("the passphrase, key file or code opens no slot of the vault; try another")]
+    WrongSecret,
+    /// Made by a later program.
+    #[error("the vault has format {found}, this program knows up to {known}; use a newer wardfs")]
+    Newer {
+        /// The format of the vault.
+        found: u32,
+        /// The newest this program knows.
+        known: u32,
+    },
+    /// Neither copy of the header is whole.
+    #[error("both copies of the header are damaged; restore one with ward vault header restore")]
+    HeaderDamaged,
+    /// The header does not fit its own key.
+    #[error("the header was changed by somebody without the key; restore a header backup")]
+    HeaderChanged,
+    /// A passphrase slot asks for more work than this machine can do.
+    #[error("a key slot needs more memory than there is; free some, or use another slot")]
+    TooCostly,
+    /// Another process has it open.
+    #[error("the vault is open in another process{}; end that one first", pid(.0))]
+    Locked(Option<u32>),
+    /// The disk is full, and a torn tail has to be moved.
+    #[error("the disk has no room to recover the vault; free some and unlock it again")]
+    NoSpace,
+    /// The disk fails.
+    #[error("cannot read the vault {directory}: {source}; check the disk")]
+    Io {
+        /// The directory of the vault.
+        directory: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl Vault {
+    /// Opens a vault and brings it to where it can go on.
+    ///
+    /// A damaged vault opens read-only: see [`Recovered::damage`].
+    ///
+    /// # Errors
+    /// Says which of many things is wrong, and what to do next.
+    pub fn unlock(
+        directory: &Path,
+        secret: &SlotSecret,
+    ) -> Result<(Self, Recovered), UnlockError> {
+        Self::unlock_on(Arc::new(RealDisk), directory, secret)
+    }
+
+    pub(crate) fn unlock_on(
+        disk: Arc<dyn Disk>,
+        directory: &Path,
+        secret: &SlotSecret,
+    ) -> Result<(Self, Recovered), UnlockError> {
+        let (lock, opened) = open_header(&*disk, directory, secret)?;
+        let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
+        let OpenedHeader { header, key, is_lame } = opened;
+        let segments_at = directory.join(SEGMENTS);
+        let plan = Plan {
+            disk: &*disk,
+            directory: &segments_at,
+            vault: header.vault,
+            key: &key,
+            access: Access::ReadWrite,
+            depth: Depth::Unlock,
+        };
+        let mut replayed = replay(&plan).map_err(io)?;
+        if is_lame && replayed.findings.is_empty() {
+            header_file::write(&*disk, directory, &header, &key).map_err(io)?;
+        }
+        let key = Arc::new(key);
+        let place = Workplace {
+            disk: disk.clone(),
+            directory: segments_at,
+            vault: header.vault,
+            kind: header.kind,
+            key: key.clone(),
+            segments: Arc::new(std::mem::take(&mut replayed.segments)),
+        };
+        let (segments, segments_at) = (place.segments.clone(), place.directory.clone());
+        let Standing { segment, sequence, chain, .. } = replayed.standing;
+        let (branch, header_generation) = (replayed.branch, header.generation);
+        let head = SyncedHead { branch, segment, sequence, chain, header_generation };
+        let writer = Writer::new(place, replayed.standing, head);
+        if replayed.findings.is_empty() {
+            remove_unpublished(&*disk, &segments_at).map_err(io)?;
+        }
+        let settled = settle(&mut replayed, &segments, &writer);
+        let mut recovered = settled.map_err(|error| match error {
+            WriteError::NoSpace => UnlockError::NoSpace,
+            WriteError::Io(source) => io(source),
+            WriteError::ReadOnly(_) | WriteError::TooLong => io(io::ErrorKind::Other.into()),
+        })?;
+        recovered.header_repaired = is_lame && recovered.damage.is_empty();
+        let vault = Self {
+            directory: directory.to_owned(),
+            disk,
+            key,
+            id: header.vault,
+            kind: header.kind,
+            header: Mutex::new(header),
+            index: RwLock::new(replayed.index),
+            segments,
+            writer,
+            _lock: lock,
+        };
+        Ok((vault, recovered))
+    }
+
+    /// Syncs everything and ends the log cleanly, so that the next unlock has nothing to recover.
+    ///
+    /// # Errors
+    /// The disk fails; what was synced before is there.
+    pub fn close(self) -> Result<SyncedHead, crate::ChangeError> {
+        if self.writer.refusal() == Some(ReadOnly::Damaged) {
+            return Ok(self.writer.head());
+        }
+        Ok(self.writer.close()?)
+    }
+
+    /// The id of the vault.
+    pub const fn id(&self) -> VaultId {
+        self.id
+    }
+
+    /// What it is for.
+    pub const fn kind(&self) -> VaultKind {
+        self.kind
+    }
+
+    /// Its owner's words.
+    pub fn label(&self) -> String {
+        self.lock_header().label.clone()
+    }
+
+    /// Why it takes no changes; `None` when it does.
+    pub fn read_only(&self) -> Option<ReadOnly> {
+        self.writer.refusal()
+    }
+
+    /// The last durable position of the log.
+    pub fn head(&self) -> SyncedHead {
+        self.writer.head()
+    }
+
+    /// The key under which the audit log seals this vault's names.
+    pub fn names_key(&self) -> NamesKey {
+        NamesKey::from_bytes(self.key.names_key(self.id))
+    }
+
+    /// How much it holds.
+    ///
+    /// # Errors
+    /// The disk does not say how long a segment is.
+    pub fn usage(&self) -> io::Result<Usage> {
+        let (files, directories, versions, current_bytes) = self.read_index().counts();
+        let segments = self.segments.all();
+        let sizes = segments.iter().map(|segment| segment.file.size());
+        let disk_bytes = sizes.sum::<io::Result<u64>>()?;
+        let segments = on_disk(segments.len());
+        Ok(Usage { files, directories, versions, current_bytes, segments, disk_bytes })
+    }
+
+    pub(crate) fn read_index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write_index(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn lock_header(&self) -> MutexGuard<'_, Header> {
+        self.header.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the lock and opens the header.
+pub(crate) fn open_header(
+    disk: &dyn Disk,
+    directory: &Path,
+    secret: &SlotSecret,
+) -> Result<(VaultLock, OpenedHeader), UnlockError> {
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => UnlockError::NoVault(directory.to_owned()),
+        _ => UnlockError::Io { directory: directory.to_owned(), source },
+    };
+    let lock = VaultLock::take(directory).map_err(|error| match error {
+        LockError::Held(holder) => UnlockError::Locked(holder),
+        LockError::Io(source) => io(source),
+    })?;
+    let opened = header_file::open(disk, directory, secret).map_err(|error| match error {
+        HeaderFileError::Io(source) => io(source),
+        HeaderFileError::Newer(found) => UnlockError::Newer { found, known: FORMAT },
+        HeaderFileError::Damaged => UnlockError::HeaderDamaged,
+        HeaderFileError::Open(OpenFault::NoSlot) => UnlockError::NoSlot(secret.kind()),
+        HeaderFileError::Open(OpenFault::WrongSecret) => UnlockError::WrongSecret,
+        HeaderFileError::Open(OpenFault::Changed) => UnlockError::HeaderChanged,
+        HeaderFileError::Open(OpenFault::TooCostly) => UnlockError::TooCostly,
+    })?;
+    Ok((lock, opened))
+}
+
+/// Makes a healthy vault ready to go on, and keeps a damaged one from being written.
+fn settle(
+    replayed: &mut Replay,
+    segments: &SegmentTable,
+    writer: &Writer,
+) -> Result<Recovered, WriteError> {
+    let Tail { end, torn, .. } = replayed.tail;
+    let segment = replayed.standing.segment;
+    let torn = (torn != 0).then_some(TornTail { segment, position: end, length: torn });
+    let damage = std::mem::take(&mut replayed.findings);
+    let mut shreds_finished = 0;
+    if damage.is_empty() {
+        recovery::settle_tail(replayed, segments, writer)?;
+        recovery::trim(segments, &replayed.overlong).map_err(WriteError::Io)?;
+        shreds_finished =
+            recovery::finish_shreds(&mut replayed.index, segments, writer)?;
+    } else {
+        writer.refuse(ReadOnly::Damaged);
+    }
+    Ok(Recovered { head: writer.head(), torn, damage, shreds_finished, header_repaired: false })
+}
+
+/// Removes the segment that an interrupted start had not published.
+fn remove_unpublished(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    match disk.remove(&directory.join(UNPUBLISHED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn pid(holder: &Option<u32>) -> String {
+    holder.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+}

@@ -1,0 +1,607 @@
+//! The writer: where the next frame goes, and when what was written is on disk.
+//!
+//! Writers reserve a range under the lock and write it outside, in parallel. Changes wait in memory
+//! until a sync seals them into one metadata frame. A sync covers a contiguous prefix: the first who
+//! waits calls fdatasync itself, and everybody whose change was sealed before goes on with it.
+
+use crate::change::Change;
+use crate::durable::{Access, Disk, DiskFile};
+use crate::extent::Extent;
+use crate::fields::on_disk;
+use crate::frame::{self, Batch, DataShape};
+use crate::header::VaultId;
+use crate::key::VaultKey;
+use crate::kind::VaultKind;
+use crate::padding::GRID;
+use crate::segment::{
+    SEGMENT_HEADER, Segment, SegmentHeader, SegmentTable, Standing, path_of,
+};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use zeroize::Zeroizing;
+
+/// How much of a segment is preallocated; a longer frame makes its segment longer.
+const SEGMENT_ROOM: u64 = 4 << 20;
+/// Changes are written once so many bytes of them wait.
+const FULL_BATCH: usize = 64 << 10;
+/// The name of a segment that is not part of the log yet.
+pub(crate) const UNPUBLISHED: &str = "new";
+
+/// A durable position of the log of a vault: what a pin or an audit entry remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncedHead {
+    /// Raised by each restored backup that was accepted.
+    pub branch: u64,
+    /// The number of the segment; 0 before the first.
+    pub segment: u64,
+    /// The sequence of the last frame in it.
+    pub sequence: u64,
+    /// The chain value behind that frame.
+    pub chain: [u8; 32],
+    /// The generation of the header.
+    pub header_generation: u64,
+}
+
+/// Why a vault takes no changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadOnly {
+    /// A part that was synced is not what it was.
+    #[error("the vault is damaged; run ward vault fsck and restore a backup")]
+    Damaged,
+    /// The disk failed to keep what it was given.
+    #[error("the disk failed to sync; check it, then unlock the vault again")]
+    Poisoned,
+    /// It was opened so.
+    #[error("the vault was opened for reading only")]
+    Asked,
+}
+
+/// Why something was not written.
+#[derive(Debug)]
+pub(crate) enum WriteError {
+    /// The disk has no room for another segment. Nothing was changed.
+    NoSpace,
+    ReadOnly(ReadOnly),
+    /// Longer than any frame.
+    TooLong,
+    Io(io::Error),
+}
+
+/// Room in the log for one change, promised before the change is made.
+#[derive(Debug)]
+#[must_use = "room that is not used must be given back"]
+pub(crate) struct Admission(u64);
+
+/// What a writer works with: the vault it belongs to.
+#[derive(Debug)]
+pub(crate) struct Workplace {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The directory of the segments.
+    pub(crate) directory: PathBuf,
+    pub(crate) vault: VaultId,
+    pub(crate) kind: VaultKind,
+    pub(crate) key: Arc<VaultKey>,
+    pub(crate) segments: Arc<SegmentTable>,
+}
+
+/// Appends to the log of a vault.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    place: Workplace,
+    /// Guards where the log stands. Taken by writers, never by readers; before `waiting`.
+    state: Mutex<State>,
+    /// Something in `state` has changed that others wait for.
+    changed: Condvar,
+    /// Changes not yet sealed. A leaf: nothing else is taken while it is held.
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug)]
+struct State {
+    open: Option<Open>,
+    /// Where the log stands when `open` is none.
+    closed: Standing,
+    /// Room promised to changes that are not sealed yet.
+    admitted: u64,
+    /// Positions reserved in `open` whose writes have not returned.
+    in_flight: BTreeSet<u64>,
+    /// How many changes are sealed, and how many of them synced.
+    sealed: u64,
+    synced: u64,
+    head: SyncedHead,
+    is_syncing: bool,
+    refusal: Option<ReadOnly>,
+}
+
+/// The segment that is appended to.
+#[derive(Debug)]
+struct Open {
+    segment: Arc<Segment>,
+    /// Where the next frame starts, and the sequence and chain value before it.
+    standing: Standing,
+    room: u64,
+    /// Up to where an fdatasync has returned.
+    sync_mark: u64,
+    /// A write failed: nothing more goes in.
+    is_closed: bool,
+    /// It has its number, so that a restart finds it.
+    is_published: bool,
+}
+
+/// What became of a metadata frame.
+enum Appended {
+    Whole,
+    /// Its write failed, and a void frame covers its range.
+    Voided,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    changes: Zeroizing<Vec<u8>>,
+    /// How many changes ever waited.
+    count: u64,
+    /// Room promised to those that wait.
+    admitted: u64,
+}
+
+/// A range of the open segment that belongs to one frame.
+struct Reservation {
+    segment: Arc<Segment>,
+    position: u64,
+    sequence: u64,
+}
+
+impl Writer {
+    /// A writer that goes on where the log stands, in a new segment once there is something to write.
+    pub(crate) fn new(place: Workplace, closed: Standing, head: SyncedHead) -> Self {
+        let state = State {
+            open: None,
+            closed,
+            admitted: 0,
+            in_flight: BTreeSet::new(),
+            sealed: 0,
+            synced: 0,
+            head,
+            is_syncing: false,
+            refusal: None,
+        };
+        let (state, waiting) = (Mutex::new(state), Mutex::default());
+        Self { place, state, changed: Condvar::new(), waiting }
+    }
+
+    /// Takes no changes from now on.
+    pub(crate) fn refuse(&self, reason: ReadOnly) {
+        self.lock().refusal = Some(reason);
+        self.changed.notify_all();
+    }
+
+    /// Why no changes are taken.
+    pub(crate) fn refusal(&self) -> Option<ReadOnly> {
+        self.lock().refusal
+    }
+
+    /// The last durable position.
+    pub(crate) fn head(&self) -> SyncedHead {
+        self.lock().head
+    }
+
+    /// Heads from now on name this generation of the header.
+    pub(crate) fn set_header_generation(&self, generation: u64) {
+        self.lock().head.header_generation = generation;
+    }
+
+    /// Seals content and writes it as one data frame. Durable only with the next sync.
+    pub(crate) fn write_content(&self, content: &[u8]) -> Result<Extent, WriteError> {
+        let length = on_disk(content.len());
+        let shape = DataShape::of_value(self.place.kind, length).ok_or(WriteError::TooLong)?;
+        // A failed write closes the segment; the frame is sealed anew in the next, once.
+        match self.try_write_content(content, shape) {
+            Err(WriteError::Io(_)) => self.try_write_content(content, shape),
+            done => done,
+        }
+    }
+
+    fn try_write_content(&self, content: &[u8], shape: DataShape) -> Result<Extent, WriteError> {
+        let Reservation { segment, position, sequence } = self.reserve(shape)?;
+        let sealed = frame::seal_content(&segment.cipher, (position, sequence), shape, content);
+        let written = match &sealed {
+            Some(sealed) => segment.file.write(sealed.as_slice(), position),
+            None => Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let total = shape.total_at(position);
+        let voided = match &written {
+            Ok(()) => Ok(()),
+            Err(_) => write_void(&segment, (position, sequence), total),
+        };
+        let mut state = self.lock();
+        state.in_flight.remove(&position);
+        if written.is_err() {
+            state.close_segment(segment.number);
+        }
+        if voided.is_err() {
+            state.refusal = Some(ReadOnly::Poisoned);
+        }
+        drop(state);
+        self.changed.notify_all();
+        written.map_err(WriteError::Io)?;
+        let length = on_disk(content.len());
+        Ok(Extent { offset: 0, length, segment: segment.number, position, sequence, shape })
+    }
+
+    /// Promises room for a change, so that sealing it cannot find the disk full.
+    pub(crate) fn admit(&self, change: &Change) -> Result<Admission, WriteError> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        change.encode(&mut bytes);
+        let charge = charge(bytes.len());
+        let mut state = self.room_for(charge)?;
+        state.admitted += charge;
+        Ok(Admission(charge))
+    }
+
+    /// Gives room back that no change used.
+    pub(crate) fn withdraw(&self, Admission(charge): &Admission) {
+        self.lock().admitted -= charge;
+    }
+
+    /// Adds a change that was made in memory. The caller holds the index, so the order is the same.
+    pub(crate) fn push(&self, Admission(charge): &Admission, change: &Change) {
+        let mut waiting = self.waiting();
+        change.encode(&mut waiting.changes);
+        waiting.count += 1;
+        waiting.admitted += charge;
+    }
+
+    /// Writes waiting changes when there are many. Called without the index.
+    pub(crate) fn relieve(&self) -> Result<(), WriteError> {
+        if self.waiting().changes.len() < FULL_BATCH {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    /// Writes waiting changes, not yet durable.
+    pub(crate) fn flush(&self) -> Result<(), WriteError> {
+        let state = self.lock();
+        self.seal_waiting(state).map(drop)
+    }
+
+    /// Makes every change that was pushed before durable.
+    pub(crate) fn sync(&self) -> Result<SyncedHead, WriteError> {
+        let wanted = self.waiting().count;
+        let mut state = self.lock();
+        while state.synced < wanted {
+            if let Some(refusal) = state.refusal {
+                return Err(WriteError::ReadOnly(refusal));
+            }
+            if state.is_syncing {
+                state = self.wait(state);
+                continue;
+            }
+            state.is_syncing = true;
+            state = self.lead(state)?;
+        }
+        Ok(state.head)
+    }
+
+    /// Syncs for all: seals what waits, lets earlier writes arrive, and calls fdatasync unlocked.
+    fn lead<'state>(
+        &'state self,
+        state: MutexGuard<'state, State>,
+    ) -> Result<MutexGuard<'state, State>, WriteError> {
+        let mut state = match self.seal_waiting(state) {
+            Ok(state) => state,
+            Err(error) => {
+                self.lock().is_syncing = false;
+                self.changed.notify_all();
+                return Err(error);
+            }
+        };
+        let parts = |open: &Open| (open.segment.clone(), open.standing);
+        let Some((segment, standing)) = state.open.as_ref().map(parts) else {
+            state.is_syncing = false;
+            return Ok(state);
+        };
+        let sealed = state.sealed;
+        while state.in_flight.first().is_some_and(|first| *first < standing.position) {
+            state = self.wait(state);
+        }
+        drop(state);
+        let synced = segment.file.sync();
+        let mut state = self.lock();
+        state.is_syncing = false;
+        match synced {
+            Ok(()) => state.have_synced(standing, sealed),
+            // After a failed fdatasync nobody knows what the disk holds: never try again.
+            Err(_) => state.refusal = Some(ReadOnly::Poisoned),
+        }
+        self.changed.notify_all();
+        match state.refusal {
+            Some(refusal) => Err(WriteError::ReadOnly(refusal)),
+            None => Ok(state),
+        }
+    }
+
+    /// Ends the log cleanly: everything is durable, marked so, and unused room is given back.
+    pub(crate) fn close(&self) -> Result<SyncedHead, WriteError> {
+        let head = self.sync()?;
+        let state = self.lock();
+        if state.open.is_none() || state.refusal.is_some() {
+            return Ok(head);
+        }
+        // An empty batch: its mark says that all before it was synced.
+        let state = self.seal_batch(state)?;
+        if let Some(open) = &state.open {
+            open.segment.file.truncate(open.standing.position).map_err(WriteError::Io)?;
+            open.segment.file.sync().map_err(WriteError::Io)?;
+        }
+        Ok(head)
+    }
+
+    fn seal_waiting<'state>(
+        &'state self,
+        state: MutexGuard<'state, State>,
+    ) -> Result<MutexGuard<'state, State>, WriteError> {
+        if self.waiting().changes.is_empty() { Ok(state) } else { self.seal_batch(state) }
+    }
+
+    /// Writes everything that waits as one metadata frame into room that was promised.
+    fn seal_batch<'state>(
+        &'state self,
+        state: MutexGuard<'state, State>,
+    ) -> Result<MutexGuard<'state, State>, WriteError> {
+        let sealed = self.try_seal_batch(state);
+        if sealed.is_err() {
+            // Memory has what the disk lacks: only a new start can make them agree.
+            self.refuse(ReadOnly::Poisoned);
+        }
+        sealed
+    }
+
+    fn try_seal_batch<'state>(
+        &'state self,
+        mut state: MutexGuard<'state, State>,
+    ) -> Result<MutexGuard<'state, State>, WriteError> {
+        let Waiting { changes, count, admitted } = {
+            let mut waiting = self.waiting();
+            let count = waiting.count;
+            std::mem::replace(&mut *waiting, Waiting { count, ..Waiting::default() })
+        };
+        let length = frame::LEAST + frame::batch_padded(self.place.kind, on_disk(changes.len()));
+        let mut batch = Batch { sync_mark: 0, changes };
+        loop {
+            state = self.with_room(state, length.saturating_sub(admitted))?;
+            let Some(open) = state.open.as_mut() else { return Ok(state) };
+            batch.sync_mark = open.sync_mark;
+            match open.append(self.place.kind, &batch)? {
+                Appended::Whole => break,
+                // The segment is closed: the batch is sealed anew in the next.
+                Appended::Voided => {}
+            }
+        }
+        state.admitted -= admitted;
+        state.sealed = count;
+        Ok(state)
+    }
+
+    fn reserve(&self, shape: DataShape) -> Result<Reservation, WriteError> {
+        let mut state = self.room_for(shape.total_at_most())?;
+        let Some(open) = state.open.as_mut() else {
+            return Err(WriteError::ReadOnly(ReadOnly::Poisoned));
+        };
+        let position = open.standing.position;
+        open.standing.position += shape.total_at(position);
+        open.standing.sequence += 1;
+        let (segment, sequence) = (open.segment.clone(), open.standing.sequence);
+        state.in_flight.insert(position);
+        Ok(Reservation { segment, position, sequence })
+    }
+
+    fn room_for(&self, needed: u64) -> Result<MutexGuard<'_, State>, WriteError> {
+        self.with_room(self.lock(), needed)
+    }
+
+    /// Makes sure that the open segment has `needed` bytes besides those promised.
+    fn with_room<'state>(
+        &'state self,
+        mut state: MutexGuard<'state, State>,
+        needed: u64,
+    ) -> Result<MutexGuard<'state, State>, WriteError> {
+        loop {
+            if let Some(refusal) = state.refusal {
+                return Err(WriteError::ReadOnly(refusal));
+            }
+            let promised = needed + state.admitted;
+            match &state.open {
+                Some(open) if open.has_room(promised) => return Ok(state),
+                Some(_) if !state.in_flight.is_empty() => state = self.wait(state),
+                Some(_) | None => {
+                    let rolled = self.roll(&mut state, promised);
+                    self.changed.notify_all();
+                    rolled?;
+                }
+            }
+        }
+    }
+
+    /// Begins the segment that a tail is copied into. It counts only once it is published.
+    pub(crate) fn begin_unpublished(&self, room: u64) -> Result<(), WriteError> {
+        let mut state = self.lock();
+        let prepared = self.prepare(room)?;
+        self.begin_segment(&mut state, prepared)
+    }
+
+    /// Makes the copied tail durable, and then part of the log.
+    pub(crate) fn publish_recovered(&self) -> Result<SyncedHead, WriteError> {
+        let mut state = self.seal_waiting(self.lock())?;
+        let sealed = state.sealed;
+        let Some(open) = state.open.as_mut() else { return Ok(state.head) };
+        let standing = open.standing;
+        open.segment.file.sync().map_err(WriteError::Io)?;
+        self.publish(open).map_err(WriteError::Io)?;
+        state.have_synced(standing, sealed);
+        Ok(state.head)
+    }
+
+    /// Goes on in a new segment, once the old one is on disk.
+    fn roll(&self, state: &mut State, needed: u64) -> Result<(), WriteError> {
+        let prepared = self.prepare(needed)?;
+        if let Some(open) = state.open.take() {
+            if !open.is_published {
+                return Err(WriteError::Io(io::Error::other("the copied tail does not fit")));
+            }
+            state.closed = open.standing;
+            let (standing, sealed) = (open.standing, state.sealed);
+            let position = open.standing.position;
+            let ended = open.segment.file.truncate(position).and_then(|()| open.segment.file.sync());
+            if let Err(error) = ended {
+                state.refusal = Some(ReadOnly::Poisoned);
+                return Err(WriteError::Io(error));
+            }
+            state.have_synced(standing, sealed);
+        }
+        let begun = self.begin_segment(state, prepared).and_then(|()| {
+            let Some(open) = state.open.as_mut() else { return Ok(()) };
+            open.segment.file.sync().and_then(|()| self.publish(open)).map_err(WriteError::Io)
+        });
+        if begun.is_err() {
+            // The log stands at the end of the closed segment; nobody knows what the disk did.
+            state.refusal = Some(ReadOnly::Poisoned);
+        }
+        begun
+    }
+
+    /// Takes the blocks of a new segment. The only place where the disk can be found full.
+    fn prepare(&self, needed: u64) -> Result<(Box<dyn DiskFile>, u64), WriteError> {
+        let room = (needed + SEGMENT_HEADER + 2 * GRID).max(SEGMENT_ROOM);
+        let path = self.place.directory.join(UNPUBLISHED);
+        let file = self.place.disk.open(&path, Access::Create).map_err(no_space_or_io)?;
+        match file.allocate(room) {
+            Ok(()) => Ok((file, room)),
+            Err(error) => {
+                self.place.disk.remove(&path).map_err(WriteError::Io)?;
+                Err(no_space_or_io(error))
+            }
+        }
+    }
+
+    fn begin_segment(
+        &self,
+        state: &mut State,
+        (file, room): (Box<dyn DiskFile>, u64),
+    ) -> Result<(), WriteError> {
+        let Workplace { vault, key, segments, .. } = &self.place;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| WriteError::Io(io::Error::other(error)))?;
+        let (before, branch) = (state.closed, state.head.branch);
+        let number = before.segment + 1;
+        let header = SegmentHeader { vault: *vault, number, id, before, branch };
+        let bytes = header.encode(key);
+        file.write(&bytes, 0).map_err(WriteError::Io)?;
+        let cipher = key.segment_cipher(*vault, &id);
+        let segment = Arc::new(Segment { number, file, cipher });
+        segments.insert(segment.clone());
+        state.open = Some(Open {
+            segment,
+            standing: header.standing(&bytes),
+            room,
+            sync_mark: SEGMENT_HEADER,
+            is_closed: false,
+            is_published: false,
+        });
+        Ok(())
+    }
+
+    /// Gives the open segment its number, durably.
+    fn publish(&self, open: &mut Open) -> io::Result<()> {
+        let Workplace { disk, directory, .. } = &self.place;
+        disk.rename(&directory.join(UNPUBLISHED), &path_of(directory, open.segment.number))?;
+        disk.sync_directory(directory)?;
+        open.is_published = true;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'state>(&self, state: MutexGuard<'state, State>) -> MutexGuard<'state, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Notes that an fdatasync returned which covers `sealed` changes up to `standing`.
+    fn have_synced(&mut self, standing: Standing, sealed: u64) {
+        let Standing { segment, position, sequence, chain } = standing;
+        self.synced = self.synced.max(sealed);
+        if let Some(open) = self.open.as_mut().filter(|open| open.segment.number == segment) {
+            open.sync_mark = open.sync_mark.max(position);
+        }
+        if (segment, sequence) > (self.head.segment, self.head.sequence) {
+            self.head = SyncedHead { segment, sequence, chain, ..self.head };
+        }
+    }
+
+    fn close_segment(&mut self, number: u64) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.segment.number == number) {
+            open.is_closed = true;
+        }
+    }
+}
+
+impl Open {
+    const fn has_room(&self, needed: u64) -> bool {
+        !self.is_closed && self.standing.position + needed <= self.room
+    }
+
+    /// Seals a batch and writes it where the segment stands.
+    fn append(&mut self, kind: VaultKind, batch: &Batch) -> Result<Appended, WriteError> {
+        let Standing { position, sequence, chain, .. } = self.standing;
+        let cipher = &self.segment.cipher;
+        let (frame, next) = frame::seal_batch(cipher, kind, (sequence + 1, chain), batch)
+            .ok_or(WriteError::TooLong)?;
+        let total = on_disk(frame.as_slice().len());
+        let written = self.segment.file.write(frame.as_slice(), position);
+        self.standing.position += total;
+        self.standing.sequence += 1;
+        if written.is_ok() {
+            self.standing.chain = next;
+            return Ok(Appended::Whole);
+        }
+        self.is_closed = true;
+        let place = (position, self.standing.sequence);
+        write_void(&self.segment, place, total).map_err(WriteError::Io)?;
+        Ok(Appended::Voided)
+    }
+}
+
+/// Fills the range of a frame whose write failed, so that the log reads on behind it.
+fn write_void(
+    segment: &Segment,
+    (position, sequence): (u64, u64),
+    total: u64,
+) -> io::Result<()> {
+    let head = u32::try_from(total)
+        .ok()
+        .and_then(|total| frame::seal_void(&segment.cipher, sequence, total))
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    segment.file.write(&head, position)
+}
+
+/// The most room that a change of `length` bytes can take, whatever batch it ends in.
+fn charge(length: usize) -> u64 {
+    1024 + on_disk(length) + on_disk(length).div_ceil(4)
+}
+
+fn no_space_or_io(error: io::Error) -> WriteError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::NoSpace,
+        _ => WriteError::Io(error),
+    }
+}

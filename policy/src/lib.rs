@@ -1,0 +1,50 @@
+//! Decides who may do what with which secret.
+//!
+//! Pure: this crate opens no file, reads no clock and looks at no process. Facts and time are
+//! arguments, so every decision can be computed again from a log.
+#![forbid(unsafe_code)]
+
+mod caller;
+mod client;
+mod decision;
+mod default_policy;
+mod digest;
+mod lease;
+mod lint;
+mod local_time;
+mod moment;
+mod operation;
+mod pattern;
+mod permit;
+mod request;
+mod rule;
+mod rule_file;
+mod rule_text;
+mod rules;
+mod secret_path;
+mod target;
+mod terms;
+mod vault_name;
+mod visibility;
+mod window;
+
+pub use caller::{
+    Caller, Executable, Fingerprint, Grade, GroupId, ProcessId, Scope, ScopeKind, Session,
+    ThreadId, UserId,
+};
+pub use decision::{Decision, Denial, Question};
+pub use default_policy::{RootKind, default_policy};
+pub use digest::Digest;
+pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};
+pub use lint::Finding;
+pub use local_time::{LocalTime, Weekday};
+pub use moment::Moment;
+pub use operation::{Operation, OperationSet, Risk};
+pub use permit::{Basis, FileId, Grant, Permit};
+pub use request::{
+    ApprovalRequest, Approvers, Factor, Obligations, RequestId, Require, Ticket, TicketError,
+};
+pub use rule_file::RuleFileError;
+pub use rules::{OpenRecords, RecordNames, Rules, SameUser};
+pub use secret_path::{NameFault, SecretName, SecretPath, SecretPathError};
+pub use vault_name::{VaultName, VaultNameError};

@@ -1,0 +1,161 @@
+//! What is odd about a policy that loads: rules that cannot do what they seem to.
+//!
+//! Compares patterns and names as written. Says nothing rather than guess.
+
+use crate::Rules;
+use crate::client::Clients;
+use crate::decision::rank;
+use crate::pattern::Patterns;
+use crate::rule::{Rule, Verdict};
+use std::fmt;
+
+/// Something `ward policy check` tells about a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: String,
+    /// What is odd about it, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "rule {}: {}", self.rule, self.message)
+    }
+}
+
+impl Rules {
+    /// Everything odd, in the order of the rules.
+    pub fn lint(&self) -> Vec<Finding> {
+        self.rules
+            .iter()
+            .flat_map(|rule| self.faults_of(rule))
+            .collect()
+    }
+
+    fn faults_of(&self, rule: &Rule) -> Vec<Finding> {
+        let finding = |message| Finding {
+            rule: rule.name.to_string(),
+            message,
+        };
+        let mut findings: Vec<_> = self.unlisted(rule).map(finding).collect();
+        if let Some(other) = self.rules.iter().find(|other| silences(other, rule)) {
+            findings.push(finding(format!(
+                "never decides, because rule {} always does; remove it or raise its `priority`",
+                other.name
+            )));
+            return findings;
+        }
+        let overriding = self.rules.iter().filter(|other| overrides(other, rule));
+        findings.extend(overriding.map(|other| {
+            finding(format!(
+                "rule {} of priority {} overrides this deny; raise its `priority` if it must hold",
+                other.name, other.priority
+            ))
+        }));
+        findings
+    }
+
+    /// Operations that a rule would permit and `[ops]` denies to everybody.
+    fn unlisted(&self, rule: &Rule) -> impl Iterator<Item = String> {
+        let is_yes = !matches!(rule.verdict, Verdict::Deny);
+        let is_listed = |operation| self.risk(operation).is_some();
+        let has_none = is_yes && !rule.operations.iter().any(is_listed);
+        let none = has_none
+            .then(|| "never decides, because [ops] lists none of its operations; list them".into());
+        let some = rule
+            .spelled_out
+            .iter()
+            .filter(move |operation| is_yes && !has_none && self.risk(*operation).is_none());
+        let some = some.map(|operation| {
+            format!("permits {operation}, but [ops] does not list it; add it there")
+        });
+        none.into_iter().chain(some)
+    }
+}
+
+/// Whether `rule` can never decide, since `other` always speaks too and counts more.
+fn silences(other: &Rule, rule: &Rule) -> bool {
+    rank(other) > rank(rule)
+        && (other.when.is_empty() || other.when == rule.when)
+        && (other.ticket.is_none() || other.ticket == rule.ticket)
+        && rule
+            .operations
+            .iter()
+            .all(|operation| other.operations.contains(operation))
+        && hears_all_of(other, rule)
+        && holds_all_of(other, rule)
+}
+
+/// Whether `other` permits, from a higher tier, something that `rule` denies.
+fn overrides(other: &Rule, rule: &Rule) -> bool {
+    matches!(rule.verdict, Verdict::Deny)
+        && !matches!(other.verdict, Verdict::Deny)
+        && other.priority > rule.priority
+        && rule
+            .operations
+            .iter()
+            .any(|operation| other.operations.contains(operation))
+        && share_a_client(&other.clients, &rule.clients)
+        && (holds_all_of(other, rule) || holds_all_of(rule, other))
+}
+
+/// Whether every caller that `narrow` speaks to is one that `wide` speaks to.
+fn hears_all_of(wide: &Rule, narrow: &Rule) -> bool {
+    let Some(wide_least) = wide.least_grade() else {
+        return includes(&wide.clients, &narrow.clients);
+    };
+    let Some(narrow_least) = narrow.least_grade() else {
+        return false;
+    };
+    let accepts_all_grades = match (&wide.clients, &narrow.clients) {
+        (_, Clients::Everybody) => wide_least <= narrow_least,
+        (Clients::Everybody, Clients::AnyOf(clients)) => clients
+            .iter()
+            .all(|client| wide_least <= client.least_grade(narrow_least)),
+        (Clients::AnyOf(_), Clients::AnyOf(clients)) => clients
+            .iter()
+            .all(|client| client.least_grade(wide_least) <= client.least_grade(narrow_least)),
+    };
+    accepts_all_grades && includes(&wide.clients, &narrow.clients)
+}
+
+fn includes(wide: &Clients, narrow: &Clients) -> bool {
+    match (wide, narrow) {
+        (Clients::Everybody, _) => true,
+        (Clients::AnyOf(_), Clients::Everybody) => false,
+        (Clients::AnyOf(wide), Clients::AnyOf(narrow)) => narrow
+            .iter()
+            .all(|client| wide.iter().any(|other| other.name() == client.name())),
+    }
+}
+
+fn share_a_client(one: &Clients, other: &Clients) -> bool {
+    match (one, other) {
+        (Clients::Everybody, _) | (_, Clients::Everybody) => true,
+        (Clients::AnyOf(one), Clients::AnyOf(other)) => one
+            .iter()
+            .any(|client| other.iter().any(|each| each.name() == client.name())),
+    }
+}
+
+/// Whether every secret that `narrow` speaks of is one that `wide` speaks of.
+fn holds_all_of(wide: &Rule, narrow: &Rule) -> bool {
+    let narrow = demands(narrow);
+    demands(wide).iter().all(|wide| {
+        narrow.iter().any(|narrow| {
+            narrow
+                .iter()
+                .all(|narrow| wide.iter().any(|wide| wide.cover(narrow)))
+        })
+    })
+}
+
+/// What a rule demands of a secret: each inner list must have a match.
+fn demands(rule: &Rule) -> Vec<Vec<&Patterns>> {
+    let paths = rule.paths.iter().map(|paths| vec![paths]);
+    let targets: Vec<_> = rule.targets.iter().map(|target| &target.paths).collect();
+    paths
+        .chain((!targets.is_empty()).then_some(targets))
+        .collect()
+}

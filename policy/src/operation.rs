@@ -1,0 +1,172 @@
+//! Operations: everything a caller can ask for, files and commands alike.
+
+use std::fmt;
+
+/// How bad it is when an operation is misused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Shows names or states.
+    Low,
+    /// Shows a value.
+    Medium,
+    /// Changes a value.
+    High,
+    /// Changes who may do what, or destroys.
+    Critical,
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $risk:ident;)*) => {
+        /// One kind of thing that policy decides.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Operation { $($(#[$doc])* $variant,)* }
+
+        impl Operation {
+            /// Every operation, in the order of their names.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word of the policy, the log and the protocol.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The risk class unless `[ops]` says otherwise.
+            pub const fn risk(self) -> Risk {
+                match self { $(Self::$variant => Risk::$risk,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    /// See records of the log.
+    AuditShow = "audit.show", Medium;
+    /// Check the log, while the daemon runs.
+    AuditVerify = "audit.verify", Low;
+    /// Stop the daemon, which ends every mount.
+    DaemonStop = "daemon.stop", High;
+    /// See that a name exists.
+    FileList = "file.list", Low;
+    /// Open for reading or executing; `ward get`.
+    FileRead = "file.read", Medium;
+    /// Open for writing, create, truncate, rename, remove, change attributes.
+    FileWrite = "file.write", High;
+    /// Check a policy text.
+    PolicyCheck = "policy.check", Low;
+    /// Answer a request with yes.
+    RequestApprove = "request.approve", Critical;
+    /// Ask a human ahead of an open.
+    RequestCreate = "request.create", Low;
+    /// Answer a request with no.
+    RequestDeny = "request.deny", High;
+    /// See what waits for an answer.
+    RequestList = "request.list", Low;
+    /// Destroy every version of a secret.
+    SecretRevoke = "secret.revoke", Critical;
+    /// Store a secret.
+    SecretSet = "secret.set", High;
+    /// See mounts, requests, leases and the state of the log.
+    StatusShow = "status.show", Low;
+    /// Make a vault.
+    VaultInit = "vault.init", High;
+    /// See which vaults there are.
+    VaultList = "vault.list", Low;
+    /// Unlock a vault and show it at a path.
+    VaultMount = "vault.mount", High;
+    /// See the state of one vault.
+    VaultStatus = "vault.status", Low;
+    /// End a mount.
+    VaultUnmount = "vault.unmount", Medium;
+}
+
+impl Operation {
+    /// The operation of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|operation| operation.name() == name)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A set of operations that are decided together, such as both of `O_RDWR`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct OperationSet(u32);
+
+impl OperationSet {
+    /// No operation.
+    pub const EMPTY: Self = Self(0);
+
+    /// Just this one.
+    pub const fn of(operation: Operation) -> Self {
+        Self(1 << operation as u32)
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub const fn with(self, operation: Operation) -> Self {
+        Self(self.0 | 1 << operation as u32)
+    }
+
+    /// Whether the operation is among them.
+    pub const fn contains(self, operation: Operation) -> bool {
+        self.0 & (1 << operation as u32) != 0
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those among them, in the order of their names.
+    pub fn iter(self) -> impl Iterator<Item = Operation> {
+        Operation::ALL
+            .iter()
+            .copied()
+            .filter(move |operation| self.contains(*operation))
+    }
+}
+
+impl fmt::Display for OperationSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for operation in self.iter() {
+            write!(formatter, "{separator}{operation}")?;
+            separator = "+";
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for OperationSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_found_by_its_name_and_no_two_share_one() {
+        for operation in Operation::ALL {
+            assert_eq!(Operation::from_name(operation.name()), Some(*operation));
+        }
+        assert!(Operation::ALL.is_sorted_by_key(|operation| operation.name()));
+        assert!(Operation::ALL.len() <= 32, "an OperationSet has 32 bits");
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_into_it_and_shows_it_joined() {
+        let both = OperationSet::of(Operation::FileWrite).with(Operation::FileRead);
+        assert!(both.contains(Operation::FileRead) && !both.contains(Operation::FileList));
+        assert_eq!(both.to_string(), "file.read+file.write");
+    }
+}

@@ -1,0 +1,198 @@
+//! A request: a question waiting for a human.
+
+use crate::permit::{Basis, Permit};
+use crate::{Grant, caller::ScopeKind};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use ulid::Ulid;
+
+/// The id of a request or of a refusal; all that a refused caller learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub Ulid);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+/// The name of a piece of work elsewhere, such as `OPS-1234`: 1 to 64 of `A-Z a-z 0-9 . _ # / -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(Arc<str>);
+
+/// A text that is no ticket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no ticket: use 1 to 64 of A-Z a-z 0-9 . _ # / -, such as OPS-1234")]
+pub struct TicketError(String);
+
+impl Ticket {
+    /// The ticket as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for Ticket {
+    type Error = TicketError;
+
+    fn try_from(text: &str) -> Result<Self, TicketError> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._#/-".contains(&byte);
+        if (1..=64).contains(&text.len()) && text.bytes().all(is_allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(TicketError(text.to_owned()))
+        }
+    }
+}
+
+/// How often a human must be asked. The order is from weak to strong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Require {
+    /// Once for a holder, until the lease ends.
+    FirstUse,
+    /// One answer serves exactly one open.
+    OneTime,
+    /// For each open anew.
+    Always,
+}
+
+/// A class of evidence for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Factor {
+    /// The approver's own process on the control socket, attested.
+    Local,
+    /// A signature over the request's binding.
+    Signed,
+    /// Such a signature with a touch.
+    Hardware,
+}
+
+impl Factor {
+    /// The word of the policy.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Signed => "signed",
+            Self::Hardware => "hardware",
+        }
+    }
+}
+
+/// Who may answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approvers {
+    /// Every client whose role is approver.
+    AnyApprover,
+    /// Approvers among these clients, by name.
+    Clients(Arc<[Arc<str>]>),
+}
+
+/// Everything that all winning approve rules demand together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obligations {
+    /// How often to ask.
+    pub require: Require,
+    /// Evidence: for each inner list, one of it is enough.
+    pub factors: Arc<[Arc<[Factor]>]>,
+    /// The longest the lease may last.
+    pub lease: Duration,
+    /// The longest an open may wait.
+    pub hold: Duration,
+    /// Who may answer.
+    pub approvers: Approvers,
+    /// How many distinct approvers it takes; at least 1.
+    pub quorum: u32,
+    /// How widely the lease is held.
+    pub scope: ScopeKind,
+    /// Whether the secret is `restricted` or `critical`: the asker's own uid never suffices.
+    pub is_sensitive: bool,
+}
+
+/// A question that only a human can answer with yes.
+///
+/// The daemon's queue owns it; the one way to a permit is [`Self::approve`], which spends it.
+///
+/// ```compile_fail
+/// fn twice(request: ward_policy::ApprovalRequest, id: ward_policy::RequestId) {
+///     drop(request.approve(id));
+///     drop(request.approve(id));
+/// }
+/// ```
+///
+/// Its twin compiles:
+///
+/// ```
+/// fn once(request: ward_policy::ApprovalRequest, id: ward_policy::RequestId) {
+///     drop(request.approve(id));
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a request that nobody keeps is never answered"]
+pub struct ApprovalRequest {
+    grant: Grant,
+    obligations: Obligations,
+}
+
+impl ApprovalRequest {
+    pub(crate) const fn new(grant: Grant, obligations: Obligations) -> Self {
+        Self { grant, obligations }
+    }
+
+    /// What would be granted.
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// What the answer must satisfy.
+    pub const fn obligations(&self) -> &Obligations {
+        &self.obligations
+    }
+
+    /// A human's yes to request `request`. Called in one file of the daemon, which a test sees to.
+    pub fn approve(self, request: RequestId) -> Permit {
+        let shared = self.obligations.require == Require::FirstUse;
+        let lifetime = self.obligations.lease;
+        Permit::new(
+            self.grant,
+            Basis::Approval {
+                request,
+                lifetime,
+                shared,
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_is_one_plain_word() {
+        for good in ["OPS-1234", "a", "team/x#12", "v1.2_3", &"a".repeat(64)] {
+            assert_eq!(
+                Ticket::try_from(good).map(|ticket| ticket.as_str() == good),
+                Ok(true)
+            );
+        }
+        for bad in [
+            "",
+            " ",
+            "OPS 1",
+            "OPS\n1",
+            "\u{e4}",
+            "a\x1b[0m",
+            "a:b",
+            &"a".repeat(65),
+        ] {
+            assert!(Ticket::try_from(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_stronger_demand_is_the_greater_one() {
+        assert!(Require::Always > Require::OneTime && Require::OneTime > Require::FirstUse);
+        assert!(ScopeKind::Process < ScopeKind::Session && ScopeKind::Session < ScopeKind::Program);
+    }
+}

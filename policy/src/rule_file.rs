@@ -1,0 +1,188 @@
+//! Text to rules. Strict: whatever is not understood whole is refused, with line and column.
+
+use crate::client::Client;
+use crate::rule::{Rule, Vocabulary, operations_of, unknown_operation};
+use crate::rule_text::{Fault, Field, Table};
+use crate::target::Target;
+use crate::terms::Defaults;
+use crate::{Digest, OpenRecords, Operation, RecordNames, Risk, Rules, SameUser};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use toml::de::DeTable;
+
+/// The tables of a policy.
+const KEYS: &[&str] = &[
+    "version", "defaults", "approval", "ops", "audit", "clients", "targets", "rule",
+];
+/// Tables of the design that nothing enforces yet.
+const LATER: &[&str] = &[
+    "sandbox",
+    "sandboxes",
+    "generic_programs",
+    "rate",
+    "risk",
+    "breaker",
+];
+
+/// Why a text is no policy, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct RuleFileError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Rules {
+    /// Loads a policy from its text, whose SHA-256 is `digest`.
+    ///
+    /// # Errors
+    /// Names the first fault, with its line and column. A key that this version cannot enforce is
+    /// a fault: a condition is never ignored.
+    pub fn load(text: &str, digest: Digest) -> Result<Self, RuleFileError> {
+        read(text, digest).map_err(|fault| locate(text, fault))
+    }
+}
+
+fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
+    let document = DeTable::parse(text).map_err(|error| Fault {
+        offset: error.span().map_or(0, |span| span.start),
+        message: format!("this is not TOML: {}; mend it there", error.message()),
+    })?;
+    let table = Table::new(document.get_ref(), 0);
+    table.allow_only(KEYS, LATER)?;
+    let version = table.required("version", "version = 1")?;
+    if version.number()? != 1 {
+        return Err(version.fault("this program reads policies of version 1; write version = 1"));
+    }
+    let defaults = Defaults::read(table.field("defaults"))?;
+    let same_user = read_approval(table.table("approval")?)?;
+    let risks = read_risks(table.table("ops")?)?;
+    let (open_records, record_names) = read_audit(table.table("audit")?)?;
+    let clients = read_all(table.table("clients")?, Client::read)?;
+    let targets = read_all(table.table("targets")?, Target::read)?;
+    let vocabulary = Vocabulary {
+        clients: &clients,
+        targets: &targets,
+        defaults: &defaults,
+        same_user,
+    };
+    let rules = read_rules(table.field("rule"), &vocabulary)?;
+    let hold = defaults.hold;
+    Ok(Rules {
+        digest,
+        rules,
+        clients,
+        targets,
+        risks,
+        hold,
+        same_user,
+        open_records,
+        record_names,
+    })
+}
+
+fn read_all<'text, T>(
+    table: Option<Table<'text>>,
+    read: impl Fn(Field<'text>) -> Result<T, Fault>,
+) -> Result<Vec<Arc<T>>, Fault> {
+    let fields = table.map(|table| table.fields()).unwrap_or_default();
+    fields
+        .into_iter()
+        .map(|field| read(field).map(Arc::new))
+        .collect()
+}
+
+fn read_rules(field: Option<Field<'_>>, vocabulary: &Vocabulary<'_>) -> Result<Vec<Rule>, Fault> {
+    let Some(field) = field else {
+        return Ok(Vec::new());
+    };
+    let mut rules = Vec::new();
+    let mut names = BTreeSet::new();
+    for item in field.list()? {
+        let rule = Rule::read(item, vocabulary)?;
+        if !names.insert(Arc::clone(&rule.name)) {
+            let place = item.table()?.required("name", "name")?;
+            return Err(place.fault(format!(
+                "a rule before this is named `{}` too; give each its own name",
+                rule.name
+            )));
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+fn read_approval(table: Option<Table<'_>>) -> Result<SameUser, Fault> {
+    let Some(table) = table else {
+        return Ok(SameUser::Deny);
+    };
+    table.allow_only(&["same_user"], &["expiry", "silence"])?;
+    table
+        .field("same_user")
+        .map_or(Ok(SameUser::Deny), |field| {
+            field.choice(&[("allow", SameUser::Allow), ("deny", SameUser::Deny)])
+        })
+}
+
+fn read_audit(table: Option<Table<'_>>) -> Result<(OpenRecords, RecordNames), Fault> {
+    let (mut opens, mut names) = (OpenRecords::Durable, RecordNames::Sealed);
+    let Some(table) = table else {
+        return Ok((opens, names));
+    };
+    table.allow_only(&["opens", "names"], &[])?;
+    if let Some(field) = table.field("opens") {
+        opens = field.choice(&[
+            ("durable", OpenRecords::Durable),
+            ("written", OpenRecords::Written),
+        ])?;
+    }
+    if let Some(field) = table.field("names") {
+        names = field.choice(&[
+            ("sealed", RecordNames::Sealed),
+            ("clear", RecordNames::Clear),
+        ])?;
+    }
+    Ok((opens, names))
+}
+
+/// Reads `[ops]`: a name counts more than its prefix, a prefix more than `*`.
+fn read_risks(table: Option<Table<'_>>) -> Result<BTreeMap<Operation, Risk>, Fault> {
+    let mut risks = BTreeMap::new();
+    let mut fields = table.map(|table| table.fields()).unwrap_or_default();
+    // No prefix lies within another, so the order "*", prefixes, names is by what is wider.
+    fields.sort_by_key(|field| match field.key() {
+        "*" => 0,
+        key if key.ends_with('*') => 1,
+        _ => 2,
+    });
+    for field in fields {
+        let risk = field.choice(&[
+            ("low", Risk::Low),
+            ("medium", Risk::Medium),
+            ("high", Risk::High),
+            ("critical", Risk::Critical),
+        ])?;
+        let operations = operations_of(field.key())
+            .ok_or_else(|| field.key_fault(unknown_operation(field.key())))?;
+        risks.extend(operations.iter().map(|operation| (operation, risk)));
+    }
+    Ok(risks)
+}
+
+fn locate(text: &str, fault: Fault) -> RuleFileError {
+    let mut offset = fault.offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    let before = text.get(..offset).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    RuleFileError {
+        line: before.matches('\n').count() + 1,
+        column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        message: fault.message,
+    }
+}

@@ -1,0 +1,118 @@
+//! The rules of a root: one policy, loaded whole.
+
+use crate::client::Client;
+use crate::rule::Rule;
+use crate::target::Target;
+use crate::{Caller, Digest, Operation, Risk};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A policy as it was loaded. Never changes; a reload makes another.
+#[derive(Debug)]
+pub struct Rules {
+    pub(crate) digest: Digest,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) clients: Vec<Arc<Client>>,
+    pub(crate) targets: Vec<Arc<Target>>,
+    pub(crate) risks: BTreeMap<Operation, Risk>,
+    pub(crate) hold: Duration,
+    pub(crate) same_user: SameUser,
+    pub(crate) open_records: OpenRecords,
+    pub(crate) record_names: RecordNames,
+}
+
+/// Whether an answer may come from the asker's own uid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameUser {
+    /// It may, and the record says so: one person's private root.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+/// When an open may succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenRecords {
+    /// After its record is on disk.
+    Durable,
+    /// After its record is written; a power cut may lose it.
+    Written,
+}
+
+/// How records name secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordNames {
+    /// Readable with the key of the log alone.
+    Sealed,
+    /// As they are.
+    Clear,
+}
+
+impl Rules {
+    /// How many there are.
+    pub const fn count(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// SHA-256 of the text they were loaded from.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether an answer may come from the asker's own uid.
+    pub const fn same_user(&self) -> SameUser {
+        self.same_user
+    }
+
+    /// When an open may succeed.
+    pub const fn open_records(&self) -> OpenRecords {
+        self.open_records
+    }
+
+    /// How records name secrets.
+    pub const fn record_names(&self) -> RecordNames {
+        self.record_names
+    }
+
+    /// The risk class of an operation; `None` when `[ops]` does not list it.
+    pub fn risk(&self, operation: Operation) -> Option<Risk> {
+        self.risks.get(&operation).copied()
+    }
+
+    /// What the rule of that name gives as its reason.
+    pub fn reason(&self, rule: &str) -> Option<&str> {
+        self.rules
+            .iter()
+            .find(|each| &*each.name == rule)?
+            .reason
+            .as_deref()
+    }
+
+    /// The names of the clients whose facts and grade `caller` shows.
+    pub fn clients_of(&self, caller: &Caller) -> Vec<&str> {
+        let matched = self.clients.iter().filter(|client| client.accepts(caller));
+        matched.map(|client| &**client.name()).collect()
+    }
+
+    /// The names of those among them with `role = "approver"`, for `by` to choose from.
+    pub fn approver_clients(&self, caller: &Caller) -> Vec<&str> {
+        let matched = self
+            .clients
+            .iter()
+            .filter(|client| client.is_approver() && client.accepts(caller));
+        matched.map(|client| &**client.name()).collect()
+    }
+
+    /// Whether `caller` has the role. A deny rule may still forbid an answer: ask [`Self::evaluate`].
+    pub fn is_approver(&self, caller: &Caller) -> bool {
+        self.approver_role(caller).is_some()
+    }
+
+    /// The client that gives `caller` the role.
+    pub(crate) fn approver_role(&self, caller: &Caller) -> Option<&Arc<Client>> {
+        self.clients
+            .iter()
+            .find(|client| client.is_approver() && client.accepts(caller))
+    }
+}

@@ -1,0 +1,121 @@
+//! What `ward policy check` tells about a policy that loads.
+
+use crate::support::rules;
+
+const BASE: &str = "version = 1\n\
+    [defaults]\nfactors = { any = ['local'] }\n\
+    [ops]\n'file.*' = 'low'\n\
+    [clients.ann]\nuid = 1\n\
+    [clients.boss]\nuid = 2\nrole = 'approver'\n\
+    [targets.keys]\npath = ['keys/**']\n";
+
+/// The findings for rules given as `name, fields`.
+fn findings(rows: &[(&str, &str)]) -> Vec<String> {
+    let text: String = rows
+        .iter()
+        .map(|(name, fields)| {
+            let approve = if fields.contains("'approve'") && !fields.contains("approve = {") {
+                "\napprove = { require = 'always' }"
+            } else {
+                ""
+            };
+            format!(
+                "[[rule]]\nname = '{name}'\n{}{approve}\n",
+                fields.replace("; ", "\n")
+            )
+        })
+        .collect();
+    rules(&format!("{BASE}{text}"))
+        .lint()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+const ALL: &str = "clients = ['*']; ops = ['*']; path = ['*']; ";
+const ANN: &str = "clients = ['ann']; ops = ['file.read']; path = ['keys/a/*']; ";
+
+fn two(first: &str, second: &str) -> Vec<String> {
+    findings(&[("first", first), ("second", second)])
+}
+
+#[test]
+fn a_rule_behind_a_wider_deny_never_decides() {
+    let silenced = [
+        "rule second: never decides, because rule first always does; remove it or \
+        raise its `priority`",
+    ];
+    let allow = &format!("{ANN}decide = 'allow'");
+    assert_eq!(two(&format!("{ALL}decide = 'deny'"), allow), silenced);
+    let targets =
+        "clients = ['ann', 'boss']; ops = ['file.*']; targets = ['keys']; decide = 'deny'";
+    assert_eq!(two(targets, allow), silenced);
+    assert_eq!(two(&format!("{ANN}decide = 'approve'"), allow), silenced);
+}
+
+#[test]
+fn a_rule_behind_a_narrower_or_conditional_deny_is_fine() {
+    let allow = &format!("{ANN}decide = 'allow'");
+    for first in [
+        "clients = ['boss']; ops = ['*']; path = ['*']; decide = 'deny'",
+        "clients = ['*']; ops = ['file.write']; path = ['*']; decide = 'deny'",
+        "clients = ['*']; ops = ['*']; path = ['keys/a/b']; decide = 'deny'",
+        "clients = ['*']; ops = ['*']; path = ['work:keys/**']; decide = 'deny'",
+        "clients = ['*']; ops = ['*']; path = ['*']; decide = 'deny'; when = ['Sun 08:00-09:00']",
+        "clients = ['*']; ops = ['*']; path = ['*']; decide = 'deny'; ticket = false",
+        "clients = ['*']; ops = ['*']; path = ['*']; decide = 'deny'; priority = -1; ticket = true",
+        "clients = ['*']; ops = ['*']; path = ['*']; decide = 'approve'; \
+            approve = { require = 'always', factors = { any = ['signed'] } }",
+    ] {
+        let findings = two(first, allow);
+        assert!(
+            !findings.iter().any(|finding| finding.contains("never")),
+            "{first}: {findings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_deny_that_a_higher_tier_overrides_is_told() {
+    let deny = &format!("{ALL}decide = 'deny'");
+    assert_eq!(
+        two(deny, &format!("{ANN}decide = 'allow'; priority = 3")),
+        [
+            "rule first: rule second of priority 3 overrides this deny; raise its `priority` if it \
+            must hold"
+        ]
+    );
+    let elsewhere = "clients = ['ann']; ops = ['file.read']; path = ['notes/*']; decide = 'allow'; \
+        priority = 3";
+    let keys = "clients = ['*']; ops = ['*']; path = ['keys/**']; decide = 'deny'";
+    assert_eq!(two(keys, elsewhere), [""; 0]);
+}
+
+#[test]
+fn a_rule_for_operations_that_ops_does_not_list_is_told() {
+    let findings = findings(&[
+        (
+            "none",
+            "clients = ['ann']; ops = ['vault.*']; path = ['*']; decide = 'allow'",
+        ),
+        (
+            "some",
+            "clients = ['ann']; ops = ['file.read', 'secret.set']; path = ['*']; decide = 'allow'",
+        ),
+        (
+            "star",
+            "clients = ['boss']; ops = ['*']; path = ['*']; decide = 'allow'",
+        ),
+        (
+            "deny",
+            "clients = ['boss']; ops = ['secret.set']; path = ['*']; decide = 'deny'",
+        ),
+    ]);
+    assert_eq!(
+        findings,
+        [
+            "rule none: never decides, because [ops] lists none of its operations; list them",
+            "rule some: permits secret.set, but [ops] does not list it; add it there",
+        ]
+    );
+}

@@ -1,0 +1,17 @@
+//! The policy as its users meet it: text in, decisions out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a case that cannot be made should stop its test"
+)]
+
+mod bad_rule_files;
+mod decisions;
+mod default_policy;
+mod fingerprints;
+mod leases;
+mod lint;
+mod reference;
+mod roles;
+mod support;
+mod visibility;

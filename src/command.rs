@@ -1,0 +1,368 @@
+//! The words of the command line, from which the help comes.
+
+use clap::{Args, Parser, Subcommand};
+use std::convert::Infallible;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// Secrets as files: each open is decided when it happens.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ward",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Arguments {
+    /// The root: the directory with vaults, policy and log. Otherwise WARD_ROOT, or
+    /// /var/lib/ward for root and ~/.local/state/ward for others
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) root: Option<PathBuf>,
+    /// Answer with one JSON object on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Everything `ward` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a root with a vault, a policy and a log
+    Init(InitArguments),
+    /// Start, stop or look at the daemon
+    #[command(subcommand)]
+    Daemon(DaemonCommand),
+    /// Store a secret
+    Set(SetArguments),
+    /// Show a secret
+    Get(GetArguments),
+    /// List names, or with --pending the requests that wait for an answer
+    List(ListArguments),
+    /// Destroy every version of a secret
+    Revoke(SecretArguments),
+    /// Ask a human ahead of an open
+    Request(RequestArguments),
+    /// Answer a request with yes
+    Approve(ApproveArguments),
+    /// Answer a request with no
+    Deny(DenyArguments),
+    /// Show the daemon, its mounts, requests and leases
+    Status,
+    /// Make, mount, unmount and look at vaults
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// Show the log, or check that it is whole
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Check the policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+/// Of `ward init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Make a system root that USER owns and no agent can reach (run as root)
+    #[arg(long = "for", value_name = "USER")]
+    pub(crate) owner: Option<String>,
+    /// The key of the vault `default`.
+    #[command(flatten)]
+    pub(crate) slot: SlotArguments,
+}
+
+/// How a new vault is unlocked; by a key file in the root when nothing is said.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct SlotArguments {
+    /// Lock the vault with a passphrase, asked for twice
+    #[arg(long)]
+    pub(crate) passphrase: bool,
+    /// Lock the vault with the passphrase in FILE, less one final newline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// How a locked vault is unlocked when a command meets one.
+#[derive(Debug, Args)]
+pub(crate) struct UnlockArguments {
+    /// Unlock a locked vault with the passphrase in FILE, less one final newline; otherwise the
+    /// terminal is asked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Of `ward daemon`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DaemonCommand {
+    /// Start the daemon of the root; commands do so by themselves
+    Start(StartArguments),
+    /// End every mount and the daemon
+    Stop,
+    /// Say whether the daemon runs
+    Status,
+}
+
+/// Of `ward daemon start`.
+#[derive(Debug, Args)]
+pub(crate) struct StartArguments {
+    /// Become the daemon instead of starting one
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// Begin a new session and close inherited descriptors first
+    #[arg(long, requires = "foreground", hide = true)]
+    pub(crate) detached: bool,
+}
+
+/// Of `ward set`.
+#[derive(Debug, Args)]
+pub(crate) struct SetArguments {
+    /// The secret: PATH or VAULT:PATH
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Where the value comes from.
+    #[command(flatten)]
+    pub(crate) source: ValueSource,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Where a value comes from: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ValueSource {
+    /// Let the daemon make one of LENGTH characters; nobody sees it
+    #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "32")]
+    pub(crate) generate: Option<u32>,
+    /// Read it from stdin, to the last byte
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// Take V. Every user can see it in /proc while the command runs: prefer --stdin
+    #[arg(long, value_name = "V", allow_hyphen_values = true)]
+    pub(crate) value: Option<SecretArgument>,
+}
+
+/// A secret among the arguments; never shown, and this copy is wiped.
+#[derive(Clone)]
+pub(crate) struct SecretArgument(pub(crate) Zeroizing<String>);
+
+/// Of `ward get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArguments {
+    /// The secret: PATH or VAULT:PATH
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Write the bytes as they are, also into a file or a pipe
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// The vault; `default` when absent
+    #[arg(conflicts_with = "pending")]
+    pub(crate) vault: Option<String>,
+    /// List the requests that wait for an answer
+    #[arg(long)]
+    pub(crate) pending: bool,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of commands about one secret.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArguments {
+    /// The secret: PATH or VAULT:PATH
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward request`.
+#[derive(Debug, Args)]
+pub(crate) struct RequestArguments {
+    /// The secret: PATH or VAULT:PATH
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Why, for the human who answers
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// The piece of work it is for
+    #[arg(long, value_name = "T")]
+    pub(crate) ticket: Option<String>,
+    /// Ask to write, too; otherwise only to read
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+/// Of `ward approve`.
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArguments {
+    /// The request, from `ward list --pending`
+    #[arg(value_name = "ID")]
+    pub(crate) request: String,
+}
+
+/// Of `ward deny`.
+#[derive(Debug, Args)]
+pub(crate) struct DenyArguments {
+    /// The request, from `ward list --pending`
+    #[arg(value_name = "ID")]
+    pub(crate) request: String,
+    /// Why, for the asker
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+/// Of `ward vault`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Make a vault
+    Init(VaultInitArguments),
+    /// Show a vault as files in a directory, for a time
+    Mount(MountArguments),
+    /// End the mount of a vault
+    Unmount(VaultArguments),
+    /// List the vaults
+    List,
+    /// Show the state of a vault
+    Status(VaultArguments),
+}
+
+/// Of commands about one vault.
+#[derive(Debug, Args)]
+pub(crate) struct VaultArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+}
+
+/// Of `ward vault init`.
+#[derive(Debug, Args)]
+pub(crate) struct VaultInitArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// Its key.
+    #[command(flatten)]
+    pub(crate) slot: SlotArguments,
+}
+
+/// Of `ward vault mount`.
+#[derive(Debug, Args)]
+pub(crate) struct MountArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// An empty directory; its last part is made if missing. Otherwise $XDG_RUNTIME_DIR/ward/NAME,
+    /// or /run/ward/NAME for root
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+    /// How long, such as 45m or 1h 30m
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) ttl: String,
+    /// Refuse every change through this mount
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward audit`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show entries of the log, the newest 100 unless told otherwise
+    Show(AuditShowArguments),
+    /// Check that the log is whole: exits with 0 whole, 3 torn, 4 broken, 5 missing
+    Verify,
+}
+
+/// Of `ward audit show`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditShowArguments {
+    /// Only of this vault
+    #[arg(long)]
+    pub(crate) vault: Option<String>,
+    /// Only of paths that match this glob
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) path: Option<String>,
+    /// Only of this user number
+    #[arg(long)]
+    pub(crate) uid: Option<u32>,
+    /// Only of this event type, such as file.open
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) event: Option<String>,
+    /// Only with this decision: permitted, denied or needs-approval
+    #[arg(long, value_name = "DECISION")]
+    pub(crate) decision: Option<String>,
+    /// Only at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only after the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) after: Option<u64>,
+    /// At most so many, up to 500
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) limit: Option<u64>,
+}
+
+/// Of `ward policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Load FILE, or the policy of the root, and say what is wrong or odd about it
+    Check(PolicyCheckArguments),
+}
+
+/// Of `ward policy check`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArguments {
+    /// The file; the policy in force when absent
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl FromStr for SecretArgument {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+}
+
+impl fmt::Debug for SecretArgument {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretArgument(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_of_the_command_line_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_secret_among_the_arguments_is_never_shown() {
+        let arguments = Arguments::try_parse_from(["ward", "set", "a", "--value", "hunter2"]);
+        assert!(!format!("{arguments:?}").contains("hunter2"));
+    }
+}

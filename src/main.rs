@@ -1,0 +1,24 @@
+//! The command line `ward`: a thin client of the daemon (docs/cli-contract.md).
+#![forbid(unsafe_code)]
+
+mod client;
+mod command;
+mod daemon_start;
+mod exit_code;
+mod output;
+mod passphrase;
+mod run;
+mod secret_reference;
+mod settings;
+mod trouble;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let arguments = command::Arguments::parse();
+    let form = output::Form::of(&arguments);
+    let done = settings::Settings::read(&arguments)
+        .and_then(|settings| run::run(arguments.command, &settings));
+    done.unwrap_or_else(|trouble| output::complain(form, &trouble))
+        .into()
+}

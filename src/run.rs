@@ -1,0 +1,75 @@
+//! One command per file: each asks for something and says what came of it.
+
+mod approve;
+mod audit_show;
+mod audit_verify;
+mod daemon;
+mod deny;
+mod get;
+mod init;
+mod list;
+mod pending;
+mod policy_check;
+mod request;
+mod revoke;
+mod set;
+mod status;
+mod vault_init;
+mod vault_list;
+mod vault_mount;
+mod vault_status;
+mod vault_unmount;
+
+use crate::command::{
+    AuditCommand, Command, DaemonCommand, ListArguments, PolicyCommand, VaultCommand,
+};
+use crate::exit_code::ExitCode;
+use crate::output::print;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+
+/// Runs the command and prints what it says.
+pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        Command::Init(arguments) => print(form, init::run(&arguments, settings)?),
+        Command::Daemon(command) => run_daemon(&command, settings),
+        Command::Set(arguments) => print(form, set::run(arguments, settings)?),
+        Command::Get(arguments) => print(form, get::run(&arguments, settings)?),
+        Command::List(ListArguments { pending: true, .. }) => print(form, pending::run(settings)?),
+        Command::List(arguments) => print(form, list::run(&arguments, settings)?),
+        Command::Revoke(arguments) => print(form, revoke::run(&arguments, settings)?),
+        Command::Request(arguments) => print(form, request::run(arguments, settings)?),
+        Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
+        Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
+        Command::Status => print(form, status::run(settings)?),
+        Command::Vault(command) => run_vault(command, settings),
+        Command::Audit(AuditCommand::Show(arguments)) => {
+            print(form, audit_show::run(arguments, settings)?)
+        }
+        Command::Audit(AuditCommand::Verify) => print(form, audit_verify::run(settings)?),
+        Command::Policy(PolicyCommand::Check(arguments)) => {
+            print(form, policy_check::run(&arguments, settings)?)
+        }
+    }
+}
+
+fn run_daemon(command: &DaemonCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let report = match command {
+        DaemonCommand::Start(arguments) => daemon::start(arguments, settings)?,
+        DaemonCommand::Stop => daemon::stop(settings)?,
+        DaemonCommand::Status => daemon::status(settings)?,
+    };
+    print(settings.form, report)
+}
+
+fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        VaultCommand::Init(arguments) => print(form, vault_init::run(&arguments, settings)?),
+        VaultCommand::Mount(arguments) => print(form, vault_mount::run(&arguments, settings)?),
+        VaultCommand::Unmount(arguments) => print(form, vault_unmount::run(&arguments, settings)?),
+        VaultCommand::List => print(form, vault_list::run(settings)?),
+        VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),
+    }
+}

@@ -1,0 +1,124 @@
+//! `ward audit show`: entries of the log, one a line.
+
+use crate::client::Client;
+use crate::command::AuditShowArguments;
+use crate::output::{Report, escaped, table, user};
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use serde_json::Value;
+use ward_mountd::control::message::{AuditFilter, AuditPage, Command};
+
+/// Shows them.
+pub(crate) fn run(
+    arguments: AuditShowArguments,
+    settings: &Settings,
+) -> Result<Report<AuditPage>, Trouble> {
+    let AuditShowArguments {
+        vault,
+        path,
+        uid,
+        event,
+        decision,
+        since,
+        until,
+        after,
+        limit,
+    } = arguments;
+    let filter = AuditFilter {
+        vault,
+        path,
+        uid,
+        event,
+        decision,
+        since,
+        until,
+        after,
+        limit,
+    };
+    let page: AuditPage = Client::connect(settings)?.ask(Command::AuditShow { filter })?;
+    let mut text = table(&page.entries.iter().map(row).collect::<Vec<_>>());
+    if let (Some(_), Some(next)) = (after, page.next) {
+        text.push_str(&format!("more with --after {next}\n"));
+    }
+    Ok(Report::new(page, text))
+}
+
+/// Number, time, event and decision, who, what, why.
+fn row(shown: &Value) -> Vec<String> {
+    let entry = shown.get("entry").unwrap_or(shown);
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut event = text("eventType").to_owned();
+    if let Some(count) = entry.get("count").and_then(Value::as_str) {
+        event.push_str(&format!(" x{count}"));
+    }
+    let decision = text("decision");
+    let reason = text("reason");
+    let reason = if reason.is_empty() {
+        String::new()
+    } else {
+        format!("\"{}\"", escaped(reason))
+    };
+    vec![
+        escaped(text("seq")).to_string(),
+        escaped(text("ts")).to_string(),
+        escaped(&event).to_string(),
+        escaped(if decision.is_empty() { "-" } else { decision }).to_string(),
+        actor(entry.get("actor")),
+        escaped(&target(entry)).to_string(),
+        reason,
+    ]
+}
+
+fn actor(actor: Option<&Value>) -> String {
+    let Some(actor) = actor else {
+        return "-".to_owned();
+    };
+    let number = |name: &str| actor.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let exe = actor
+        .get("exe")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown");
+    let uid = u32::try_from(number("uid")).unwrap_or(u32::MAX);
+    format!("{}/{} {}", user(uid), number("pid"), escaped(exe))
+}
+
+fn target(entry: &Value) -> String {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str);
+    let path = text("path").or_else(|| text("sealed").map(|_| "(sealed)"));
+    let operations = entry.get("operations").and_then(Value::as_array);
+    match (text("vault"), path, operations) {
+        (Some(vault), Some(path), _) => format!("{vault}:{path}"),
+        (Some(vault), None, _) => vault.to_owned(),
+        (None, _, Some(operations)) => operations
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join("+"),
+        (None, _, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_entry_is_a_row_that_says_who_did_what() {
+        let entry = json!({"entry": {
+            "actor": {"uid": 4_000_000_000_u32, "pid": 42, "exe": "/usr/bin/cat"},
+            "decision": "permitted", "eventType": "file.open", "path": "db/password",
+            "reason": "a\nb", "seq": "7", "ts": "2026-01-01T00:00:00.000001Z", "vault": "default",
+        }, "hash": ""});
+        let expected = [
+            "7",
+            "2026-01-01T00:00:00.000001Z",
+            "file.open",
+            "permitted",
+            "uid 4000000000/42 /usr/bin/cat",
+            "default:db/password",
+            r#""a\nb""#,
+        ];
+        assert_eq!(row(&entry), expected);
+    }
+}

@@ -1,0 +1,149 @@
+//! `ward status`: the daemon and all it holds, on one screen.
+
+use crate::client::Client;
+use crate::output::{Report, count, escaped, short, table, time, user};
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use ward_mountd::Layout;
+use ward_mountd::control::message::{Command, LeaseState, LogState, MountState, Status};
+
+/// Shows it.
+pub(crate) fn run(settings: &Settings) -> Result<Report<Status>, Trouble> {
+    let status: Status = Client::connect(settings)?.ask(Command::Status {})?;
+    let text = show(&status, &settings.program);
+    Ok(Report::new(status, text))
+}
+
+/// What a layout protects against, in the same words everywhere.
+pub(crate) fn protection(layout: &str) -> String {
+    if layout == Layout::Private.name() {
+        "private root: protects against mistakes, not against a hostile program of your uid".into()
+    } else if layout == Layout::System.name() {
+        "system root: protects against programs of every uid but root".into()
+    } else {
+        format!("{} root", escaped(layout))
+    }
+}
+
+fn show(status: &Status, program: &str) -> String {
+    let daemon = format!(
+        "pid {}, version {}, since {}",
+        status.pid,
+        escaped(&status.version),
+        escaped(&status.since)
+    );
+    let mut rows = vec![
+        row("root", escaped(&status.root).to_string()),
+        row("", protection(&status.layout)),
+        row("daemon", daemon),
+        row("policy", format!("sha256 {}", short(&status.policy))),
+        row("log", log(&status.log)),
+        row("pending", pending(status.pending, program)),
+    ];
+    labelled("mounts", status.mounts.iter().map(mount), &mut rows);
+    labelled("leases", status.leases.iter().map(lease), &mut rows);
+    table(&rows)
+}
+
+/// The label stands before the first line only.
+fn labelled(label: &str, lines: impl Iterator<Item = String>, rows: &mut Vec<Vec<String>>) {
+    let before = rows.len();
+    let labels = std::iter::once(label).chain(std::iter::repeat(""));
+    rows.extend(labels.zip(lines).map(|(label, line)| row(label, line)));
+    if rows.len() == before {
+        rows.push(row(label, "none".to_owned()));
+    }
+}
+
+fn row(label: &str, words: String) -> Vec<String> {
+    vec![label.to_owned(), words]
+}
+
+fn log(log: &LogState) -> String {
+    let relaxed = if log.opens == "durable" {
+        String::new()
+    } else {
+        format!(
+            "; opens are {}, a power cut may lose their records",
+            escaped(&log.opens)
+        )
+    };
+    format!("{}, last entry {}{relaxed}", escaped(&log.state), log.last)
+}
+
+fn pending(number: u64, program: &str) -> String {
+    match number {
+        0 => "none".to_owned(),
+        1 => format!("1 request waits: {program} list --pending"),
+        number => format!("{number} requests wait: {program} list --pending"),
+    }
+}
+
+/// One mount in a line.
+pub(crate) fn mount(mount: &MountState) -> String {
+    let read_only = if mount.read_only { ", read-only" } else { "" };
+    format!(
+        "{} at {}, by {}{read_only}, {} left, {}",
+        escaped(&mount.vault),
+        escaped(&mount.path),
+        user(mount.owner),
+        time(mount.ends_in),
+        count(mount.handles, "open file")
+    )
+}
+
+fn lease(lease: &LeaseState) -> String {
+    format!(
+        "{}:{} for {}, {}, {} left, request {}",
+        escaped(&lease.vault),
+        escaped(&lease.path),
+        user(lease.uid),
+        escaped(&lease.operations.join(" and ")),
+        time(lease.ends_in),
+        escaped(&lease.request)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_screen_that_begins_with_what_the_root_protects_against() {
+        let status = Status {
+            root: "/r".to_owned(),
+            pid: 7,
+            version: "0.1.0".to_owned(),
+            since: "2026-01-01T00:00:00Z".to_owned(),
+            log: LogState {
+                state: "healthy".into(),
+                last: 42,
+                opens: "written".into(),
+            },
+            policy: "0123456789abcdef".to_owned(),
+            layout: "private".to_owned(),
+            mounts: vec![MountState {
+                vault: "default".to_owned(),
+                path: "/run/ward/default".to_owned(),
+                owner: 0,
+                read_only: true,
+                ends: "2026-01-01T01:00:00Z".to_owned(),
+                ends_in: 2650,
+                handles: 1,
+            }],
+            pending: 2,
+            leases: vec![],
+        };
+        let expected = "\
+root     /r
+         private root: protects against mistakes, not against a hostile program of your uid
+daemon   pid 7, version 0.1.0, since 2026-01-01T00:00:00Z
+policy   sha256 0123456789ab
+log      healthy, last entry 42; opens are written, a power cut may lose their records
+pending  2 requests wait: ward list --pending
+mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 1 open file
+leases   none
+";
+        assert_eq!(show(&status, "ward"), expected);
+    }
+}

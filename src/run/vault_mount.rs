@@ -1,0 +1,175 @@
+//! `ward vault mount`: shows a vault as files in a directory, for a time.
+//!
+//! The client opens the directory with its own rights and hands the descriptor over, so the daemon
+//! never follows a path of the caller's choice.
+
+use crate::client::Client;
+use crate::command::MountArguments;
+use crate::output::{Report, escaped, time};
+use crate::secret_reference::vault_name;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use jiff::SignedDuration;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use ward_mountd::control::message::{Command, FailureCode, MountState};
+
+/// Mounts it.
+pub(crate) fn run(
+    arguments: &MountArguments,
+    settings: &Settings,
+) -> Result<Report<MountState>, Trouble> {
+    let vault = vault_name(&arguments.vault)?;
+    let ttl = lifetime(&arguments.ttl)?;
+    let mut client = Client::connect(settings)?;
+    let path = match &arguments.path {
+        Some(path) => path.clone(),
+        None => own_place(settings, &vault)?,
+    };
+    let mut place = Place::open(&path)?;
+    let command = Command::VaultMount {
+        vault: vault.clone(),
+        path: place.path.clone(),
+        ttl,
+        read_only: arguments.read_only,
+        made_directory: place.is_ours,
+    };
+    let directory = Some(place.directory.as_fd());
+    let state: MountState = client.ask_unlocked(command, directory, &vault, &arguments.unlock)?;
+    place.is_ours = false;
+    let text = format!(
+        "{} is at {} for {}\n",
+        escaped(&state.vault),
+        escaped(&state.path),
+        time(state.ends_in)
+    );
+    Ok(Report::new(state, text))
+}
+
+/// A directory to mount on. One that we made goes again unless a mount took it over.
+struct Place {
+    directory: OwnedFd,
+    path: String,
+    is_ours: bool,
+}
+
+impl Place {
+    fn open(path: &Path) -> Result<Self, Trouble> {
+        let refuse = |error: io::Error| {
+            Trouble::bad_input(format!("cannot mount at {}: {error}", path.display()))
+                .next("name an empty directory that is yours")
+        };
+        let is_ours = match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(refuse(error)),
+        };
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let directory =
+            open(path, flags, Mode::empty()).map_err(|errno| refuse(io::Error::from(errno)))?;
+        let real = std::fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+            .map_err(refuse)?;
+        let path = real.into_os_string().into_string().map_err(|real| {
+            Trouble::bad_input(format!("cannot mount at {}: no UTF-8 path", real.display()))
+        })?;
+        Ok(Self {
+            directory,
+            path,
+            is_ours,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.is_ours {
+            // Somebody may have put something into it meanwhile: then it stays.
+            drop(std::fs::remove_dir(&self.path));
+        }
+    }
+}
+
+/// `ward/NAME` in the runtime directory; the part `ward` is made here. What root mounts for others
+/// must be reachable for them.
+fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
+    let Some(runtime) = &settings.runtime else {
+        return Err(
+            Trouble::bad_input("there is no XDG_RUNTIME_DIR to mount in")
+                .next("give a PATH to mount at"),
+        );
+    };
+    let folder = runtime.join("ward");
+    let mode = if nix::unistd::Uid::effective().is_root() {
+        0o755
+    } else {
+        0o700
+    };
+    match DirBuilder::new().mode(mode).create(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let message = format!("cannot make {}: {error}", folder.display());
+            Err(Trouble::new(FailureCode::Failed, message).next("give a PATH to mount at"))
+        }
+        Ok(()) | Err(_) => Ok(folder.join(vault)),
+    }
+}
+
+/// Reads a time such as `45m`, in whole seconds.
+fn lifetime(text: &str) -> Result<u64, Trouble> {
+    let parsed = text
+        .parse::<SignedDuration>()
+        .ok()
+        .map(|duration| duration.as_secs());
+    parsed
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| {
+            Trouble::bad_input(format!("{text:?} is no time of at least a second"))
+                .next("write it such as 45m or 1h 30m")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_read_from_hours_minutes_and_seconds() {
+        for (text, seconds) in [
+            ("45m", 2700),
+            ("1h30m", 5400),
+            ("1h 30m", 5400),
+            ("90s", 90),
+        ] {
+            assert_eq!(lifetime(text).ok(), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_that_is_none_is_refused() {
+        for text in ["", "0s", "-5m", "5", "soon", "0.1s"] {
+            assert!(lifetime(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_was_made_for_a_mount_that_failed_goes_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("new");
+        let place = Place::open(&path).unwrap();
+        assert!(path.is_dir() && place.is_ours);
+        drop(place);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_was_there_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Place::open(directory.path()).unwrap());
+        assert!(directory.path().is_dir());
+    }
+}

@@ -1,0 +1,114 @@
+//! Settings: where the root is and how to answer. The only file that reads the environment.
+
+use crate::command::Arguments;
+use crate::output::Form;
+use crate::trouble::Trouble;
+use nix::unistd::{Uid, User};
+use std::path::{Path, PathBuf};
+
+/// Where the root of a system is.
+const SYSTEM_ROOT: &str = "/var/lib/ward";
+/// Where the mounts of root are.
+const SYSTEM_RUNTIME: &str = "/run";
+
+/// What a command needs to know besides its own arguments.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The root, absolute.
+    pub(crate) root: PathBuf,
+    /// The directory for mounts without a path; absent when the session has none.
+    pub(crate) runtime: Option<PathBuf>,
+    /// How to answer.
+    pub(crate) form: Form,
+    /// How to call `ward` for the same root, for hints.
+    pub(crate) program: String,
+}
+
+impl Settings {
+    /// From the arguments, then the environment, then who we are.
+    pub(crate) fn read(arguments: &Arguments) -> Result<Self, Trouble> {
+        let root = match (&arguments.root, variable("WARD_ROOT")) {
+            (Some(root), _) => root.clone(),
+            (None, Some(root)) => root,
+            (None, None) => default_root()?,
+        };
+        let absolute = std::path::absolute(&root).map_err(|error| {
+            Trouble::bad_input(format!("{} is no path of a root: {error}", root.display()))
+        })?;
+        let program = arguments.root.as_ref().map_or_else(
+            || "ward".to_owned(),
+            |_| format!("ward --root {}", quoted(&absolute)),
+        );
+        Ok(Self {
+            root: absolute,
+            runtime: runtime(),
+            form: Form::of(arguments),
+            program,
+        })
+    }
+}
+
+fn default_root() -> Result<PathBuf, Trouble> {
+    if Uid::effective().is_root() {
+        return Ok(SYSTEM_ROOT.into());
+    }
+    let state = directory("XDG_STATE_HOME")
+        .or_else(|| home().map(|home| home.join(".local/state")))
+        .ok_or_else(|| {
+            Trouble::bad_input("no root: there is no home directory to look in")
+                .next("give one with --root PATH or WARD_ROOT")
+        })?;
+    Ok(state.join("ward"))
+}
+
+fn runtime() -> Option<PathBuf> {
+    if Uid::effective().is_root() {
+        Some(SYSTEM_RUNTIME.into())
+    } else {
+        directory("XDG_RUNTIME_DIR")
+    }
+}
+
+fn home() -> Option<PathBuf> {
+    let of_user = || {
+        User::from_uid(Uid::effective())
+            .ok()
+            .flatten()
+            .map(|user| user.dir)
+    };
+    directory("HOME").or_else(of_user)
+}
+
+/// An absolute directory; others are no answer (XDG Base Directory Specification).
+fn directory(name: &str) -> Option<PathBuf> {
+    variable(name).filter(|path| path.is_absolute())
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_hint_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted(Path::new("/var/lib/ward")), "/var/lib/ward");
+        assert_eq!(quoted(Path::new("/my root/it's")), r"'/my root/it'\''s'");
+    }
+}

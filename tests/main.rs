@@ -1,0 +1,15 @@
+//! The whole program, as its users meet it: the table of contents.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot be set up has failed, and one that is skipped says why"
+)]
+
+mod answers;
+mod commands;
+mod contract;
+mod daemon;
+mod mounts;
+mod passphrases;
+mod support;

@@ -1,0 +1,7 @@
+//! What tests stand on: a root that cleans up, commands, users, and waiting for events.
+
+pub(crate) mod case;
+pub(crate) mod root;
+pub(crate) mod users;
+pub(crate) mod wait;
+pub(crate) mod ward;

@@ -1,0 +1,144 @@
+//! A root for one test: made, its daemon remembered, and everything ended when the test does.
+
+use super::users;
+use super::wait;
+use super::ward::{Ended, Ward};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A root of the test's own. Dropping it ends its daemon, and fails the test when a mount or a
+/// descriptor is left.
+pub(crate) struct Root {
+    directory: TempDir,
+    path: PathBuf,
+    daemon: Cell<Option<Daemon>>,
+}
+
+/// A daemon, and how many descriptors it has when it rests.
+#[derive(Clone, Copy)]
+struct Daemon {
+    pid: u32,
+    descriptors: usize,
+}
+
+impl Root {
+    /// A place for a root, and nothing there.
+    pub(crate) fn absent() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // Other users must reach what the test shows them.
+        std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let path = directory.path().join("root");
+        Self { directory, path, daemon: Cell::new(None) }
+    }
+
+    /// A private root; no daemon runs yet.
+    pub(crate) fn private() -> Self {
+        let root = Self::absent();
+        root.ward(&["init"]).succeed();
+        root
+    }
+
+    /// A system root for the first user of the tests; no daemon runs yet.
+    pub(crate) fn system() -> Self {
+        let root = Self::absent();
+        users::user(users::OWNER);
+        root.ward(&["init", "--for", users::OWNER]).succeed();
+        root
+    }
+
+    /// Starts the daemon and remembers it.
+    pub(crate) fn serving(self) -> Self {
+        self.ward(&["daemon", "start"]).succeed();
+        let pid = self.running().unwrap();
+        self.daemon.set(Some(Daemon { pid, descriptors: self.resting_descriptors(pid) }));
+        self
+    }
+
+    /// Where the root is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the test may put files and mounts.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A run of `ward` for this root, in its directory.
+    pub(crate) fn ward(&self, arguments: &[impl AsRef<OsStr>]) -> Ward {
+        Ward::of(&self.path, arguments).within(self.directory())
+    }
+
+    /// Runs `ward` to its end.
+    pub(crate) fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Ended {
+        self.ward(arguments).run()
+    }
+
+    /// The process number of the daemon, when one runs.
+    pub(crate) fn running(&self) -> Option<u32> {
+        let ended = self.run(&["--json", "daemon", "status"]);
+        let pid = ended.json()["result"]["pid"].as_u64()?;
+        Some(u32::try_from(pid).unwrap())
+    }
+
+    /// Lines of the mount table below the test's directory.
+    pub(crate) fn mounts(&self) -> Vec<String> {
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let below = self.directory().to_str().unwrap();
+        table.lines().filter(|line| line.contains(below)).map(str::to_owned).collect()
+    }
+
+    /// The number of descriptors once the connection that asked is closed on both sides.
+    fn resting_descriptors(&self, pid: u32) -> usize {
+        let mut last = usize::MAX;
+        wait::until(|| {
+            let now = descriptors(pid);
+            std::mem::replace(&mut last, now) == now
+        });
+        last
+    }
+
+    fn end(&self, pid: u32) {
+        let number = Pid::from_raw(i32::try_from(pid).unwrap());
+        // It may have ended meanwhile.
+        let _ended = kill(number, Signal::SIGTERM);
+        if !wait::has_ended(pid) {
+            let _ended = kill(number, Signal::SIGKILL);
+            panic!("the daemon {pid} did not end on SIGTERM");
+        }
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            if let Some(pid) = self.path.exists().then(|| self.running()).flatten() {
+                let number = Pid::from_raw(i32::try_from(pid).unwrap());
+                let _ended = kill(number, Signal::SIGTERM);
+            }
+            return;
+        }
+        let Some(pid) = self.path.exists().then(|| self.running()).flatten() else { return };
+        if let Some(daemon) = self.daemon.get().filter(|daemon| daemon.pid == pid) {
+            let is_clean = wait::until(|| descriptors(pid) <= daemon.descriptors);
+            assert!(is_clean, "the daemon keeps descriptors open: {:?}", open_files(pid));
+        }
+        self.end(pid);
+        assert_eq!(self.mounts(), Vec::<String>::new(), "mounts are left");
+    }
+}
+
+fn open_files(pid: u32) -> Vec<PathBuf> {
+    let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+    listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect()
+}
+
+fn descriptors(pid: u32) -> usize {
+    open_files(pid).len()
+}
