@@ -109,15 +109,12 @@ fn open_root(root: &Path) -> Result<Root, Trouble> {
 /// Why nothing can be done with `root`.
 pub(crate) fn no_root(root: &Path, error: &io::Error) -> Trouble {
     let shown = root.display();
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Trouble::new(
-            FailureCode::NotFound,
-            format!("{shown} is no root of wardfs"),
-        )
-        .next("make it with ward init, or name another with --root PATH or WARD_ROOT"),
-        _ => Trouble::unreachable(format!("cannot enter the root {shown}: {error}"))
-            .next("run the command as the owner of the root"),
+    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return Trouble::new(FailureCode::NotFound, format!("{shown} is no root of wardfs"))
+            .next("make it with ward init, or name another with --root PATH or WARD_ROOT");
     }
+    Trouble::unreachable(format!("cannot enter the root {shown}: {error}"))
+        .next("run the command as the owner of the root")
 }
 
 /// Whether the error says that no daemon listens.

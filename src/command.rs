@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
     disable_help_subcommand = true
 )]
 pub(crate) struct Arguments {
-    /// The root: the directory with vaults, policy and log. Otherwise WARD_ROOT, or
+    /// The root: the directory with vaults, policy and log. Otherwise `WARD_ROOT`, or
     /// /var/lib/ward for root and ~/.local/state/ward for others
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) root: Option<PathBuf>,
@@ -239,6 +239,19 @@ pub(crate) enum VaultCommand {
     List,
     /// Show the state of a vault
     Status(VaultArguments),
+    /// Read all of a vault and name what is not as it was written; needs no daemon
+    Fsck(FsckArguments),
+}
+
+/// Of `ward vault fsck`.
+#[derive(Debug, Args)]
+pub(crate) struct FsckArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// Its passphrase, when it has no key file.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
 }
 
 /// Of commands about one vault.
@@ -266,7 +279,7 @@ pub(crate) struct MountArguments {
     /// The vault
     #[arg(value_name = "NAME")]
     pub(crate) vault: String,
-    /// An empty directory; its last part is made if missing. Otherwise $XDG_RUNTIME_DIR/ward/NAME,
+    /// An empty directory; its last part is made if missing. Otherwise `$XDG_RUNTIME_DIR/ward/NAME`,
     /// or /run/ward/NAME for root
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,

@@ -14,6 +14,7 @@ mod request;
 mod revoke;
 mod set;
 mod status;
+mod vault_fsck;
 mod vault_init;
 mod vault_list;
 mod vault_mount;
@@ -71,5 +72,6 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
         VaultCommand::Unmount(arguments) => print(form, vault_unmount::run(&arguments, settings)?),
         VaultCommand::List => print(form, vault_list::run(settings)?),
         VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),
+        VaultCommand::Fsck(arguments) => print(form, vault_fsck::run(&arguments, settings)?),
     }
 }

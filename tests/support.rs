@@ -2,6 +2,8 @@
 
 pub(crate) mod case;
 pub(crate) mod root;
+pub(crate) mod session;
+pub(crate) mod terminal;
 pub(crate) mod users;
 pub(crate) mod wait;
 pub(crate) mod ward;

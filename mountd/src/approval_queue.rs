@@ -219,8 +219,8 @@ impl ApprovalQueue {
     pub(crate) fn end_vault(&self, vault: &VaultName) {
         let mut ended = Vec::new();
         self.state().pending.retain(|_, pending| {
-            let is_meant = pending.question.grant.vault.as_ref() == Some(vault)
-                && !pending.held.is_empty();
+            let is_meant =
+                pending.question.grant.vault.as_ref() == Some(vault) && !pending.held.is_empty();
             if is_meant {
                 ended.append(&mut pending.held);
             }
@@ -240,7 +240,12 @@ impl ApprovalQueue {
     }
 
     /// The ticket of a request of `caller` about a file that waits: its opens are asked with it.
-    pub(crate) fn ticket(&self, caller: &Caller, vault: &VaultName, file: FileId) -> Option<Ticket> {
+    pub(crate) fn ticket(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        file: FileId,
+    ) -> Option<Ticket> {
         let state = self.state();
         let asked = state.pending.values().filter(|pending| {
             let grant = &pending.question.grant;

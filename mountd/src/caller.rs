@@ -86,9 +86,9 @@ impl Callers {
     fn is_ours(&self, thread: u32) -> bool {
         let ours = format!("/proc/self/task/{thread}");
         let monitors = format!("/proc/{}/task/{thread}", self.monitor.process());
-        [ours, monitors].iter().any(|path| {
-            rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok()
-        })
+        [ours, monitors]
+            .iter()
+            .any(|path| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok())
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, LruCache<u32, Arc<Known>>> {

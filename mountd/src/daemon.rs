@@ -2,6 +2,7 @@
 
 use crate::approval_queue::ApprovalQueue;
 use crate::caller::Callers;
+use crate::clock;
 use crate::control::{self, Connection};
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
@@ -13,7 +14,6 @@ use crate::policy_in_force::{self, PolicyInForce};
 use crate::root::{AUDIT, Layout, Mark, POLICY, Root};
 use crate::start::{Lock, StartError, bind};
 use crate::vault_table::VaultTable;
-use crate::clock;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
 use nix::sys::signal::{SigSet, Signal};
@@ -104,7 +104,8 @@ impl Daemon {
 pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     hardening::harden().map_err(|errno| StartError::Machine("hardening", errno.into()))?;
     let signals = block_signals()?;
-    let root = Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
+    let root =
+        Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
     let mark = Mark::read(&root)?;
     let _lock = Lock::take(&root)?;
     let Started { monitor, process, first, reports } =
@@ -207,19 +208,28 @@ fn start_threads(
     let events = daemon.events.clone();
     spawn("signals", Box::new(move || forward_signals(&signals, &events)))?;
     let events = daemon.events.clone();
-    spawn("monitor", Box::new(move || {
-        // However it ended, nothing can be attested any more.
-        let _status = monitor.wait();
-        let _ending_already = events.try_send(Event::MonitorGone);
-    }))?;
+    spawn(
+        "monitor",
+        Box::new(move || {
+            // However it ended, nothing can be attested any more.
+            let _status = monitor.wait();
+            let _ending_already = events.try_send(Event::MonitorGone);
+        }),
+    )?;
     let pipeline = Arc::clone(&daemon.pipeline);
-    spawn("reports", Box::new(move || {
-        follow_reports(&reports, |token| pipeline.approvals.interrupt(token));
-    }))?;
+    spawn(
+        "reports",
+        Box::new(move || {
+            follow_reports(&reports, |token| pipeline.approvals.interrupt(token));
+        }),
+    )?;
     let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
-    spawn("approvals", Box::new(move || {
-        pipeline.approvals.keep(&stop, |expired| pipeline.record_expiry(&expired));
-    }))?;
+    spawn(
+        "approvals",
+        Box::new(move || {
+            pipeline.approvals.keep(&stop, |expired| pipeline.record_expiry(&expired));
+        }),
+    )?;
     let (kept, stop) = (Arc::clone(daemon), stopped.clone());
     spawn("keeper", Box::new(move || keep(&kept, &stop)))?;
     let accepting = Arc::clone(daemon);
@@ -279,7 +289,9 @@ fn announce() {
     let mut output = io::stdout();
     // Whoever started us may not listen.
     let _nobody_listens = output.write_all(b"ready\n").and_then(|()| output.flush());
-    if let Ok(null) = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()) {
+    if let Ok(null) =
+        rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
+    {
         let _stays_open = rustix::stdio::dup2_stdout(&null);
     }
 }
@@ -297,6 +309,7 @@ fn finish(daemon: &Arc<Daemon>, first: OwnedFd) -> Result<(), StartError> {
     let _stays_behind = socket;
     // Last, so that the monitor outlives every mount.
     drop(first);
-    stopped.and_then(|()| daemon.pipeline.log.close())
+    stopped
+        .and_then(|()| daemon.pipeline.log.close())
         .map_err(|error| StartError::Log(error.to_string()))
 }

@@ -216,7 +216,12 @@ mod tests {
         draft.write(0, b"x").unwrap();
         let is_dirty = |state| state == State::Dirty;
         assert!(draft.commit(is_dirty, |_| Err::<(), _>("disk full")).is_err());
-        draft.commit(is_dirty, |bytes| { assert_eq!(bytes, b"x"); Ok::<_, ()>(()) }).unwrap();
+        draft
+            .commit(is_dirty, |bytes| {
+                assert_eq!(bytes, b"x");
+                Ok::<_, ()>(())
+            })
+            .unwrap();
         draft.commit(is_dirty, |_| Err::<(), _>("a clean draft is not written")).unwrap();
     }
 

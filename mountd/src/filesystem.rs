@@ -7,6 +7,8 @@
 mod attributes;
 mod directory;
 mod invalidation;
+mod names;
+mod open;
 mod session;
 
 pub(crate) use session::{Session, start};
@@ -14,10 +16,7 @@ pub(crate) use session::{Session, start};
 use crate::caller::Asker;
 use crate::errno;
 use crate::handle_table::HandleId;
-use crate::pipeline::{
-    Content, Entry, Occasion, OpenRequest, Opening, Patience, Pipeline, ReadRequest, Removed,
-    WriteAt,
-};
+use crate::pipeline::{Occasion, Opening, Pipeline, ReadRequest, Removed, WriteAt};
 use crate::place::Place;
 use crate::tree::{self, Tree};
 use directory::Listings;
@@ -28,13 +27,13 @@ use fuser::{
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use invalidation::Invalidator;
+use open::operations;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use ward_policy::{Caller, FileId, Operation, OperationSet, SecretName};
-use ward_store::Existing;
+use ward_policy::{Caller, FileId, Operation};
 
 /// For how long the kernel may believe a name or an attribute: not at all.
 const NO_TIME: Duration = Duration::ZERO;
@@ -71,67 +70,6 @@ impl WardFilesystem {
 
     fn is_visible(&self, caller: &Caller, file: FileId) -> bool {
         tree::is_visible(&self.place, &self.pipeline.policy.rules(), caller, file)
-    }
-
-    /// A name in a folder that exists for the caller.
-    fn folder_and_name(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-    ) -> Result<(FileId, SecretName), Errno> {
-        let folder = self.file(parent)?;
-        let caller = self.caller(request)?;
-        if !self.is_visible(&caller, folder) {
-            return Err(Errno::ENOENT);
-        }
-        Ok((folder, secret_name(name)?))
-    }
-
-    fn open_request(&self, request: &Request, inode: INodeNo, flags: OpenFlags) -> Result<OpenRequest, Errno> {
-        let truncate = flags.0 & libc::O_TRUNC != 0;
-        Ok(OpenRequest {
-            file: self.file(inode)?,
-            asker: asker(request),
-            operations: operations(flags.0),
-            content: if truncate { Content::Truncate } else { Content::Keep },
-            patience: if flags.0 & libc::O_NONBLOCK != 0 { Patience::None } else { Patience::Hold },
-        })
-    }
-
-    fn rename_names(
-        &self,
-        request: &Request,
-        from: (INodeNo, &OsStr),
-        to: (INodeNo, &OsStr),
-        flags: RenameFlags,
-    ) -> Result<(), Errno> {
-        let existing = if flags.is_empty() {
-            Existing::Replace
-        } else if flags == RenameFlags::RENAME_NOREPLACE {
-            Existing::Keep
-        } else {
-            return Err(Errno::EPERM);
-        };
-        let (from_folder, from_name) = self.folder_and_name(request, from.0, from.1)?;
-        let (to_folder, to_name) = self.folder_and_name(request, to.0, to.1)?;
-        let from = Entry { folder: from_folder, name: &from_name };
-        let to = Entry { folder: to_folder, name: &to_name };
-        let renamed = self.pipeline.rename(&self.place, from, to, asker(request), existing);
-        renamed.map_err(|error| errno::of_change(&error))
-    }
-
-    fn remove_name(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        removed: Removed,
-    ) -> Result<(), Errno> {
-        let (folder, name) = self.folder_and_name(request, parent, name)?;
-        let entry = Entry { folder, name: &name };
-        let removed = self.pipeline.remove(&self.place, entry, asker(request), removed);
-        removed.map_err(|error| errno::of_change(&error))
     }
 }
 
@@ -313,15 +251,8 @@ impl Filesystem for WardFilesystem {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        let created = self.folder_and_name(request, parent, name).and_then(|(folder, name)| {
-            let entry = Entry { folder, name: &name };
-            let operations = operations(flags).with(Operation::FileWrite);
-            let created = self.pipeline.create(&self.place, entry, asker(request), operations);
-            let (file, handle) = created.map_err(|error| errno::of_change(&error))?;
-            let caller = self.caller(request)?;
-            Ok((self.entry(request, &caller, file)?, handle))
-        });
-        match created {
+        let operations = operations(flags).with(Operation::FileWrite);
+        match self.create_file(request, (parent, name), operations) {
             Ok((attributes, HandleId(handle))) => {
                 let flags = FopenFlags::FOPEN_DIRECT_IO;
                 reply.created(&NO_TIME, &attributes, GENERATION, FileHandle(handle), flags);
@@ -339,13 +270,7 @@ impl Filesystem for WardFilesystem {
         _umask: u32,
         reply: ReplyEntry,
     ) {
-        let made = self.folder_and_name(request, parent, name).and_then(|(folder, name)| {
-            let entry = Entry { folder, name: &name };
-            let made = self.pipeline.make_folder(&self.place, entry, asker(request));
-            let file = made.map_err(|error| errno::of_change(&error))?;
-            self.entry(request, &*self.caller(request)?, file)
-        });
-        match made {
+        match self.make_folder(request, parent, name) {
             Ok(attributes) => reply.entry(&NO_TIME, &attributes, GENERATION),
             Err(errno) => reply.error(errno),
         }
@@ -482,28 +407,6 @@ impl Filesystem for WardFilesystem {
 
 fn asker(request: &Request) -> Asker {
     Asker { thread: request.pid(), uid: request.uid(), gid: request.gid() }
-}
-
-/// What an open with these flags would do. Reading and executing are one.
-const fn operations(flags: i32) -> OperationSet {
-    let truncates = flags & libc::O_TRUNC != 0;
-    let (read, write) = match flags & libc::O_ACCMODE {
-        libc::O_WRONLY => (false, true),
-        libc::O_RDWR => (true, true),
-        _ => (true, truncates),
-    };
-    let mut operations = OperationSet::EMPTY;
-    if read {
-        operations = operations.with(Operation::FileRead);
-    }
-    if write {
-        operations = operations.with(Operation::FileWrite);
-    }
-    operations
-}
-
-fn secret_name(name: &OsStr) -> Result<SecretName, Errno> {
-    SecretName::try_from(name.as_bytes()).map_err(errno::of_name)
 }
 
 fn empty(reply: ReplyEmpty, outcome: Result<(), Errno>) {

@@ -54,7 +54,9 @@ pub enum InitError {
     #[error("the passphrase is empty; give one of several words")]
     EmptyPassphrase,
     /// The disk refuses.
-    #[error("cannot make the root at {path} ({source}); see that its parent is there, yours, and has room")]
+    #[error(
+        "cannot make the root at {path} ({source}); see that its parent is there, yours, and has room"
+    )]
     Disk {
         /// The root.
         path: PathBuf,

@@ -95,7 +95,12 @@ impl LeaseTable {
     }
 
     /// The ticket under which `caller` holds a lease on a file: an open brings none of its own.
-    pub(crate) fn ticket(&self, caller: &Caller, vault: &VaultName, file: FileId) -> Option<Ticket> {
+    pub(crate) fn ticket(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        file: FileId,
+    ) -> Option<Ticket> {
         let now = clock::now();
         let leases = self.leases();
         let held = leases.iter().filter(|entry| {

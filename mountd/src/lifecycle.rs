@@ -144,7 +144,8 @@ impl MountTable {
         let place = Arc::new(Place::new(vault, wanted.access, Some(id.clone()), ends));
         let started = self.attach(&place, fuse, prepared.mount).and_then(|session| {
             let record = Record::new(EventType::MountBegun).by(caller).within(name).mount(&id);
-            let _recorded = self.pipeline.log.append(record, Durability::Durable, clock::stamp())?;
+            let _recorded =
+                self.pipeline.log.append(record, Durability::Durable, clock::stamp())?;
             let timer = self.start_timer(name.clone(), ends).map_err(MountError::Session)?;
             Ok((session, timer))
         });
@@ -273,7 +274,9 @@ fn wait(timer: &TimerFd, cancelled: &UnixStream) -> bool {
             PollFd::new(cancelled.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut descriptors, PollTimeout::NONE) {
-            Ok(_) => return descriptors[1].revents().is_none_or(|events| events.is_empty()),
+            Ok(_) => {
+                return descriptors[1].revents().is_none_or(|events| events.is_empty());
+            }
             Err(nix::errno::Errno::EINTR) => {}
             // Without a timer the mount ends now rather than never.
             Err(_) => return true,

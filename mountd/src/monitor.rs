@@ -47,7 +47,9 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
         held,
     });
     while let Some((task, mut descriptors)) = receive::<Task>(first.as_fd())? {
-        let Some(channel) = descriptors.pop() else { continue };
+        let Some(channel) = descriptors.pop() else {
+            continue;
+        };
         match task {
             Task::Serve => {
                 let privileged = Arc::clone(&privileged);

@@ -8,8 +8,8 @@ mod change;
 mod open;
 mod write;
 
-pub(crate) use change::ChangeError;
 pub(crate) use answer::GiveAnswerError;
+pub(crate) use change::ChangeError;
 pub(crate) use change::{Entry, Removed};
 pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
 pub(crate) use write::{Occasion, WriteAt, WriteError};
@@ -84,21 +84,23 @@ impl Pipeline {
         place: &Arc<Place>,
         request: OpenRequest,
     ) -> Result<Opening, OpenError> {
-        let secret = place.secret_of(request.file).ok_or(OpenError::NoSuchSecret)?;            // [1] place.rs
-        let caller = self.callers.identify(request.asker)?;                                   // [2] caller.rs
+        let secret = place.secret_of(request.file).ok_or(OpenError::NoSuchSecret)?; // [1] place.rs
+        let caller = self.callers.identify(request.asker)?; // [2] caller.rs
         let attempt = self.attempt(place, secret, caller, request);
-        match self.policy.evaluate(&attempt.caller, &attempt.question()) {                    // [3] policy/src/decision.rs
+        match self.policy.evaluate(&attempt.caller, &attempt.question()) {
+            // [3] policy/src/decision.rs
             Decision::Denied(denial) => Err(self.refuse(&attempt, &denial)),
             Decision::NeedsApproval(question) => {
-                match self.leases.find(&question, &attempt.caller) {                          // [4] lease_table.rs
+                match self.leases.find(&question, &attempt.caller) {
+                    // [4] lease_table.rs
                     Some(lease) => self.admit(&attempt, lease).map(Opening::Admitted),
-                    None => self.ask(attempt, question),                                      // [4] approval_queue.rs
+                    None => self.ask(attempt, question), // [4] approval_queue.rs
                 }
             }
             Decision::Permitted(permit) => {
                 let holder = attempt.holder(ScopeKind::Process)?;
-                let lease = self.leases.begin(permit, holder, Reach::Handle, place.ends())?;  // [5] lease_table.rs
-                self.admit(&attempt, lease).map(Opening::Admitted)                            // [6] pipeline/open.rs
+                let lease = self.leases.begin(permit, holder, Reach::Handle, place.ends())?; // [5] lease_table.rs
+                self.admit(&attempt, lease).map(Opening::Admitted) // [6] pipeline/open.rs
             }
         }
     }
@@ -106,16 +108,16 @@ impl Pipeline {
     /// Reads from an open file: no bytes without a live lease and a record of this very read.
     pub(crate) fn read(&self, request: &ReadRequest) -> Result<Revealed, ReadError> {
         let handle = self.handles.find(request.handle).ok_or(ReadError::NotOpen)?;
-        let reader = self.callers.identify(request.asker)?;                                   // [2] caller.rs
+        let reader = self.callers.identify(request.asker)?; // [2] caller.rs
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
         }
-        let lease = self.lease_for(&handle, &reader)?;                                        // [7] pipeline/open.rs
-        let lease = lease.active_for(&reader, clock::now())?;                                 // [7] policy/src/lease.rs
-        let plaintext = handle.decrypt(&lease, request.offset, request.length)?;              // [8] mountd/store
+        let lease = self.lease_for(&handle, &reader)?; // [7] pipeline/open.rs
+        let lease = lease.active_for(&reader, clock::now())?; // [7] policy/src/lease.rs
+        let plaintext = handle.decrypt(&lease, request.offset, request.length)?; // [8] mountd/store
         let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);
         let record = Record::reading(&reader, &lease, request.offset, length);
-        let receipt = self.log.append(record, Durability::Written, clock::stamp())?;         // [9] mountd/audit
+        let receipt = self.log.append(record, Durability::Written, clock::stamp())?; // [9] mountd/audit
         Ok(plaintext.reveal(&receipt))
     }
 }

@@ -77,7 +77,8 @@ pub(crate) fn load(root: &crate::Root, name: &str) -> Result<Rules, LoadPolicyEr
     let path = root.join(name).display().to_string();
     let read = |error: io::Error| LoadPolicyError::Read(path.clone(), error);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(root.as_fd(), name, flags, Mode::empty()).map_err(|errno| read(errno.into()))?;
+    let file =
+        openat(root.as_fd(), name, flags, Mode::empty()).map_err(|errno| read(errno.into()))?;
     let stat = fstat(&file).map_err(|errno| read(errno.into()))?;
     let ours = rustix::process::geteuid().as_raw();
     if stat.st_uid != 0 && stat.st_uid != ours {

@@ -105,13 +105,16 @@ impl Mark {
         let file = file.map_err(|errno| missing(errno.into()))?;
         let mut text = String::new();
         File::from(file).take(4096).read_to_string(&mut text).map_err(missing)?;
-        let mark: Self = toml::from_str(&text).map_err(|_| MarkError::Unknown(root.path.clone()))?;
+        let mark: Self =
+            toml::from_str(&text).map_err(|_| MarkError::Unknown(root.path.clone()))?;
         if mark.version == 1 { Ok(mark) } else { Err(MarkError::Unknown(root.path.clone())) }
     }
 
     pub(crate) fn text(&self) -> String {
         let Self { version, layout, instance } = self;
         let layout = layout.name();
-        format!("# Made by ward init. Not for editing.\nversion = {version}\nlayout = \"{layout}\"\ninstance = \"{instance}\"\n")
+        format!(
+            "# Made by ward init. Not for editing.\nversion = {version}\nlayout = \"{layout}\"\ninstance = \"{instance}\"\n"
+        )
     }
 }

@@ -20,7 +20,9 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Mark(#[from] MarkError),
     /// Another daemon serves this root.
-    #[error("a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop")]
+    #[error(
+        "a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop"
+    )]
     AlreadyRuns(String),
     /// The policy does not load.
     #[error(transparent)]

@@ -85,7 +85,9 @@ impl Tree {
     /// The kernel has forgotten `lookups` of its look-ups of `inode`.
     pub(crate) fn forget(&self, inode: u64, lookups: u64) {
         let mut numbers = self.numbers();
-        let Some(known) = numbers.file_of.get_mut(&inode) else { return };
+        let Some(known) = numbers.file_of.get_mut(&inode) else {
+            return;
+        };
         known.lookups = known.lookups.saturating_sub(lookups);
         if known.lookups == 0 {
             let file = known.file;

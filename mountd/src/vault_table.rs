@@ -141,9 +141,8 @@ impl VaultTable {
     pub(crate) fn lock_idle(&self) {
         let now = clock::now();
         let mut table = self.table();
-        let idle = table.extract_if(.., |_, open| {
-            open.is_idle(now) && Arc::strong_count(open) == 1
-        });
+        let idle =
+            table.extract_if(.., |_, open| open.is_idle(now) && Arc::strong_count(open) == 1);
         idle.for_each(|(_, open)| self.close(open));
     }
 
@@ -183,11 +182,7 @@ impl VaultTable {
 
     /// Whether there is a vault of that name.
     pub(crate) fn exists(&self, name: &VaultName) -> Result<(), ReachError> {
-        if self.folder(name).is_dir() {
-            Ok(())
-        } else {
-            Err(ReachError::NoSuchVault(name.clone()))
-        }
+        if self.folder(name).is_dir() { Ok(()) } else { Err(ReachError::NoSuchVault(name.clone())) }
     }
 
     fn unlock_into(

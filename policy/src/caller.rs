@@ -62,9 +62,7 @@ impl Grade {
 
     /// The grade of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Untrusted, Self::Weak, Self::Verified]
-            .into_iter()
-            .find(|grade| grade.name() == name)
+        [Self::Untrusted, Self::Weak, Self::Verified].into_iter().find(|grade| grade.name() == name)
     }
 }
 
@@ -105,9 +103,7 @@ pub struct Caller {
 impl Caller {
     /// SHA-256 of what it runs, when that is known.
     pub fn program(&self) -> Option<Digest> {
-        self.executable
-            .as_ref()
-            .and_then(|executable| executable.sha256)
+        self.executable.as_ref().and_then(|executable| executable.sha256)
     }
 
     /// Who the caller is within `scope`; `None` when a fact needed for it is absent.
@@ -124,11 +120,7 @@ impl Caller {
                 Scope::Program
             }
         };
-        Some(Fingerprint {
-            uid: self.uid,
-            program: self.program(),
-            scope,
-        })
+        Some(Fingerprint { uid: self.uid, program: self.program(), scope })
     }
 }
 

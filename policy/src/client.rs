@@ -6,9 +6,7 @@ use crate::{Caller, Digest, Grade, GroupId, UserId};
 use std::sync::Arc;
 
 /// The keys of a client's table.
-const KEYS: &[&str] = &[
-    "uid", "gid", "group", "loginuid", "exe", "sha256", "grade", "role",
-];
+const KEYS: &[&str] = &["uid", "gid", "group", "loginuid", "exe", "sha256", "grade", "role"];
 /// Facts of the design that the daemon does not collect yet.
 const LATER: &[&str] = &[
     "ancestor",
@@ -117,14 +115,9 @@ impl Client {
             && holds(self.group.as_ref(), |group| {
                 *group == caller.gid || caller.groups.contains(group)
             })
-            && holds(self.login_uid.as_ref(), |uid| {
-                Some(*uid) == caller.login_uid
-            })
+            && holds(self.login_uid.as_ref(), |uid| Some(*uid) == caller.login_uid)
             && holds(self.programs.as_ref(), |glob| {
-                let path = caller
-                    .executable
-                    .as_ref()
-                    .and_then(|program| program.path.as_ref());
+                let path = caller.executable.as_ref().and_then(|program| program.path.as_ref());
                 path.is_some_and(|path| glob.matches_absolute(path))
             })
             && holds(self.sha256.as_ref(), |digest| match caller.program() {
@@ -180,12 +173,7 @@ fn items<'text, T>(
     let Some(field) = table.field(key) else {
         return Ok(None);
     };
-    field
-        .one_or_more()?
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    field.one_or_more()?.into_iter().map(read).collect::<Result<_, _>>().map(Some)
 }
 
 fn read_program(field: Field<'_>) -> Result<Glob, Fault> {
@@ -200,9 +188,5 @@ fn read_digest(field: Field<'_>) -> Result<Digest, Fault> {
 
 fn read_grade(field: Field<'_>) -> Result<Grade, Fault> {
     let grade = |grade: Grade| (grade.name(), grade);
-    field.choice(&[
-        grade(Grade::Verified),
-        grade(Grade::Weak),
-        grade(Grade::Untrusted),
-    ])
+    field.choice(&[grade(Grade::Verified), grade(Grade::Weak), grade(Grade::Untrusted)])
 }

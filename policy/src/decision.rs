@@ -128,9 +128,7 @@ impl Rules {
         match strongest.verdict {
             Verdict::Deny => Err(Denial::Rule(Arc::clone(&strongest.name))),
             Verdict::Allow | Verdict::Approve(_) => {
-                voices
-                    .rules
-                    .extend(matching().filter(|(_, rule)| rank(rule) == rank(strongest)));
+                voices.rules.extend(matching().filter(|(_, rule)| rank(rule) == rank(strongest)));
                 Ok(())
             }
         }
@@ -155,21 +153,15 @@ impl Rules {
         question: &Question<'_>,
         voices: &Voices<'_>,
     ) -> Obligations {
-        let terms = voices
-            .rules
-            .iter()
-            .filter_map(|(_, rule)| match &rule.verdict {
-                Verdict::Approve(terms) => Some(terms),
-                Verdict::Allow | Verdict::Deny => None,
-            });
+        let terms = voices.rules.iter().filter_map(|(_, rule)| match &rule.verdict {
+            Verdict::Approve(terms) => Some(terms),
+            Verdict::Allow | Verdict::Deny => None,
+        });
         let is_sensitive = self.targets.iter().any(|target| {
             target.sensitivity >= Sensitivity::Restricted
                 && target.paths.matches(question.vault, question.path)
         });
-        Obligations {
-            is_sensitive,
-            ..Terms::add_up(terms, caller, self.hold)
-        }
+        Obligations { is_sensitive, ..Terms::add_up(terms, caller, self.hold) }
     }
 }
 

@@ -17,10 +17,7 @@ pub fn default_policy(owner: UserId, kind: RootKind) -> String {
         RootKind::Private => PRIVATE_APPROVAL,
         RootKind::System => SYSTEM_APPROVAL,
     };
-    let operations: String = Operation::ALL
-        .iter()
-        .map(|operation| line_of(*operation))
-        .collect();
+    let operations: String = Operation::ALL.iter().map(|operation| line_of(*operation)).collect();
     let UserId(uid) = owner;
     format!(
         "{HEAD}{approval}{OPERATIONS}{operations}\n{CLIENTS}[clients.owner]\nuid = [{uid}]\n\

@@ -36,9 +36,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
@@ -68,14 +66,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_64_lower_case_hex_digits_and_nothing_else() {
-        for text in [
-            "",
-            "ab",
-            &"A".repeat(64),
-            &"g".repeat(64),
-            &"a".repeat(63),
-            &"a".repeat(65),
-        ] {
+        for text in ["", "ab", &"A".repeat(64), &"g".repeat(64), &"a".repeat(63), &"a".repeat(65)] {
             assert_eq!(Digest::from_hex(text), None, "{text}");
         }
     }

@@ -74,15 +74,7 @@ impl Lease {
         ends: Moment,
     ) -> Self {
         let (grant, basis) = permit.spend();
-        Self {
-            id,
-            grant,
-            basis,
-            holder,
-            begun,
-            ends,
-            withdrawn: AtomicBool::new(false),
-        }
+        Self { id, grant, basis, holder, begun, ends, withdrawn: AtomicBool::new(false) }
     }
 
     /// Proof, for the length of one step, that the lease lives and `caller` holds it.

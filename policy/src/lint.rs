@@ -27,17 +27,11 @@ impl fmt::Display for Finding {
 impl Rules {
     /// Everything odd, in the order of the rules.
     pub fn lint(&self) -> Vec<Finding> {
-        self.rules
-            .iter()
-            .flat_map(|rule| self.faults_of(rule))
-            .collect()
+        self.rules.iter().flat_map(|rule| self.faults_of(rule)).collect()
     }
 
     fn faults_of(&self, rule: &Rule) -> Vec<Finding> {
-        let finding = |message| Finding {
-            rule: rule.name.to_string(),
-            message,
-        };
+        let finding = |message| Finding { rule: rule.name.to_string(), message };
         let mut findings: Vec<_> = self.unlisted(rule).map(finding).collect();
         if let Some(other) = self.rules.iter().find(|other| silences(other, rule)) {
             findings.push(finding(format!(
@@ -79,10 +73,7 @@ fn silences(other: &Rule, rule: &Rule) -> bool {
     rank(other) > rank(rule)
         && (other.when.is_empty() || other.when == rule.when)
         && (other.ticket.is_none() || other.ticket == rule.ticket)
-        && rule
-            .operations
-            .iter()
-            .all(|operation| other.operations.contains(operation))
+        && rule.operations.iter().all(|operation| other.operations.contains(operation))
         && hears_all_of(other, rule)
         && holds_all_of(other, rule)
 }
@@ -92,10 +83,7 @@ fn overrides(other: &Rule, rule: &Rule) -> bool {
     matches!(rule.verdict, Verdict::Deny)
         && !matches!(other.verdict, Verdict::Deny)
         && other.priority > rule.priority
-        && rule
-            .operations
-            .iter()
-            .any(|operation| other.operations.contains(operation))
+        && rule.operations.iter().any(|operation| other.operations.contains(operation))
         && share_a_client(&other.clients, &rule.clients)
         && (holds_all_of(other, rule) || holds_all_of(rule, other))
 }
@@ -110,9 +98,9 @@ fn hears_all_of(wide: &Rule, narrow: &Rule) -> bool {
     };
     let accepts_all_grades = match (&wide.clients, &narrow.clients) {
         (_, Clients::Everybody) => wide_least <= narrow_least,
-        (Clients::Everybody, Clients::AnyOf(clients)) => clients
-            .iter()
-            .all(|client| wide_least <= client.least_grade(narrow_least)),
+        (Clients::Everybody, Clients::AnyOf(clients)) => {
+            clients.iter().all(|client| wide_least <= client.least_grade(narrow_least))
+        }
         (Clients::AnyOf(_), Clients::AnyOf(clients)) => clients
             .iter()
             .all(|client| client.least_grade(wide_least) <= client.least_grade(narrow_least)),
@@ -124,18 +112,18 @@ fn includes(wide: &Clients, narrow: &Clients) -> bool {
     match (wide, narrow) {
         (Clients::Everybody, _) => true,
         (Clients::AnyOf(_), Clients::Everybody) => false,
-        (Clients::AnyOf(wide), Clients::AnyOf(narrow)) => narrow
-            .iter()
-            .all(|client| wide.iter().any(|other| other.name() == client.name())),
+        (Clients::AnyOf(wide), Clients::AnyOf(narrow)) => {
+            narrow.iter().all(|client| wide.iter().any(|other| other.name() == client.name()))
+        }
     }
 }
 
 fn share_a_client(one: &Clients, other: &Clients) -> bool {
     match (one, other) {
         (Clients::Everybody, _) | (_, Clients::Everybody) => true,
-        (Clients::AnyOf(one), Clients::AnyOf(other)) => one
-            .iter()
-            .any(|client| other.iter().any(|each| each.name() == client.name())),
+        (Clients::AnyOf(one), Clients::AnyOf(other)) => {
+            one.iter().any(|client| other.iter().any(|each| each.name() == client.name()))
+        }
     }
 }
 
@@ -143,11 +131,9 @@ fn share_a_client(one: &Clients, other: &Clients) -> bool {
 fn holds_all_of(wide: &Rule, narrow: &Rule) -> bool {
     let narrow = demands(narrow);
     demands(wide).iter().all(|wide| {
-        narrow.iter().any(|narrow| {
-            narrow
-                .iter()
-                .all(|narrow| wide.iter().any(|wide| wide.cover(narrow)))
-        })
+        narrow
+            .iter()
+            .any(|narrow| narrow.iter().all(|narrow| wide.iter().any(|wide| wide.cover(narrow))))
     })
 }
 
@@ -155,7 +141,5 @@ fn holds_all_of(wide: &Rule, narrow: &Rule) -> bool {
 fn demands(rule: &Rule) -> Vec<Vec<&Patterns>> {
     let paths = rule.paths.iter().map(|paths| vec![paths]);
     let targets: Vec<_> = rule.targets.iter().map(|target| &target.paths).collect();
-    paths
-        .chain((!targets.is_empty()).then_some(targets))
-        .collect()
+    paths.chain((!targets.is_empty()).then_some(targets)).collect()
 }

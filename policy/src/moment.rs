@@ -36,10 +36,7 @@ mod tests {
     #[test]
     fn a_moment_moves_by_a_duration_and_stops_at_the_end_of_time() {
         let moment = Moment::from_nanoseconds(5);
-        assert_eq!(
-            moment.after(Duration::from_secs(1)).nanoseconds(),
-            1_000_000_005
-        );
+        assert_eq!(moment.after(Duration::from_secs(1)).nanoseconds(), 1_000_000_005);
         assert_eq!(moment.after(Duration::MAX).nanoseconds(), u64::MAX);
     }
 

@@ -82,10 +82,7 @@ operations! {
 impl Operation {
     /// The operation of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|operation| operation.name() == name)
+        Self::ALL.iter().copied().find(|operation| operation.name() == name)
     }
 }
 
@@ -126,10 +123,7 @@ impl OperationSet {
 
     /// Those among them, in the order of their names.
     pub fn iter(self) -> impl Iterator<Item = Operation> {
-        Operation::ALL
-            .iter()
-            .copied()
-            .filter(move |operation| self.contains(*operation))
+        Operation::ALL.iter().copied().filter(move |operation| self.contains(*operation))
     }
 }
 

@@ -68,9 +68,9 @@ impl Patterns {
         match (self, other) {
             (Self::Anything, _) => true,
             (Self::AnyOf(_), Self::Anything) => false,
-            (Self::AnyOf(wide), Self::AnyOf(narrow)) => narrow
-                .iter()
-                .all(|narrow| wide.iter().any(|wide| wide.covers(narrow))),
+            (Self::AnyOf(wide), Self::AnyOf(narrow)) => {
+                narrow.iter().all(|narrow| wide.iter().any(|wide| wide.covers(narrow)))
+            }
         }
     }
 }
@@ -88,19 +88,13 @@ impl Pattern {
             .map(VaultName::try_from)
             .transpose()
             .map_err(|error| format!("{error}; for a ':' in a first folder's name write ?"))?;
-        Ok(Self {
-            vault,
-            is_whole_vault: matches!(names, "*" | "**"),
-            glob,
-        })
+        Ok(Self { vault, is_whole_vault: matches!(names, "*" | "**"), glob })
     }
 
     fn matches(&self, vault: Option<&VaultName>, path: Option<&SecretPath>) -> bool {
         let Some(vault) = vault else { return false };
         self.is_of(vault)
-            && path.map_or(self.is_whole_vault, |path| {
-                self.glob.matches(path.as_bytes())
-            })
+            && path.map_or(self.is_whole_vault, |path| self.glob.matches(path.as_bytes()))
     }
 
     fn is_of(&self, vault: &VaultName) -> bool {
@@ -123,9 +117,7 @@ impl Glob {
         }
         let forbidden = |character: char| "[]{}\\".contains(character);
         if let Some(character) = text.chars().find(|character| forbidden(*character)) {
-            return fault(&format!(
-                "'{character}' has no meaning here; write ? for it"
-            ));
+            return fault(&format!("'{character}' has no meaning here; write ? for it"));
         }
         if text.chars().any(char::is_control) {
             return fault("it has a control character, which no name has; remove it");
@@ -157,18 +149,14 @@ impl Glob {
 
     /// Whether it matches a relative path.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        matches_row(
-            &self.0,
-            path.split(|byte| *byte == b'/'),
-            Segment::is_any,
-            |segment, part| segment.takes(part),
-        )
+        matches_row(&self.0, path.split(|byte| *byte == b'/'), Segment::is_any, |segment, part| {
+            segment.takes(part)
+        })
     }
 
     /// Whether it matches an absolute path.
     pub(crate) fn matches_absolute(&self, path: &[u8]) -> bool {
-        path.strip_prefix(b"/")
-            .is_some_and(|path| self.matches(path))
+        path.strip_prefix(b"/").is_some_and(|path| self.matches(path))
     }
 
     /// Whether it surely matches all that `narrow` matches. May say no where yes were true.
@@ -186,11 +174,8 @@ impl Glob {
     ) -> impl Iterator<Item = &'glob [Segment]> {
         let mut rests = vec![self.0.as_slice()];
         for part in folder.into_iter().flat_map(SecretPath::parts) {
-            rests = rests
-                .into_iter()
-                .flat_map(skips)
-                .filter_map(|rest| after(rest, part))
-                .collect();
+            rests =
+                rests.into_iter().flat_map(skips).filter_map(|rest| after(rest, part)).collect();
             rests.sort_unstable_by_key(|rest| rest.len());
             rests.dedup_by_key(|rest| rest.len());
         }
@@ -225,11 +210,7 @@ fn skips(rest: &[Segment]) -> impl Iterator<Item = &[Segment]> {
 /// What is left of `rest` when its first segment takes `part`; a `**` stays.
 fn after<'glob>(rest: &'glob [Segment], part: &[u8]) -> Option<&'glob [Segment]> {
     let (first, remaining) = rest.split_first()?;
-    if first.is_any() {
-        Some(rest)
-    } else {
-        first.takes(part).then_some(remaining)
-    }
+    if first.is_any() { Some(rest) } else { first.takes(part).then_some(remaining) }
 }
 
 /// Whether the rest of a pattern takes every path: `**`.
@@ -323,11 +304,7 @@ mod tests {
             ("ci/*/env", "ci/app/x/env", false),
             ("**/root-ca*", "prod/root-ca.key", true),
         ] {
-            assert_eq!(
-                matches(pattern, path.as_bytes()),
-                expected,
-                "{pattern} {path}"
-            );
+            assert_eq!(matches(pattern, path.as_bytes()), expected, "{pattern} {path}");
         }
     }
 
@@ -343,11 +320,7 @@ mod tests {
     fn a_program_is_named_by_its_whole_path() {
         let program = Glob::parse_absolute("/usr/bin/claude*").unwrap();
         assert!(program.matches_absolute(b"/usr/bin/claude-2"));
-        for other in [
-            b"/opt/usr/bin/claude".as_slice(),
-            b"usr/bin/claude",
-            b"/usr/bin/x/claude",
-        ] {
+        for other in [b"/opt/usr/bin/claude".as_slice(), b"usr/bin/claude", b"/usr/bin/x/claude"] {
             assert!(!program.matches_absolute(other));
         }
         let (none, root): (&[u8], &[u8]) = (b"", b"/");
@@ -380,30 +353,16 @@ mod tests {
 
     #[test]
     fn what_a_pattern_covers_it_matches() {
-        for (wide, narrow) in [
-            ("**", "a/*"),
-            ("a/**", "a/b/**"),
-            ("*/b", "a/b"),
-            ("**/b", "**/a/b"),
-            ("a", "a"),
-        ] {
-            let (wide, narrow) = (
-                Pattern::parse(wide).unwrap(),
-                Pattern::parse(narrow).unwrap(),
-            );
+        for (wide, narrow) in
+            [("**", "a/*"), ("a/**", "a/b/**"), ("*/b", "a/b"), ("**/b", "**/a/b"), ("a", "a")]
+        {
+            let (wide, narrow) = (Pattern::parse(wide).unwrap(), Pattern::parse(narrow).unwrap());
             assert!(wide.covers(&narrow), "{wide:?} {narrow:?}");
         }
-        for (wide, narrow) in [
-            ("a/*", "a/**"),
-            ("a/*", "**"),
-            ("**/b", "**"),
-            ("work:**", "**"),
-            ("**/*", "*"),
-        ] {
-            let (wide, narrow) = (
-                Pattern::parse(wide).unwrap(),
-                Pattern::parse(narrow).unwrap(),
-            );
+        for (wide, narrow) in
+            [("a/*", "a/**"), ("a/*", "**"), ("**/b", "**"), ("work:**", "**"), ("**/*", "*")]
+        {
+            let (wide, narrow) = (Pattern::parse(wide).unwrap(), Pattern::parse(narrow).unwrap());
             assert!(!wide.covers(&narrow), "{wide:?} {narrow:?}");
         }
     }

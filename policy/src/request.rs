@@ -153,14 +153,7 @@ impl ApprovalRequest {
     pub fn approve(self, request: RequestId) -> Permit {
         let shared = self.obligations.require == Require::FirstUse;
         let lifetime = self.obligations.lease;
-        Permit::new(
-            self.grant,
-            Basis::Approval {
-                request,
-                lifetime,
-                shared,
-            },
-        )
+        Permit::new(self.grant, Basis::Approval { request, lifetime, shared })
     }
 }
 
@@ -171,21 +164,9 @@ mod tests {
     #[test]
     fn a_ticket_is_one_plain_word() {
         for good in ["OPS-1234", "a", "team/x#12", "v1.2_3", &"a".repeat(64)] {
-            assert_eq!(
-                Ticket::try_from(good).map(|ticket| ticket.as_str() == good),
-                Ok(true)
-            );
+            assert_eq!(Ticket::try_from(good).map(|ticket| ticket.as_str() == good), Ok(true));
         }
-        for bad in [
-            "",
-            " ",
-            "OPS 1",
-            "OPS\n1",
-            "\u{e4}",
-            "a\x1b[0m",
-            "a:b",
-            &"a".repeat(65),
-        ] {
+        for bad in ["", " ", "OPS 1", "OPS\n1", "\u{e4}", "a\x1b[0m", "a:b", &"a".repeat(65)] {
             assert!(Ticket::try_from(bad).is_err(), "{bad}");
         }
     }

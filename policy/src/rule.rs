@@ -16,9 +16,7 @@ const KEYS: &[&str] = &[
     "scope", "approve",
 ];
 /// Conditions of the design that nobody enforces yet.
-const LATER: &[&str] = &[
-    "where", "secrets", "risk", "sandbox", "rate", "mapped", "share", "hold",
-];
+const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "mapped", "share", "hold"];
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -81,11 +79,7 @@ impl Rule {
         }
         Ok(Self {
             name: name.into(),
-            reason: table
-                .field("reason")
-                .map(Field::text)
-                .transpose()?
-                .map(Arc::from),
+            reason: table.field("reason").map(Field::text).transpose()?.map(Arc::from),
             clients: read_clients(clients, vocabulary.clients)?,
             operations,
             spelled_out,
@@ -95,11 +89,9 @@ impl Rule {
                 None => Vec::new(),
             },
             when: match table.field("when") {
-                Some(when) => when
-                    .list()?
-                    .into_iter()
-                    .map(read_window)
-                    .collect::<Result<_, _>>()?,
+                Some(when) => {
+                    when.list()?.into_iter().map(read_window).collect::<Result<_, _>>()?
+                }
                 None => Vec::new(),
             },
             ticket: table.field("ticket").map(Field::flag).transpose()?,
@@ -116,15 +108,9 @@ impl Rule {
         path: Option<&SecretPath>,
     ) -> bool {
         self.operations.contains(operation)
-            && self
-                .paths
-                .as_ref()
-                .is_none_or(|paths| paths.matches(vault, path))
+            && self.paths.as_ref().is_none_or(|paths| paths.matches(vault, path))
             && (self.targets.is_empty()
-                || self
-                    .targets
-                    .iter()
-                    .any(|target| target.paths.matches(vault, path)))
+                || self.targets.iter().any(|target| target.paths.matches(vault, path)))
     }
 
     /// Whether it speaks to `caller`. A deny rule does so in whatever grade.
@@ -167,35 +153,19 @@ fn read_clients(field: Field<'_>, known: &[Arc<Client>]) -> Result<Clients, Faul
         if name == "*" {
             return Err(item.fault("\"*\" is everybody and stands alone; remove the others"));
         }
-        known
-            .iter()
-            .find(|client| **client.name() == *name)
-            .cloned()
-            .ok_or_else(|| {
-                item.fault(format!(
-                    "no client is named {name:?}; define [clients.{name}]"
-                ))
-            })
+        known.iter().find(|client| **client.name() == *name).cloned().ok_or_else(|| {
+            item.fault(format!("no client is named {name:?}; define [clients.{name}]"))
+        })
     };
-    items
-        .into_iter()
-        .map(find)
-        .collect::<Result<_, _>>()
-        .map(Clients::AnyOf)
+    items.into_iter().map(find).collect::<Result<_, _>>().map(Clients::AnyOf)
 }
 
 fn read_targets(field: Field<'_>, known: &[Arc<Target>]) -> Result<Vec<Arc<Target>>, Fault> {
     let find = |item: Field<'_>| {
         let name = item.text()?;
-        known
-            .iter()
-            .find(|target| *target.name == *name)
-            .cloned()
-            .ok_or_else(|| {
-                item.fault(format!(
-                    "no target is named {name:?}; define [targets.{name}]"
-                ))
-            })
+        known.iter().find(|target| *target.name == *name).cloned().ok_or_else(|| {
+            item.fault(format!("no target is named {name:?}; define [targets.{name}]"))
+        })
     };
     field.list()?.into_iter().map(find).collect()
 }
@@ -234,14 +204,8 @@ pub(crate) fn operations_of(text: &str) -> Option<OperationSet> {
 
 /// What to say of a word that is no operation.
 pub(crate) fn unknown_operation(text: &str) -> String {
-    let names: Vec<_> = Operation::ALL
-        .iter()
-        .map(|operation| operation.name())
-        .collect();
-    format!(
-        "{text:?} is no operation; use one of {}, a prefix.* or *",
-        names.join(", ")
-    )
+    let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
+    format!("{text:?} is no operation; use one of {}, a prefix.* or *", names.join(", "))
 }
 
 fn read_window(field: Field<'_>) -> Result<Window, Fault> {
@@ -278,21 +242,14 @@ fn read_verdict(table: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Result<Verdic
                 "approve",
                 "approve = { require = \"first_use\", factors = { any = [\"local\"] } }",
             )?;
-            let scope = table
-                .field("scope")
-                .map_or(Ok(ScopeKind::Session), |scope| {
-                    scope.choice(&[
-                        ("process", ScopeKind::Process),
-                        ("session", ScopeKind::Session),
-                        ("program", ScopeKind::Program),
-                    ])
-                })?;
-            let Vocabulary {
-                clients,
-                defaults,
-                same_user,
-                ..
-            } = vocabulary;
+            let scope = table.field("scope").map_or(Ok(ScopeKind::Session), |scope| {
+                scope.choice(&[
+                    ("process", ScopeKind::Process),
+                    ("session", ScopeKind::Session),
+                    ("program", ScopeKind::Program),
+                ])
+            })?;
+            let Vocabulary { clients, defaults, same_user, .. } = vocabulary;
             Terms::read(approve, scope, defaults, clients, *same_user).map(Verdict::Approve)
         }
     }

@@ -11,18 +11,10 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 /// The tables of a policy.
-const KEYS: &[&str] = &[
-    "version", "defaults", "approval", "ops", "audit", "clients", "targets", "rule",
-];
+const KEYS: &[&str] =
+    &["version", "defaults", "approval", "ops", "audit", "clients", "targets", "rule"];
 /// Tables of the design that nothing enforces yet.
-const LATER: &[&str] = &[
-    "sandbox",
-    "sandboxes",
-    "generic_programs",
-    "rate",
-    "risk",
-    "breaker",
-];
+const LATER: &[&str] = &["sandbox", "sandboxes", "generic_programs", "rate", "risk", "breaker"];
 
 /// Why a text is no policy, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,12 +56,8 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
     let (open_records, record_names) = read_audit(table.table("audit")?)?;
     let clients = read_all(table.table("clients")?, Client::read)?;
     let targets = read_all(table.table("targets")?, Target::read)?;
-    let vocabulary = Vocabulary {
-        clients: &clients,
-        targets: &targets,
-        defaults: &defaults,
-        same_user,
-    };
+    let vocabulary =
+        Vocabulary { clients: &clients, targets: &targets, defaults: &defaults, same_user };
     let rules = read_rules(table.field("rule"), &vocabulary)?;
     let hold = defaults.hold;
     Ok(Rules {
@@ -90,10 +78,7 @@ fn read_all<'text, T>(
     read: impl Fn(Field<'text>) -> Result<T, Fault>,
 ) -> Result<Vec<Arc<T>>, Fault> {
     let fields = table.map(|table| table.fields()).unwrap_or_default();
-    fields
-        .into_iter()
-        .map(|field| read(field).map(Arc::new))
-        .collect()
+    fields.into_iter().map(|field| read(field).map(Arc::new)).collect()
 }
 
 fn read_rules(field: Option<Field<'_>>, vocabulary: &Vocabulary<'_>) -> Result<Vec<Rule>, Fault> {
@@ -121,11 +106,9 @@ fn read_approval(table: Option<Table<'_>>) -> Result<SameUser, Fault> {
         return Ok(SameUser::Deny);
     };
     table.allow_only(&["same_user"], &["expiry", "silence"])?;
-    table
-        .field("same_user")
-        .map_or(Ok(SameUser::Deny), |field| {
-            field.choice(&[("allow", SameUser::Allow), ("deny", SameUser::Deny)])
-        })
+    table.field("same_user").map_or(Ok(SameUser::Deny), |field| {
+        field.choice(&[("allow", SameUser::Allow), ("deny", SameUser::Deny)])
+    })
 }
 
 fn read_audit(table: Option<Table<'_>>) -> Result<(OpenRecords, RecordNames), Fault> {
@@ -135,16 +118,11 @@ fn read_audit(table: Option<Table<'_>>) -> Result<(OpenRecords, RecordNames), Fa
     };
     table.allow_only(&["opens", "names"], &[])?;
     if let Some(field) = table.field("opens") {
-        opens = field.choice(&[
-            ("durable", OpenRecords::Durable),
-            ("written", OpenRecords::Written),
-        ])?;
+        opens = field
+            .choice(&[("durable", OpenRecords::Durable), ("written", OpenRecords::Written)])?;
     }
     if let Some(field) = table.field("names") {
-        names = field.choice(&[
-            ("sealed", RecordNames::Sealed),
-            ("clear", RecordNames::Clear),
-        ])?;
+        names = field.choice(&[("sealed", RecordNames::Sealed), ("clear", RecordNames::Clear)])?;
     }
     Ok((opens, names))
 }

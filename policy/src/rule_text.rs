@@ -35,10 +35,7 @@ impl<'text> Table<'text> {
 
     /// A fault of the table as a whole.
     pub(crate) fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault {
-            offset: self.offset,
-            message: message.into(),
-        }
+        Fault { offset: self.offset, message: message.into() }
     }
 
     /// The fields in the order of the text.
@@ -62,15 +59,13 @@ impl<'text> Table<'text> {
         for field in self.fields() {
             let key = field.key;
             if later.contains(&key) {
-                return Err(field.key_fault(format!(
-                    "this version cannot enforce `{key}` yet; remove it"
-                )));
+                return Err(
+                    field.key_fault(format!("this version cannot enforce `{key}` yet; remove it"))
+                );
             }
             if !known.contains(&key) {
-                return Err(field.key_fault(format!(
-                    "unknown key `{key}`; use one of {}",
-                    known.join(", ")
-                )));
+                return Err(field
+                    .key_fault(format!("unknown key `{key}`; use one of {}", known.join(", "))));
             }
         }
         Ok(())
@@ -83,8 +78,7 @@ impl<'text> Table<'text> {
 
     /// The field of that key, or a fault that shows an `example` of it.
     pub(crate) fn required(&self, key: &str, example: &str) -> Result<Field<'text>, Fault> {
-        self.field(key)
-            .ok_or_else(|| self.fault(format!("`{key}` is missing; add {example}")))
+        self.field(key).ok_or_else(|| self.fault(format!("`{key}` is missing; add {example}")))
     }
 
     /// The table of that key, when it is there.
@@ -101,18 +95,12 @@ impl<'text> Field<'text> {
 
     /// A fault of the value.
     pub(crate) fn fault(self, message: impl Into<String>) -> Fault {
-        Fault {
-            offset: self.offset,
-            message: message.into(),
-        }
+        Fault { offset: self.offset, message: message.into() }
     }
 
     /// A fault of the key.
     pub(crate) fn key_fault(self, message: impl Into<String>) -> Fault {
-        Fault {
-            offset: self.key_offset,
-            message: message.into(),
-        }
+        Fault { offset: self.key_offset, message: message.into() }
     }
 
     /// The key, as a name that records and terminals can show.
@@ -126,22 +114,15 @@ impl<'text> Field<'text> {
     }
 
     pub(crate) fn text(self) -> Result<&'text str, Fault> {
-        self.value
-            .as_str()
-            .ok_or_else(|| self.not("a text in quotes"))
+        self.value.as_str().ok_or_else(|| self.not("a text in quotes"))
     }
 
     pub(crate) fn flag(self) -> Result<bool, Fault> {
-        self.value
-            .as_bool()
-            .ok_or_else(|| self.not("true or false"))
+        self.value.as_bool().ok_or_else(|| self.not("true or false"))
     }
 
     pub(crate) fn number(self) -> Result<i64, Fault> {
-        let integer = self
-            .value
-            .as_integer()
-            .ok_or_else(|| self.not("a whole number"))?;
+        let integer = self.value.as_integer().ok_or_else(|| self.not("a whole number"))?;
         i64::from_str_radix(integer.as_str(), integer.radix())
             .map_err(|_| self.not("a whole number of at most 64 bits"))
     }
@@ -160,10 +141,9 @@ impl<'text> Field<'text> {
             .ok_or_else(|| self.not("a time such as \"90s\" or \"10m\""))?;
         if duration > longest {
             let longest = longest.as_secs();
-            return Err(self.fault(format!(
-                "`{}` is over its cap; use at most {longest}s",
-                self.key
-            )));
+            return Err(
+                self.fault(format!("`{}` is over its cap; use at most {longest}s", self.key))
+            );
         }
         Ok(duration)
     }
@@ -173,10 +153,7 @@ impl<'text> Field<'text> {
         let text = self.value.as_str();
         let chosen = choices.iter().find(|(word, _)| Some(*word) == text);
         chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("\"{word}\""))
-                .collect();
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             self.not(&words.join(" or "))
         })
     }
@@ -188,33 +165,19 @@ impl<'text> Field<'text> {
 
     /// The items of a list that is not empty.
     pub(crate) fn list(self) -> Result<Vec<Self>, Fault> {
-        let items = self
-            .value
-            .as_array()
-            .ok_or_else(|| self.not("a list in [ ]"))?;
+        let items = self.value.as_array().ok_or_else(|| self.not("a list in [ ]"))?;
         if items.is_empty() {
-            return Err(self.fault(format!(
-                "`{}` is an empty list; name at least one",
-                self.key
-            )));
+            return Err(self.fault(format!("`{}` is an empty list; name at least one", self.key)));
         }
         Ok(items
             .iter()
-            .map(|item| Self {
-                value: item.get_ref(),
-                offset: item.span().start,
-                ..self
-            })
+            .map(|item| Self { value: item.get_ref(), offset: item.span().start, ..self })
             .collect())
     }
 
     /// The items of a list that is not empty, or a value that stands for a list of one.
     pub(crate) fn one_or_more(self) -> Result<Vec<Self>, Fault> {
-        if self.value.is_array() {
-            self.list()
-        } else {
-            Ok(vec![self])
-        }
+        if self.value.is_array() { self.list() } else { Ok(vec![self]) }
     }
 
     fn not(self, wanted: &str) -> Fault {
@@ -228,9 +191,7 @@ fn check_name(name: &str) -> Result<&str, String> {
     if (1..=64).contains(&name.len()) && name.bytes().all(is_allowed) {
         Ok(name)
     } else {
-        Err(format!(
-            "{name:?} is no name; use 1 to 64 of A-Z a-z 0-9 . _ -"
-        ))
+        Err(format!("{name:?} is no name; use 1 to 64 of A-Z a-z 0-9 . _ -"))
     }
 }
 
@@ -262,19 +223,9 @@ mod tests {
         assert_eq!(seconds("10m"), Some(600));
         assert_eq!(seconds("1h"), Some(3600));
         assert_eq!(seconds("1d"), Some(86400));
-        for bad in [
-            "",
-            "s",
-            "10",
-            "0s",
-            "-1s",
-            "+1s",
-            "1.5h",
-            "1 h",
-            "1w",
-            "1hm",
-            "99999999999999999999d",
-        ] {
+        for bad in
+            ["", "s", "10", "0s", "-1s", "+1s", "1.5h", "1 h", "1w", "1hm", "99999999999999999999d"]
+        {
             assert_eq!(seconds(bad), None, "{bad}");
         }
     }

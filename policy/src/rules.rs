@@ -82,11 +82,7 @@ impl Rules {
 
     /// What the rule of that name gives as its reason.
     pub fn reason(&self, rule: &str) -> Option<&str> {
-        self.rules
-            .iter()
-            .find(|each| &*each.name == rule)?
-            .reason
-            .as_deref()
+        self.rules.iter().find(|each| &*each.name == rule)?.reason.as_deref()
     }
 
     /// The names of the clients whose facts and grade `caller` shows.
@@ -97,10 +93,8 @@ impl Rules {
 
     /// The names of those among them with `role = "approver"`, for `by` to choose from.
     pub fn approver_clients(&self, caller: &Caller) -> Vec<&str> {
-        let matched = self
-            .clients
-            .iter()
-            .filter(|client| client.is_approver() && client.accepts(caller));
+        let matched =
+            self.clients.iter().filter(|client| client.is_approver() && client.accepts(caller));
         matched.map(|client| &**client.name()).collect()
     }
 
@@ -111,8 +105,6 @@ impl Rules {
 
     /// The client that gives `caller` the role.
     pub(crate) fn approver_role(&self, caller: &Caller) -> Option<&Arc<Client>> {
-        self.clients
-            .iter()
-            .find(|client| client.is_approver() && client.accepts(caller))
+        self.clients.iter().find(|client| client.is_approver() && client.accepts(caller))
     }
 }

@@ -127,10 +127,7 @@ impl TryFrom<&[u8]> for SecretPath {
     type Error = SecretPathError;
 
     fn try_from(path: &[u8]) -> Result<Self, SecretPathError> {
-        check_path(path).map_err(|fault| SecretPathError {
-            shown: shown(path),
-            fault,
-        })?;
+        check_path(path).map_err(|fault| SecretPathError { shown: shown(path), fault })?;
         Ok(Self(path.into()))
     }
 }
@@ -205,17 +202,12 @@ fn shown(bytes: &[u8]) -> String {
             if character == '%' || character.is_control() {
                 let mut encoded = [0; 4];
                 let encoded = character.encode_utf8(&mut encoded);
-                encoded
-                    .bytes()
-                    .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+                encoded.bytes().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
             } else {
                 text.push(character);
             }
         }
-        chunk
-            .invalid()
-            .iter()
-            .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
     }
     text
 }
@@ -248,14 +240,7 @@ mod tests {
 
     #[test]
     fn any_other_bytes_are_a_path() {
-        for good in [
-            b"a".as_slice(),
-            b"db/password",
-            b".env",
-            b"a/.ward",
-            b"..a",
-            b"\xff\xfe",
-        ] {
+        for good in [b"a".as_slice(), b"db/password", b".env", b"a/.ward", b"..a", b"\xff\xfe"] {
             assert_eq!(fault(good), None, "{}", shown(good));
         }
         assert_eq!(fault(&[b'a'; 255]), None);
@@ -271,15 +256,7 @@ mod tests {
     fn joining_gives_the_path_of_a_name_in_a_folder() {
         let name = SecretName::try_from(b"password".as_slice()).unwrap();
         let folder = SecretPath::try_from("db").unwrap();
-        assert_eq!(
-            SecretPath::within(Some(&folder), &name)
-                .unwrap()
-                .to_string(),
-            "db/password"
-        );
-        assert_eq!(
-            SecretPath::within(None, &name).unwrap().to_string(),
-            "password"
-        );
+        assert_eq!(SecretPath::within(Some(&folder), &name).unwrap().to_string(), "db/password");
+        assert_eq!(SecretPath::within(None, &name).unwrap().to_string(), "password");
     }
 }

@@ -29,10 +29,7 @@ impl Target {
         table.allow_only(&["path", "sensitivity", "labels"], &["secrets", "where"])?;
         // Labels only describe: no rule of this version can ask for them.
         if let Some(labels) = table.table("labels")? {
-            labels
-                .fields()
-                .into_iter()
-                .try_for_each(|label| label.text().map(drop))?;
+            labels.fields().into_iter().try_for_each(|label| label.text().map(drop))?;
         }
         Ok(Self {
             name: name.into(),
@@ -60,9 +57,5 @@ pub(crate) fn read_patterns(field: Field<'_>) -> Result<Patterns, Fault> {
     }
     let read =
         |item: Field<'_>| Pattern::parse(item.text()?).map_err(|message| item.fault(message));
-    items
-        .into_iter()
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map(Patterns::AnyOf)
+    items.into_iter().map(read).collect::<Result<_, _>>().map(Patterns::AnyOf)
 }

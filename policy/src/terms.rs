@@ -44,25 +44,15 @@ pub(crate) struct Terms {
 impl Defaults {
     /// Reads `[defaults]`.
     pub(crate) fn read(field: Option<Field<'_>>) -> Result<Self, Fault> {
-        let mut defaults = Self {
-            lease: Duration::from_secs(600),
-            hold: Duration::from_secs(15),
-            factors: None,
-        };
+        let mut defaults =
+            Self { lease: Duration::from_secs(600), hold: Duration::from_secs(15), factors: None };
         let Some(field) = field else {
             return Ok(defaults);
         };
         let table = field.table()?;
         table.allow_only(
             &["lease", "hold", "factors", "timezone"],
-            &[
-                "rate",
-                "breaker",
-                "within",
-                "cooldown",
-                "risk",
-                "generic_programs",
-            ],
+            &["rate", "breaker", "within", "cooldown", "risk", "generic_programs"],
         )?;
         if let Some(lease) = table.field("lease") {
             defaults.lease = lease.duration(LONGEST_LEASE)?;
@@ -94,33 +84,23 @@ impl Terms {
             &["require", "factors", "lease", "by", "quorum"],
             &["hold", "uses", "rate", "risk"],
         )?;
-        let require = table
-            .required("require", "require = \"first_use\"")?
-            .choice(&[
-                ("first_use", Require::FirstUse),
-                ("one_time", Require::OneTime),
-                ("always", Require::Always),
-            ])?;
+        let require = table.required("require", "require = \"first_use\"")?.choice(&[
+            ("first_use", Require::FirstUse),
+            ("one_time", Require::OneTime),
+            ("always", Require::Always),
+        ])?;
         let factors = match table.field("factors") {
             Some(factors) => read_factors(factors)?,
             None => defaults.factors.clone().ok_or_else(|| {
                 table.fault("`factors` is missing; add factors = { any = [\"local\"] }")
             })?,
         };
-        let lease = table
-            .field("lease")
-            .map(|lease| lease.duration(LONGEST_LEASE))
-            .transpose()?;
+        let lease = table.field("lease").map(|lease| lease.duration(LONGEST_LEASE)).transpose()?;
         let quorum = table.field("quorum").map_or(Ok(1), |quorum| {
-            let number = u32::try_from(quorum.number()?)
-                .ok()
-                .filter(|number| *number > 0);
+            let number = u32::try_from(quorum.number()?).ok().filter(|number| *number > 0);
             number.ok_or_else(|| quorum.fault("`quorum` must be a number of approvers from 1"))
         })?;
-        let by = table
-            .field("by")
-            .map(|by| read_approvers(by, clients))
-            .transpose()?;
+        let by = table.field("by").map(|by| read_approvers(by, clients)).transpose()?;
         let nobody = match &by {
             Some(by) => by.is_empty(),
             None => !clients.iter().any(|client| client.is_approver()),
@@ -131,14 +111,7 @@ impl Terms {
                 .unwrap_or(field)
                 .fault("nobody could answer this; give role = \"approver\" to a client it names"));
         }
-        Ok(Self {
-            require,
-            factors,
-            lease: lease.unwrap_or(defaults.lease),
-            by,
-            quorum,
-            scope,
-        })
+        Ok(Self { require, factors, lease: lease.unwrap_or(defaults.lease), by, quorum, scope })
     }
 
     /// The least grade of a caller whose client names none: a signed yes deserves a sure asker.
@@ -170,10 +143,7 @@ impl Terms {
             if let Some(by) = &each.by {
                 approvers = Some(match approvers {
                     None => by.clone(),
-                    Some(so_far) => so_far
-                        .into_iter()
-                        .filter(|name| by.contains(name))
-                        .collect(),
+                    Some(so_far) => so_far.into_iter().filter(|name| by.contains(name)).collect(),
                 });
             }
             quorum = quorum.max(each.quorum);
@@ -186,9 +156,8 @@ impl Terms {
             factors: factors.into(),
             lease,
             hold,
-            approvers: approvers.map_or(Approvers::AnyApprover, |names| {
-                Approvers::Clients(names.into())
-            }),
+            approvers: approvers
+                .map_or(Approvers::AnyApprover, |names| Approvers::Clients(names.into())),
             quorum,
             scope,
             is_sensitive: false,
@@ -199,10 +168,7 @@ impl Terms {
 /// How widely a lease of `caller` may reach: for the whole program only one that is sure of what
 /// it runs, and runs something that does one thing.
 fn widest_scope(caller: &Caller) -> ScopeKind {
-    let path = caller
-        .executable
-        .as_ref()
-        .and_then(|executable| executable.path.as_deref());
+    let path = caller.executable.as_ref().and_then(|executable| executable.path.as_deref());
     let name = path.and_then(|path| path.rsplit(|byte| *byte == b'/').next());
     match name {
         Some(name) if caller.grade == Grade::Verified && !is_generic(name) => ScopeKind::Program,
@@ -234,11 +200,7 @@ fn read_factors(field: Field<'_>) -> Result<Factors, Fault> {
 
 fn read_factor(field: Field<'_>) -> Result<Factor, Fault> {
     let factor = |factor: Factor| (factor.name(), factor);
-    field.choice(&[
-        factor(Factor::Local),
-        factor(Factor::Signed),
-        factor(Factor::Hardware),
-    ])
+    field.choice(&[factor(Factor::Local), factor(Factor::Signed), factor(Factor::Hardware)])
 }
 
 /// The approvers among the clients that `by` names.
@@ -246,14 +208,9 @@ fn read_approvers(by: Field<'_>, clients: &[Arc<Client>]) -> Result<Vec<Arc<str>
     let mut names = Vec::new();
     for item in by.list()? {
         let name = item.text()?;
-        let client = clients
-            .iter()
-            .find(|client| **client.name() == *name)
-            .ok_or_else(|| {
-                item.fault(format!(
-                    "no client is named {name:?}; define [clients.{name}]"
-                ))
-            })?;
+        let client = clients.iter().find(|client| **client.name() == *name).ok_or_else(|| {
+            item.fault(format!("no client is named {name:?}; define [clients.{name}]"))
+        })?;
         if client.is_approver() {
             names.push(Arc::clone(client.name()));
         }

@@ -29,19 +29,10 @@ impl Rules {
         };
         let may = |operation| {
             self.risk(operation).is_some()
-                && matches!(
-                    outlook(operation),
-                    Some(Verdict::Allow | Verdict::Approve(_))
-                )
+                && matches!(outlook(operation), Some(Verdict::Allow | Verdict::Approve(_)))
         };
         !matches!(outlook(Operation::FileList), Some(Verdict::Deny))
-            && [
-                Operation::FileList,
-                Operation::FileRead,
-                Operation::FileWrite,
-            ]
-            .into_iter()
-            .any(may)
+            && [Operation::FileList, Operation::FileRead, Operation::FileWrite].into_iter().any(may)
     }
 
     /// Whether `caller` could write some name below `folder` (`None`: the top of the vault).
@@ -61,11 +52,7 @@ impl Rules {
         };
         let forbids_all =
             |rule: &Rule| matches!(rule.verdict, Verdict::Deny) && rule.fills_below(vault, folder);
-        let forbidden = self
-            .rules
-            .iter()
-            .filter(writing)
-            .filter(|rule| forbids_all(rule));
+        let forbidden = self.rules.iter().filter(writing).filter(|rule| forbids_all(rule));
         let forbidden = forbidden.map(|rule| rule.priority).max();
         self.risk(operation).is_some()
             && self.rules.iter().filter(writing).any(|rule| {
@@ -78,25 +65,15 @@ impl Rules {
 
 impl Rule {
     fn reaches_below(&self, vault: &VaultName, folder: Option<&SecretPath>) -> bool {
-        self.paths
-            .as_ref()
-            .is_none_or(|paths| paths.reaches_below(vault, folder))
+        self.paths.as_ref().is_none_or(|paths| paths.reaches_below(vault, folder))
             && (self.targets.is_empty()
-                || self
-                    .targets
-                    .iter()
-                    .any(|target| target.paths.reaches_below(vault, folder)))
+                || self.targets.iter().any(|target| target.paths.reaches_below(vault, folder)))
     }
 
     fn fills_below(&self, vault: &VaultName, folder: Option<&SecretPath>) -> bool {
-        self.paths
-            .as_ref()
-            .is_none_or(|paths| paths.fill_below(vault, folder))
+        self.paths.as_ref().is_none_or(|paths| paths.fill_below(vault, folder))
             && (self.targets.is_empty()
-                || self
-                    .targets
-                    .iter()
-                    .any(|target| target.paths.fill_below(vault, folder)))
+                || self.targets.iter().any(|target| target.paths.fill_below(vault, folder)))
     }
 }
 

@@ -51,12 +51,7 @@ fn parse_window(text: &str) -> Option<Window> {
     if start == end || start == DAY {
         return None;
     }
-    Some(Window {
-        first: parse_day(first)?,
-        last: parse_day(last)?,
-        start,
-        end,
-    })
+    Some(Window { first: parse_day(first)?, last: parse_day(last)?, start, end })
 }
 
 fn parse_minute(text: &str) -> Option<u16> {
@@ -100,10 +95,7 @@ mod tests {
     use super::*;
 
     fn contains(window: &str, weekday: Weekday, hour: u16, minute: u16) -> bool {
-        Window::parse(window).unwrap().contains(LocalTime {
-            weekday,
-            minute: hour * 60 + minute,
-        })
+        Window::parse(window).unwrap().contains(LocalTime { weekday, minute: hour * 60 + minute })
     }
 
     #[test]

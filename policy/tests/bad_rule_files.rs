@@ -15,22 +15,10 @@ fn load(text: &str) -> Result<Rules, RuleFileError> {
 
 /// The line and column of the mark, from 1, and the text without it.
 fn marked(text: &str) -> (usize, usize, String) {
-    let (before, _) = text
-        .split_once("@@")
-        .unwrap_or_else(|| panic!("no mark in {text}"));
+    let (before, _) = text.split_once("@@").unwrap_or_else(|| panic!("no mark in {text}"));
     let line = before.lines().count().max(1) + usize::from(before.ends_with('\n'));
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-    (
-        if before.is_empty() { 1 } else { line },
-        column,
-        text.replacen("@@", "", 1),
-    )
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (if before.is_empty() { 1 } else { line }, column, text.replacen("@@", "", 1))
 }
 
 fn check(cases: &[(&str, &str)], wrap: impl Fn(&str) -> String) {
@@ -40,11 +28,7 @@ fn check(cases: &[(&str, &str)], wrap: impl Fn(&str) -> String) {
             Ok(_) => panic!("this loads:\n{text}"),
             Err(error) => {
                 assert!(error.message.contains(message), "{error}\nfor\n{text}");
-                assert_eq!(
-                    (error.line, error.column),
-                    (line, column),
-                    "{error}\nfor\n{text}"
-                );
+                assert_eq!((error.line, error.column), (line, column), "{error}\nfor\n{text}");
             }
         }
     }
@@ -53,16 +37,10 @@ fn check(cases: &[(&str, &str)], wrap: impl Fn(&str) -> String) {
 /// A rule whose fields are complete but for `fields`, which replace or add to them.
 fn rule(fields: &str) -> String {
     let mut text = format!("{BASE}[[rule]]\n");
-    for (key, value) in [
-        ("name", "'x'"),
-        ("clients", "['ann']"),
-        ("ops", "['file.read']"),
-        ("path", "['a']"),
-    ] {
-        if !fields
-            .split('\n')
-            .any(|line| line.trim_start_matches("@@").starts_with(key))
-        {
+    for (key, value) in
+        [("name", "'x'"), ("clients", "['ann']"), ("ops", "['file.read']"), ("path", "['a']")]
+    {
+        if !fields.split('\n').any(|line| line.trim_start_matches("@@").starts_with(key)) {
             text.push_str(&format!("{key} = {value}\n"));
         }
     }
@@ -108,10 +86,7 @@ fn a_policy_that_is_not_understood_whole_is_refused() {
             ("version = @@'1'", "`version` must be a whole number"),
             ("version = 1\n@@version = 1", "duplicate key"),
             ("version = 1\n@@rules = []", "unknown key `rules`"),
-            (
-                "version = 1\n[@@sandbox.x]\na = 1",
-                "cannot enforce `sandbox` yet; remove it",
-            ),
+            ("version = 1\n[@@sandbox.x]\na = 1", "cannot enforce `sandbox` yet; remove it"),
             ("version = 1\nname = @@\n", "not TOML"),
             ("version = 1\nrule = @@{ name = 'x' }", "must be a list"),
             ("version = 1\nrule = @@[]", "`rule` is an empty list"),
@@ -126,30 +101,18 @@ fn a_policy_that_is_not_understood_whole_is_refused() {
 fn defaults_are_checked_one_by_one() {
     check(
         &[
-            (
-                "lease = @@'61m'",
-                "`lease` is over its cap; use at most 3600s",
-            ),
+            ("lease = @@'61m'", "`lease` is over its cap; use at most 3600s"),
             ("lease = @@'1d'", "over its cap"),
             ("lease = @@'0s'", "must be a time"),
             ("lease = @@600", "must be a text"),
             ("hold = @@'61s'", "`hold` is over its cap; use at most 60s"),
             ("timezone = @@'Europe/Berlin'", "no time zone but \"UTC\""),
             ("factors = @@{ }", "{ any = [..] } or { all = [..] }"),
-            (
-                "factors = @@{ any = ['local'], all = ['local'] }",
-                "{ any = [..] } or",
-            ),
+            ("factors = @@{ any = ['local'], all = ['local'] }", "{ any = [..] } or"),
             ("factors = { any = @@[] }", "empty list"),
-            (
-                "factors = { any = [@@'passkey'] }",
-                "\"local\" or \"signed\" or \"hardware\"",
-            ),
+            ("factors = { any = [@@'passkey'] }", "\"local\" or \"signed\" or \"hardware\""),
             ("factors = { @@some = ['local'] }", "unknown key `some`"),
-            (
-                "@@rate = { max = 600, per = '1m' }",
-                "cannot enforce `rate` yet",
-            ),
+            ("@@rate = { max = 600, per = '1m' }", "cannot enforce `rate` yet"),
             ("@@risk = { window = '1h' }", "cannot enforce `risk` yet"),
             ("@@breaker = 10", "cannot enforce `breaker` yet"),
             ("@@leese = '1m'", "unknown key `leese`"),
@@ -162,23 +125,11 @@ fn defaults_are_checked_one_by_one() {
 fn approval_audit_and_operations_take_their_own_words_only() {
     check(
         &[
-            (
-                "[approval]\nsame_user = @@'yes'",
-                "must be \"allow\" or \"deny\"",
-            ),
-            (
-                "[approval]\nsame_user = @@true",
-                "must be \"allow\" or \"deny\"",
-            ),
+            ("[approval]\nsame_user = @@'yes'", "must be \"allow\" or \"deny\""),
+            ("[approval]\nsame_user = @@true", "must be \"allow\" or \"deny\""),
             ("[approval]\n@@same = 'allow'", "unknown key `same`"),
-            (
-                "[audit]\nopens = @@'never'",
-                "must be \"durable\" or \"written\"",
-            ),
-            (
-                "[audit]\nnames = @@'hashed'",
-                "must be \"sealed\" or \"clear\"",
-            ),
+            ("[audit]\nopens = @@'never'", "must be \"durable\" or \"written\""),
+            ("[audit]\nnames = @@'hashed'", "must be \"sealed\" or \"clear\""),
             ("[audit]\n@@path = 'x'", "unknown key `path`"),
             ("[ops]\n'file.read' = @@'tiny'", "must be \"low\" or"),
             ("[ops]\n@@'file.exec' = 'low'", "is no operation"),
@@ -212,10 +163,7 @@ fn clients_are_facts_that_the_kernel_attests() {
             ("@@unit = 'x'", "cannot enforce `unit` yet"),
             ("@@container = 'x'", "cannot enforce `container` yet"),
             ("@@script = '/x'", "cannot enforce `script` yet"),
-            (
-                "@@ancestor = { client = 'x' }",
-                "cannot enforce `ancestor` yet",
-            ),
+            ("@@ancestor = { client = 'x' }", "cannot enforce `ancestor` yet"),
             ("@@tty = '/x'", "cannot enforce `tty` yet"),
             ("@@session = 'x'", "cannot enforce `session` yet"),
         ],
@@ -237,23 +185,16 @@ fn targets_are_patterns_with_a_sensitivity() {
         &[
             ("path = @@[]", "empty list"),
             ("path = @@'a'", "must be a list"),
-            (
-                "path = ['a']\nsensitivity = @@'secret'",
-                "must be \"public\" or",
-            ),
+            ("path = ['a']\nsensitivity = @@'secret'", "must be \"public\" or"),
             ("path = ['a']\nlabels = { env = @@1 }", "must be a text"),
             ("path = ['a']\n@@owner = 'x'", "unknown key `owner`"),
             ("@@where = { a = 'x' }", "cannot enforce `where` yet"),
         ],
         |fields| format!("version = 1\n[targets.keys]\n{fields}"),
     );
-    check(
-        &[(
-            "@@[targets.keys]\nsensitivity = 'critical'",
-            "`path` is missing",
-        )],
-        |text| format!("version = 1\n{text}"),
-    );
+    check(&[("@@[targets.keys]\nsensitivity = 'critical'", "`path` is missing")], |text| {
+        format!("version = 1\n{text}")
+    });
 }
 
 #[test]
@@ -286,14 +227,8 @@ fn a_rule_says_for_whom_what_where_and_how() {
     check(
         &[
             ("[@@[rule]]\nclients = ['ann']", "`name` is missing"),
-            (
-                "[@@[rule]]\nname = 'x'\nops = ['*']\npath = ['*']",
-                "`clients` is missing",
-            ),
-            (
-                "[@@[rule]]\nname = 'x'\nclients = ['*']\npath = ['*']",
-                "`ops` is missing",
-            ),
+            ("[@@[rule]]\nname = 'x'\nops = ['*']\npath = ['*']", "`clients` is missing"),
+            ("[@@[rule]]\nname = 'x'\nclients = ['*']\npath = ['*']", "`ops` is missing"),
             (
                 "[@@[rule]]\nname = 'x'\nclients = ['*']\nops = ['*']\ndecide = 'deny'",
                 "neither `path` nor `targets`",
@@ -311,10 +246,7 @@ fn a_rule_says_for_whom_what_where_and_how() {
             ("name = @@'a b'", "is no name"),
             ("clients = @@[]", "empty list"),
             ("clients = @@'ann'", "must be a list"),
-            (
-                "clients = [@@'bob']",
-                "no client is named \"bob\"; define [clients.bob]",
-            ),
+            ("clients = [@@'bob']", "no client is named \"bob\"; define [clients.bob]"),
             ("clients = ['ann', @@'*']", "stands alone"),
             ("ops = @@[]", "empty list"),
             ("ops = [@@'file.raed']", "is no operation"),
@@ -328,10 +260,7 @@ fn a_rule_says_for_whom_what_where_and_how() {
             ("ticket = @@'yes'", "must be true or false"),
             ("priority = @@'high'", "must be a whole number"),
             ("reason = @@1", "must be a text"),
-            (
-                "decide = @@'ask'",
-                "must be \"allow\" or \"approve\" or \"deny\"",
-            ),
+            ("decide = @@'ask'", "must be \"allow\" or \"approve\" or \"deny\""),
         ],
         rule,
     );
@@ -341,25 +270,16 @@ fn a_rule_says_for_whom_what_where_and_how() {
 fn a_condition_that_nobody_enforces_yet_is_refused_by_name() {
     check(
         &[
-            (
-                "@@where = { env = 'prod' }",
-                "cannot enforce `where` yet; remove it",
-            ),
+            ("@@where = { env = 'prod' }", "cannot enforce `where` yet; remove it"),
             ("@@risk = ['low']", "cannot enforce `risk` yet"),
             ("@@sandbox = 'x'", "cannot enforce `sandbox` yet"),
-            (
-                "@@rate = { max = 1, per = '1m' }",
-                "cannot enforce `rate` yet",
-            ),
+            ("@@rate = { max = 1, per = '1m' }", "cannot enforce `rate` yet"),
             ("@@mapped = false", "cannot enforce `mapped` yet"),
             ("@@share = 'exec'", "cannot enforce `share` yet"),
             ("@@secrets = ['x']", "cannot enforce `secrets` yet"),
             ("@@client = 'ann'", "unknown key `client`"),
             ("@@scope = 'process'", "belongs to decide = \"approve\""),
-            (
-                "@@approve = { require = 'always' }",
-                "belongs to decide = \"approve\"",
-            ),
+            ("@@approve = { require = 'always' }", "belongs to decide = \"approve\""),
         ],
         rule,
     );
@@ -369,9 +289,7 @@ fn a_condition_that_nobody_enforces_yet_is_refused_by_name() {
 fn two_rules_of_one_name_are_refused_at_the_second() {
     let once = rule("");
     let second = once.replacen(BASE, "", 1).replace("'x'", "@@'x'");
-    check(&[(second.as_str(), "is named `x` too")], |second| {
-        format!("{once}{second}")
-    });
+    check(&[(second.as_str(), "is named `x` too")], |second| format!("{once}{second}"));
 }
 
 #[test]
@@ -379,42 +297,21 @@ fn an_approve_rule_says_what_an_answer_takes_and_somebody_can_give_it() {
     check(
         &[
             ("decide = 'approve'\napprove = @@true", "must be a table"),
-            (
-                "decide = 'approve'\napprove = @@{ require = 'always' }",
-                "`factors` is missing",
-            ),
-            (
-                "decide = 'approve'\napprove = @@{ factors = { any = ['local'] } }",
-                "`require` is",
-            ),
+            ("decide = 'approve'\napprove = @@{ require = 'always' }", "`factors` is missing"),
+            ("decide = 'approve'\napprove = @@{ factors = { any = ['local'] } }", "`require` is"),
         ],
         rule,
     );
     check(
         &[
-            (
-                "require = @@'never'",
-                "\"first_use\" or \"one_time\" or \"always\"",
-            ),
+            ("require = @@'never'", "\"first_use\" or \"one_time\" or \"always\""),
             ("require = 'always', lease = @@'2h'", "over its cap"),
             ("require = 'always', quorum = @@0", "approvers from 1"),
-            (
-                "require = 'always', quorum = @@'two'",
-                "must be a whole number",
-            ),
+            ("require = 'always', quorum = @@'two'", "must be a whole number"),
             ("require = 'always', by = @@[]", "empty list"),
-            (
-                "require = 'always', by = [@@'bob']",
-                "no client is named \"bob\"",
-            ),
-            (
-                "require = 'always', by = @@['ann']",
-                "nobody could answer this",
-            ),
-            (
-                "require = 'always', @@hold = '5s'",
-                "cannot enforce `hold` yet",
-            ),
+            ("require = 'always', by = [@@'bob']", "no client is named \"bob\""),
+            ("require = 'always', by = @@['ann']", "nobody could answer this"),
+            ("require = 'always', @@hold = '5s'", "cannot enforce `hold` yet"),
             ("require = 'always', @@who = 'x'", "unknown key `who`"),
         ],
         |fields| {
@@ -423,13 +320,7 @@ fn an_approve_rule_says_what_an_answer_takes_and_somebody_can_give_it() {
             ))
         },
     );
-    check(
-        &[(
-            "decide = 'approve'\nscope = @@'uid'\napprove = {}",
-            "must be \"process\" or",
-        )],
-        rule,
-    );
+    check(&[("decide = 'approve'\nscope = @@'uid'\napprove = {}", "must be \"process\" or")], rule);
 }
 
 #[test]
@@ -437,10 +328,7 @@ fn an_approve_rule_that_nobody_could_answer_is_refused_unless_the_asker_may() {
     let ask = "decide = 'approve'\n\
         approve = @@{ require = 'always', factors = { any = ['local'] } }";
     let without_approver = |text: &str| rule(text).replace("role = 'approver'\n", "");
-    check(
-        &[(ask, "give role = \"approver\" to a client")],
-        without_approver,
-    );
+    check(&[(ask, "give role = \"approver\" to a client")], without_approver);
     let text = without_approver(ask).replace("@@", "");
     load(&text.replace("[ops]", "[approval]\nsame_user = 'allow'\n[ops]")).unwrap();
 }

@@ -1,8 +1,5 @@
 //! One decision per file of `tests/decisions`: facts and a question in, an outcome out.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a case that cannot be read should stop the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a case that cannot be read should stop the test")]
 
 use crate::support;
 use serde::Deserialize;
@@ -81,10 +78,7 @@ fn every_case_comes_out_as_its_file_says() {
     for file in files {
         let case: Case = toml::from_str(&fs::read_to_string(&file).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let policy = case
-            .policy
-            .as_ref()
-            .map(|name| folder.join("policies").join(name));
+        let policy = case.policy.as_ref().map(|name| folder.join("policies").join(name));
         let text = policy.map(|policy| fs::read_to_string(policy.with_extension("toml")).unwrap());
         let text = text.or_else(|| case.text.clone()).unwrap();
         assert_eq!(decide(&text, &case), case.expect, "{}", file.display());
@@ -94,16 +88,8 @@ fn every_case_comes_out_as_its_file_says() {
 fn decide(text: &str, case: &Case) -> Expected {
     let vault = case.ask.vault.as_deref().map(support::vault);
     let path = case.ask.path.as_deref().map(support::path);
-    let ticket = case
-        .ask
-        .ticket
-        .as_deref()
-        .map(|ticket| Ticket::try_from(ticket).unwrap());
-    let operations = case
-        .ask
-        .operations
-        .iter()
-        .map(|name| Operation::from_name(name).unwrap());
+    let ticket = case.ask.ticket.as_deref().map(|ticket| Ticket::try_from(ticket).unwrap());
+    let operations = case.ask.operations.iter().map(|name| Operation::from_name(name).unwrap());
     let question = Question {
         operations: operations.fold(OperationSet::EMPTY, OperationSet::with),
         vault: vault.as_ref(),
@@ -130,15 +116,10 @@ fn outcome(decision: Decision) -> Expected {
     };
     let names = |rules: &[std::sync::Arc<str>]| rules.iter().map(ToString::to_string).collect();
     match decision {
-        Decision::Denied(denial) => Expected {
-            denial: Some(denial.to_string()),
-            ..silent
-        },
-        Decision::Permitted(permit) => Expected {
-            decision: "permitted".into(),
-            rules: names(&permit.grant().rules),
-            ..silent
-        },
+        Decision::Denied(denial) => Expected { denial: Some(denial.to_string()), ..silent },
+        Decision::Permitted(permit) => {
+            Expected { decision: "permitted".into(), rules: names(&permit.grant().rules), ..silent }
+        }
         Decision::NeedsApproval(request) => Expected {
             decision: "needs approval".into(),
             rules: names(&request.grant().rules),
@@ -156,9 +137,7 @@ fn demands(obligations: &Obligations, silent: Expected) -> Expected {
     let factors = obligations.factors.iter();
     Expected {
         require: Some(format!("{:?}", obligations.require)),
-        factors: factors
-            .map(|any| any.iter().map(|one| one.name().into()).collect())
-            .collect(),
+        factors: factors.map(|any| any.iter().map(|one| one.name().into()).collect()).collect(),
         lease: Some(obligations.lease.as_secs()),
         hold: Some(obligations.hold.as_secs()),
         by: match &obligations.approvers {
@@ -173,24 +152,13 @@ fn demands(obligations: &Obligations, silent: Expected) -> Expected {
 }
 
 fn caller(facts: &Facts) -> Caller {
-    let sha256 = facts
-        .sha256
-        .as_deref()
-        .map(|text| Digest::from_hex(text).unwrap());
+    let sha256 = facts.sha256.as_deref().map(|text| Digest::from_hex(text).unwrap());
     let path = facts.exe.as_deref().map(|path| path.as_bytes().into());
     Caller {
         gid: GroupId(facts.gid.unwrap_or(facts.uid)),
         groups: facts.groups.iter().copied().map(GroupId).collect(),
         login_uid: facts.loginuid.map(UserId),
-        executable: Some(
-            Executable {
-                path,
-                device: 1,
-                inode: 2,
-                sha256,
-            }
-            .into(),
-        ),
+        executable: Some(Executable { path, device: 1, inode: 2, sha256 }.into()),
         grade: Grade::from_name(&facts.grade).unwrap(),
         ..support::caller(facts.uid)
     }

@@ -24,16 +24,10 @@ fn the_owner_may_do_everything_and_nobody_else_anything() {
         for operation in Operation::ALL.iter().copied() {
             let question = about(operation);
             let yes = rules.evaluate(&caller(1000), &question, NOON);
-            assert!(
-                matches!(yes, Decision::Permitted(_)),
-                "{operation}: {yes:?}"
-            );
+            assert!(matches!(yes, Decision::Permitted(_)), "{operation}: {yes:?}");
             for uid in [0, 1001] {
                 let no = rules.evaluate(&caller(uid), &question, NOON);
-                assert!(
-                    matches!(no, Decision::Denied(Denial::NoRule)),
-                    "{operation}: {no:?}"
-                );
+                assert!(matches!(no, Decision::Denied(Denial::NoRule)), "{operation}: {no:?}");
             }
             assert_eq!(rules.risk(operation), Some(operation.risk()), "{operation}");
         }
@@ -58,10 +52,7 @@ fn the_owner_is_the_approver() {
 #[test]
 fn an_untrusted_program_of_the_owner_gets_nothing() {
     let rules = rules(&default_policy(UserId(1000), RootKind::Private));
-    let traced = ward_policy::Caller {
-        grade: Grade::Untrusted,
-        ..caller(1000)
-    };
+    let traced = ward_policy::Caller { grade: Grade::Untrusted, ..caller(1000) };
     for operation in Operation::ALL.iter().copied() {
         let decision = rules.evaluate(&traced, &about(operation), NOON);
         assert!(matches!(decision, Decision::Denied(_)), "{operation}");
@@ -76,10 +67,7 @@ fn the_examples_are_valid_and_do_what_they_say() {
         assert!(with_examples(&text).contains("\n[targets.production]\n"));
         let deploy = |uid| {
             let program = crate::support::executable("/usr/local/bin/deploy", None);
-            ward_policy::Caller {
-                executable: Some(program),
-                ..caller(uid)
-            }
+            ward_policy::Caller { executable: Some(program), ..caller(uid) }
         };
         let work = vault("work");
         let read = |caller: &ward_policy::Caller, name: &str| {
@@ -93,32 +81,14 @@ fn the_examples_are_valid_and_do_what_they_say() {
             };
             rules.evaluate(caller, &question, NOON)
         };
-        assert!(matches!(
-            read(&deploy(7), "ci/deploy-token"),
-            Decision::Permitted(_)
-        ));
-        assert!(matches!(
-            read(&deploy(7), "ci/other"),
-            Decision::Denied(Denial::NoRule)
-        ));
-        assert!(matches!(
-            read(&caller(7), "ci/deploy-token"),
-            Decision::Denied(Denial::NoRule)
-        ));
+        assert!(matches!(read(&deploy(7), "ci/deploy-token"), Decision::Permitted(_)));
+        assert!(matches!(read(&deploy(7), "ci/other"), Decision::Denied(Denial::NoRule)));
+        assert!(matches!(read(&caller(7), "ci/deploy-token"), Decision::Denied(Denial::NoRule)));
         for uid in [7, 1000] {
-            assert!(
-                matches!(read(&deploy(uid), "prod/key"), Decision::NeedsApproval(_)),
-                "{uid}"
-            );
+            assert!(matches!(read(&deploy(uid), "prod/key"), Decision::NeedsApproval(_)), "{uid}");
             let denied = read(&deploy(uid), "prod/root-ca.key");
-            assert!(
-                matches!(denied, Decision::Denied(Denial::Rule(_))),
-                "{denied:?}"
-            );
+            assert!(matches!(denied, Decision::Denied(Denial::Rule(_))), "{denied:?}");
         }
-        assert!(matches!(
-            read(&caller(1000), "prod/key"),
-            Decision::Permitted(_)
-        ));
+        assert!(matches!(read(&caller(1000), "prod/key"), Decision::Permitted(_)));
     }
 }

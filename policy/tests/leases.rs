@@ -37,17 +37,13 @@ fn decide(verdict: &str) -> Decision {
 
 fn permit() -> Permit {
     let decision = decide(ALLOW);
-    let Decision::Permitted(permit) = decision else {
-        panic!("{decision:?}")
-    };
+    let Decision::Permitted(permit) = decision else { panic!("{decision:?}") };
     permit
 }
 
 fn request(require: &str) -> ApprovalRequest {
     let decision = decide(&ask(require));
-    let Decision::NeedsApproval(request) = decision else {
-        panic!("{decision:?}")
-    };
+    let Decision::NeedsApproval(request) = decision else { panic!("{decision:?}") };
     request
 }
 
@@ -59,9 +55,7 @@ fn lease() -> Lease {
 }
 
 fn end_of(lease: &Lease, caller: &Caller, now: u64) -> Option<LeaseEnd> {
-    lease
-        .active_for(caller, Moment::from_nanoseconds(now))
-        .err()
+    lease.active_for(caller, Moment::from_nanoseconds(now)).err()
 }
 
 #[test]
@@ -85,12 +79,7 @@ fn an_approval_permits_what_was_asked_for_as_long_as_the_rule_gives() {
         let asked = request.grant().clone();
         let permit = request.approve(request_id);
         assert_eq!(permit.grant(), &asked, "{require}");
-        let Basis::Approval {
-            request,
-            lifetime,
-            shared,
-        } = permit.basis()
-        else {
+        let Basis::Approval { request, lifetime, shared } = permit.basis() else {
             panic!("{:?}", permit.basis())
         };
         assert_eq!((*request, *shared), (request_id, is_shared), "{require}");
@@ -120,24 +109,16 @@ fn a_lease_that_was_withdrawn_stays_so() {
 #[test]
 fn a_lease_yields_nothing_to_anybody_but_its_holder() {
     assert_eq!(end_of(&lease(), &caller(2), 150), Some(LeaseEnd::NotHolder));
-    let other = Caller {
-        executable: None,
-        ..caller(1)
-    };
+    let other = Caller { executable: None, ..caller(1) };
     assert_eq!(end_of(&lease(), &other, 150), Some(LeaseEnd::NotHolder));
 }
 
 #[test]
 fn an_active_lease_is_the_lease_it_was_asked_of() {
     let lease = lease();
-    let active = lease
-        .active_for(&caller(1), Moment::from_nanoseconds(150))
-        .unwrap();
+    let active = lease.active_for(&caller(1), Moment::from_nanoseconds(150)).unwrap();
     assert_eq!((active.id(), active.grant()), (lease.id(), lease.grant()));
     assert_eq!(lease.basis(), &Basis::Rule);
-    assert_eq!(
-        (lease.begun().nanoseconds(), lease.ends().nanoseconds()),
-        (100, 200)
-    );
+    assert_eq!((lease.begun().nanoseconds(), lease.ends().nanoseconds()), (100, 200));
     assert!(lease.holder().is(&caller(1)));
 }

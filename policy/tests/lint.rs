@@ -19,17 +19,10 @@ fn findings(rows: &[(&str, &str)]) -> Vec<String> {
             } else {
                 ""
             };
-            format!(
-                "[[rule]]\nname = '{name}'\n{}{approve}\n",
-                fields.replace("; ", "\n")
-            )
+            format!("[[rule]]\nname = '{name}'\n{}{approve}\n", fields.replace("; ", "\n"))
         })
         .collect();
-    rules(&format!("{BASE}{text}"))
-        .lint()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    rules(&format!("{BASE}{text}")).lint().iter().map(ToString::to_string).collect()
 }
 
 const ALL: &str = "clients = ['*']; ops = ['*']; path = ['*']; ";
@@ -41,10 +34,8 @@ fn two(first: &str, second: &str) -> Vec<String> {
 
 #[test]
 fn a_rule_behind_a_wider_deny_never_decides() {
-    let silenced = [
-        "rule second: never decides, because rule first always does; remove it or \
-        raise its `priority`",
-    ];
+    let silenced = ["rule second: never decides, because rule first always does; remove it or \
+        raise its `priority`"];
     let allow = &format!("{ANN}decide = 'allow'");
     assert_eq!(two(&format!("{ALL}decide = 'deny'"), allow), silenced);
     let targets =
@@ -68,10 +59,7 @@ fn a_rule_behind_a_narrower_or_conditional_deny_is_fine() {
             approve = { require = 'always', factors = { any = ['signed'] } }",
     ] {
         let findings = two(first, allow);
-        assert!(
-            !findings.iter().any(|finding| finding.contains("never")),
-            "{first}: {findings:?}"
-        );
+        assert!(!findings.iter().any(|finding| finding.contains("never")), "{first}: {findings:?}");
     }
 }
 
@@ -80,10 +68,8 @@ fn a_deny_that_a_higher_tier_overrides_is_told() {
     let deny = &format!("{ALL}decide = 'deny'");
     assert_eq!(
         two(deny, &format!("{ANN}decide = 'allow'; priority = 3")),
-        [
-            "rule first: rule second of priority 3 overrides this deny; raise its `priority` if it \
-            must hold"
-        ]
+        ["rule first: rule second of priority 3 overrides this deny; raise its `priority` if it \
+            must hold"]
     );
     let elsewhere = "clients = ['ann']; ops = ['file.read']; path = ['notes/*']; decide = 'allow'; \
         priority = 3";
@@ -94,22 +80,13 @@ fn a_deny_that_a_higher_tier_overrides_is_told() {
 #[test]
 fn a_rule_for_operations_that_ops_does_not_list_is_told() {
     let findings = findings(&[
-        (
-            "none",
-            "clients = ['ann']; ops = ['vault.*']; path = ['*']; decide = 'allow'",
-        ),
+        ("none", "clients = ['ann']; ops = ['vault.*']; path = ['*']; decide = 'allow'"),
         (
             "some",
             "clients = ['ann']; ops = ['file.read', 'secret.set']; path = ['*']; decide = 'allow'",
         ),
-        (
-            "star",
-            "clients = ['boss']; ops = ['*']; path = ['*']; decide = 'allow'",
-        ),
-        (
-            "deny",
-            "clients = ['boss']; ops = ['secret.set']; path = ['*']; decide = 'deny'",
-        ),
+        ("star", "clients = ['boss']; ops = ['*']; path = ['*']; decide = 'allow'"),
+        ("deny", "clients = ['boss']; ops = ['secret.set']; path = ['*']; decide = 'deny'"),
     ]);
     assert_eq!(
         findings,

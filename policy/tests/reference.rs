@@ -1,8 +1,5 @@
 //! The decisions of random policies against a second evaluator: slow, obvious, written apart.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a case that cannot be made should stop the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a case that cannot be made should stop the test")]
 
 use crate::support;
 use proptest::prelude::*;
@@ -20,12 +17,8 @@ const HEAD: &str = "version = 1\n\
     [clients.any]\nuid = 2\ngrade = 'untrusted'\n\
     [clients.boss]\nuid = 8\nrole = 'approver'\n\
     [clients.chief]\nuid = 9\nrole = 'approver'\n";
-const OPERATIONS: [Operation; 4] = [
-    Operation::FileList,
-    Operation::FileRead,
-    Operation::FileWrite,
-    Operation::SecretSet,
-];
+const OPERATIONS: [Operation; 4] =
+    [Operation::FileList, Operation::FileRead, Operation::FileWrite, Operation::SecretSet];
 const REQUIRE: [&str; 3] = ["first_use", "one_time", "always"];
 
 /// A rule as this file thinks of one.
@@ -44,13 +37,7 @@ struct Row {
 enum Say {
     Allow,
     Deny,
-    Approve {
-        require: usize,
-        signed: bool,
-        minutes: u64,
-        by: Vec<&'static str>,
-        quorum: u32,
-    },
+    Approve { require: usize, signed: bool, minutes: u64, by: Vec<&'static str>, quorum: u32 },
 }
 
 #[derive(Clone, Debug)]
@@ -69,13 +56,7 @@ struct Asked {
 enum Outcome {
     Denied(String),
     Yes(Vec<String>),
-    Ask {
-        rules: Vec<String>,
-        require: usize,
-        minutes: u64,
-        by: Option<Vec<String>>,
-        quorum: u32,
-    },
+    Ask { rules: Vec<String>, require: usize, minutes: u64, by: Option<Vec<String>>, quorum: u32 },
 }
 
 fn text_of(rows: &[Row]) -> String {
@@ -101,20 +82,11 @@ fn text_of(rows: &[Row]) -> String {
         match &row.verdict {
             Say::Allow => text.push_str("decide = 'allow'\n"),
             Say::Deny => text.push_str("decide = 'deny'\n"),
-            Say::Approve {
-                require,
-                signed,
-                minutes,
-                by,
-                quorum,
-            } => {
+            Say::Approve { require, signed, minutes, by, quorum } => {
                 let require = REQUIRE[*require];
                 let factor = if *signed { "signed" } else { "local" };
-                let by = if by.is_empty() {
-                    String::new()
-                } else {
-                    format!("by = {},", quoted(by))
-                };
+                let by =
+                    if by.is_empty() { String::new() } else { format!("by = {},", quoted(by)) };
                 writeln!(
                     text,
                     "decide = 'approve'\napprove = {{ require = '{require}', {by} quorum = {quorum}, \
@@ -188,15 +160,9 @@ fn matches(row: &Row, operation: Operation, asked: &Asked) -> bool {
         exact => exact == operation.name(),
     };
     row.operations.iter().any(names)
-        && row
-            .clients
-            .iter()
-            .any(|client| client_matches(client, least, asked))
+        && row.clients.iter().any(|client| client_matches(client, least, asked))
         && (row.patterns == ["*"]
-            || row
-                .patterns
-                .iter()
-                .any(|pattern| pattern_matches(pattern, asked)))
+            || row.patterns.iter().any(|pattern| pattern_matches(pattern, asked)))
         && (!row.noon_only || asked.at_noon)
         && row.ticket.is_none_or(|ticket| ticket == asked.ticket)
 }
@@ -209,26 +175,17 @@ fn expected(rows: &[Row], asked: &Asked) -> Outcome {
         if operation == Operation::SecretSet {
             return Outcome::Denied("[ops] does not list the operation".into());
         }
-        let matching: Vec<_> = rows
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| matches(row, operation, asked))
-            .collect();
+        let matching: Vec<_> =
+            rows.iter().enumerate().filter(|(_, row)| matches(row, operation, asked)).collect();
         let Some(top) = matching.iter().map(|(_, row)| row.priority).max() else {
             return Outcome::Denied("no rule allows it".into());
         };
-        let tier: Vec<_> = matching
-            .into_iter()
-            .filter(|(_, row)| row.priority == top)
-            .collect();
+        let tier: Vec<_> = matching.into_iter().filter(|(_, row)| row.priority == top).collect();
         if let Some((number, _)) = tier.iter().find(|(_, row)| row.verdict == Say::Deny) {
             return Outcome::Denied(format!("rule r{number} denies it"));
         }
-        let asks: Vec<_> = tier
-            .iter()
-            .copied()
-            .filter(|(_, row)| row.verdict != Say::Allow)
-            .collect();
+        let asks: Vec<_> =
+            tier.iter().copied().filter(|(_, row)| row.verdict != Say::Allow).collect();
         winners.extend(if asks.is_empty() { tier } else { asks });
     }
     winners.sort_by_key(|(number, _)| *number);
@@ -237,37 +194,18 @@ fn expected(rows: &[Row], asked: &Asked) -> Outcome {
 }
 
 fn add_up(winners: &[(usize, &Row)]) -> Outcome {
-    let rules = winners
-        .iter()
-        .map(|(number, _)| format!("r{number}"))
-        .collect();
+    let rules = winners.iter().map(|(number, _)| format!("r{number}")).collect();
     let mut sum: Option<(usize, u64, u32)> = None;
     let mut common: Option<Vec<String>> = None;
     for (_, row) in winners {
-        let Say::Approve {
-            require,
-            minutes,
-            by,
-            quorum,
-            ..
-        } = &row.verdict
-        else {
+        let Say::Approve { require, minutes, by, quorum, .. } = &row.verdict else {
             continue;
         };
         let (most, shortest, largest) = sum.unwrap_or((0, 60, 1));
-        sum = Some((
-            most.max(*require),
-            shortest.min(*minutes),
-            largest.max(*quorum),
-        ));
+        sum = Some((most.max(*require), shortest.min(*minutes), largest.max(*quorum)));
         if !by.is_empty() {
             let before = common.unwrap_or_else(|| vec!["boss".to_owned(), "chief".to_owned()]);
-            common = Some(
-                before
-                    .into_iter()
-                    .filter(|name| by.contains(&name.as_str()))
-                    .collect(),
-            );
+            common = Some(before.into_iter().filter(|name| by.contains(&name.as_str())).collect());
         }
     }
     match (sum, common) {
@@ -275,42 +213,25 @@ fn add_up(winners: &[(usize, &Row)]) -> Outcome {
         (Some(_), Some(common)) if common.is_empty() => {
             Outcome::Denied("the approve rules that match have no approver in common".into())
         }
-        (Some((require, minutes, quorum)), by) => Outcome::Ask {
-            rules,
-            require,
-            minutes,
-            by,
-            quorum,
-        },
+        (Some((require, minutes, quorum)), by) => {
+            Outcome::Ask { rules, require, minutes, by, quorum }
+        }
     }
 }
 
 fn caller(asked: &Asked) -> Caller {
-    Caller {
-        grade: asked.grade,
-        ..support::caller(asked.uid)
-    }
+    Caller { grade: asked.grade, ..support::caller(asked.uid) }
 }
 
 fn time(asked: &Asked) -> LocalTime {
-    LocalTime {
-        weekday: Weekday::Friday,
-        minute: if asked.at_noon { 720 } else { 0 },
-    }
+    LocalTime { weekday: Weekday::Friday, minute: if asked.at_noon { 720 } else { 0 } }
 }
 
 fn evaluate(rules: &Rules, asked: &Asked) -> Decision {
-    let (vault, path) = (
-        asked.vault.map(support::vault),
-        asked.path.as_deref().map(support::path),
-    );
+    let (vault, path) = (asked.vault.map(support::vault), asked.path.as_deref().map(support::path));
     let ticket = asked.ticket.then(|| Ticket::try_from("T-1").unwrap());
     let question = Question {
-        operations: asked
-            .operations
-            .iter()
-            .copied()
-            .fold(OperationSet::EMPTY, OperationSet::with),
+        operations: asked.operations.iter().copied().fold(OperationSet::EMPTY, OperationSet::with),
         vault: vault.as_ref(),
         path: path.as_ref(),
         file: None,
@@ -365,10 +286,7 @@ fn a_verdict() -> impl Strategy<Value = Say> {
 
 fn a_row() -> impl Strategy<Value = Row> {
     (
-        prop_oneof![
-            Just(vec!["*"]),
-            subsequence(vec!["ann", "sure", "any"], 1..=3)
-        ],
+        prop_oneof![Just(vec!["*"]), subsequence(vec!["ann", "sure", "any"], 1..=3)],
         prop_oneof![
             Just(vec!["*"]),
             Just(vec!["file.*"]),
@@ -383,17 +301,9 @@ fn a_row() -> impl Strategy<Value = Row> {
         prop_oneof![3 => Just(0), 1 => -1..=1i64],
         a_verdict(),
     )
-        .prop_map(
-            |(clients, operations, patterns, noon_only, ticket, priority, verdict)| Row {
-                clients,
-                operations,
-                patterns,
-                noon_only,
-                ticket,
-                priority,
-                verdict,
-            },
-        )
+        .prop_map(|(clients, operations, patterns, noon_only, ticket, priority, verdict)| {
+            Row { clients, operations, patterns, noon_only, ticket, priority, verdict }
+        })
 }
 
 fn a_question() -> impl Strategy<Value = Asked> {
@@ -401,12 +311,7 @@ fn a_question() -> impl Strategy<Value = Asked> {
     let path = prop::collection::vec(segment, 1..4).prop_map(|parts| parts.join("/"));
     (
         1..4u32,
-        select(vec![
-            Grade::Untrusted,
-            Grade::Weak,
-            Grade::Verified,
-            Grade::Verified,
-        ]),
+        select(vec![Grade::Untrusted, Grade::Weak, Grade::Verified, Grade::Verified]),
         prop_oneof![
             6 => subsequence(OPERATIONS[..3].to_vec(), 1..=2),
             1 => subsequence(OPERATIONS.to_vec(), 1..=4)
@@ -419,17 +324,15 @@ fn a_question() -> impl Strategy<Value = Asked> {
         any::<bool>(),
         any::<bool>(),
     )
-        .prop_map(
-            |(uid, grade, operations, (vault, path), ticket, at_noon)| Asked {
-                uid,
-                grade,
-                operations,
-                vault,
-                path,
-                ticket,
-                at_noon,
-            },
-        )
+        .prop_map(|(uid, grade, operations, (vault, path), ticket, at_noon)| Asked {
+            uid,
+            grade,
+            operations,
+            vault,
+            path,
+            ticket,
+            at_noon,
+        })
 }
 
 proptest! {

@@ -19,45 +19,24 @@ const POLICY: &str = "version = 1\n\
 fn the_clients_of_a_caller_are_those_whose_facts_and_grade_it_shows() {
     let rules = rules(POLICY);
     assert_eq!(rules.clients_of(&caller(1)), ["ann", "sure-ann"]);
-    let weak = Caller {
-        grade: Grade::Weak,
-        ..caller(1)
-    };
+    let weak = Caller { grade: Grade::Weak, ..caller(1) };
     assert_eq!(rules.clients_of(&weak), ["ann"]);
-    let untrusted = Caller {
-        grade: Grade::Untrusted,
-        ..caller(1)
-    };
+    let untrusted = Caller { grade: Grade::Untrusted, ..caller(1) };
     assert_eq!(rules.clients_of(&untrusted), [""; 0]);
     assert_eq!(rules.clients_of(&caller(7)), ["logged-in"]);
-    let su = Caller {
-        login_uid: Some(UserId(7)),
-        ..caller(0)
-    };
+    let su = Caller { login_uid: Some(UserId(7)), ..caller(0) };
     assert_eq!(rules.clients_of(&su), ["logged-in"]);
-    let daemon = Caller {
-        login_uid: None,
-        ..caller(7)
-    };
+    let daemon = Caller { login_uid: None, ..caller(7) };
     assert_eq!(rules.clients_of(&daemon), [""; 0]);
-    let unreadable = Caller {
-        executable: None,
-        ..caller(7)
-    };
+    let unreadable = Caller { executable: None, ..caller(7) };
     assert_eq!(rules.clients_of(&unreadable), [""; 0]);
 }
 
 #[test]
 fn a_group_is_the_gid_or_a_supplementary_one() {
     let rules = rules(POLICY);
-    let by_gid = Caller {
-        gid: GroupId(50),
-        ..caller(3)
-    };
-    let by_list = Caller {
-        groups: [GroupId(4), GroupId(50)].into(),
-        ..caller(3)
-    };
+    let by_gid = Caller { gid: GroupId(50), ..caller(3) };
+    let by_list = Caller { groups: [GroupId(4), GroupId(50)].into(), ..caller(3) };
     for staff in [by_gid, by_list] {
         assert_eq!(rules.approver_clients(&staff), ["staff"]);
         assert!(rules.is_approver(&staff));
@@ -68,16 +47,11 @@ fn a_group_is_the_gid_or_a_supplementary_one() {
 #[test]
 fn a_deny_rule_wins_over_the_role_whatever_its_priority() {
     let rules = rules(POLICY);
-    let staff = |uid| Caller {
-        gid: GroupId(50),
-        ..caller(uid)
-    };
+    let staff = |uid| Caller { gid: GroupId(50), ..caller(uid) };
     let answer = |caller: &Caller| rules.evaluate(caller, &about(Operation::RequestApprove), NOON);
     assert!(matches!(answer(&staff(3)), Decision::Permitted(_)));
     let denied = answer(&staff(9));
-    let Decision::Denied(denial) = denied else {
-        panic!("{denied:?}")
-    };
+    let Decision::Denied(denial) = denied else { panic!("{denied:?}") };
     assert_eq!(denial, Denial::Rule("never-from-9".into()));
     assert_eq!(rules.reason("never-from-9"), Some("nine is out"));
     let list = rules.evaluate(&staff(9), &about(Operation::RequestList), NOON);
@@ -90,10 +64,7 @@ fn an_operation_has_the_risk_of_its_own_line_before_its_prefix_before_the_star()
     assert_eq!(rules.risk(Operation::FileList), Some(Risk::Low));
     assert_eq!(rules.risk(Operation::FileRead), Some(Risk::Medium));
     assert_eq!(rules.risk(Operation::AuditShow), Some(Risk::High));
-    assert_eq!(
-        crate::support::rules("version = 1").risk(Operation::FileList),
-        None
-    );
+    assert_eq!(crate::support::rules("version = 1").risk(Operation::FileList), None);
 }
 
 #[test]

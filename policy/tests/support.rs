@@ -1,8 +1,5 @@
 //! Callers, questions and policies, quickly made.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test with bad input of its own should stop"
-)]
+#![expect(clippy::unwrap_used, reason = "a test with bad input of its own should stop")]
 
 use std::sync::Arc;
 use ward_policy::{
@@ -11,10 +8,7 @@ use ward_policy::{
 };
 
 /// Wednesday, 12:00.
-pub(crate) const NOON: LocalTime = LocalTime {
-    weekday: Weekday::Wednesday,
-    minute: 12 * 60,
-};
+pub(crate) const NOON: LocalTime = LocalTime { weekday: Weekday::Wednesday, minute: 12 * 60 };
 
 pub(crate) fn rules(text: &str) -> Rules {
     Rules::load(text, Digest::from_bytes([1; 32])).unwrap_or_else(|error| panic!("{error}\n{text}"))
@@ -22,10 +16,7 @@ pub(crate) fn rules(text: &str) -> Rules {
 
 /// A verified caller of that uid who runs /usr/bin/claude.
 pub(crate) fn caller(uid: u32) -> Caller {
-    let process = ProcessId {
-        number: 41,
-        start_ticks: 7,
-    };
+    let process = ProcessId { number: 41, start_ticks: 7 };
     Caller {
         thread: ThreadId(42),
         process,
@@ -33,26 +24,15 @@ pub(crate) fn caller(uid: u32) -> Caller {
         gid: GroupId(uid),
         groups: [].into(),
         login_uid: Some(UserId(uid)),
-        executable: Some(executable(
-            "/usr/bin/claude",
-            Some(Digest::from_bytes([2; 32])),
-        )),
-        session: Some(Session {
-            leader: process,
-            cgroup: [].into(),
-        }),
+        executable: Some(executable("/usr/bin/claude", Some(Digest::from_bytes([2; 32])))),
+        session: Some(Session { leader: process, cgroup: [].into() }),
         parents: [].into(),
         grade: Grade::Verified,
     }
 }
 
 pub(crate) fn executable(path: &str, sha256: Option<Digest>) -> Arc<Executable> {
-    Arc::new(Executable {
-        path: Some(path.as_bytes().into()),
-        device: 1,
-        inode: 2,
-        sha256,
-    })
+    Arc::new(Executable { path: Some(path.as_bytes().into()), device: 1, inode: 2, sha256 })
 }
 
 pub(crate) fn vault(name: &str) -> VaultName {

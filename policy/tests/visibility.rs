@@ -15,15 +15,9 @@ const BASE: &str = "version = 1\n\
 /// A policy of rules given as `name: fields`, where fields are separated by `; `.
 fn policy(rows: &[&str]) -> Rules {
     let rule = |(number, fields): (usize, &&str)| {
-        format!(
-            "[[rule]]\nname = 'r{number}'\n{}\n",
-            fields.replace("; ", "\n")
-        )
+        format!("[[rule]]\nname = 'r{number}'\n{}\n", fields.replace("; ", "\n"))
     };
-    rules(&format!(
-        "{BASE}{}",
-        rows.iter().enumerate().map(rule).collect::<String>()
-    ))
+    rules(&format!("{BASE}{}", rows.iter().enumerate().map(rule).collect::<String>()))
 }
 
 fn sees(rules: &Rules, caller: &Caller, name: &str) -> bool {
@@ -44,10 +38,7 @@ fn a_name_is_seen_by_who_may_list_read_or_write_it() {
         assert!(sees(&rules, &caller(1), "a/b"), "{operation}");
         assert!(!sees(&rules, &caller(1), "b"), "{operation}");
         assert!(!sees(&rules, &caller(9), "a/b"), "{operation}");
-        let untrusted = Caller {
-            grade: Grade::Untrusted,
-            ..caller(1)
-        };
+        let untrusted = Caller { grade: Grade::Untrusted, ..caller(1) };
         assert!(!sees(&rules, &untrusted, "a/b"), "{operation}");
     }
 }
@@ -75,12 +66,7 @@ fn an_operation_that_is_not_listed_shows_no_name() {
 #[test]
 fn what_a_human_a_ticket_or_another_hour_could_permit_is_seen() {
     let ask = "decide = 'approve'; approve = { require = 'always' }";
-    for condition in [
-        "",
-        "; ticket = true",
-        "; ticket = false",
-        "; when = ['Sun 01:00-02:00']",
-    ] {
+    for condition in ["", "; ticket = true", "; ticket = false", "; when = ['Sun 01:00-02:00']"] {
         for verdict in [ask, "decide = 'allow'"] {
             let rules = policy(&[&format!(
                 "clients = ['ann']; ops = ['file.read']; path = ['a']; {verdict}{condition}"
@@ -98,10 +84,7 @@ fn a_deny_rule_for_listing_hides_a_name_that_may_be_read() {
     assert!(!sees(&rules, &caller(1), "hidden/a"));
     assert!(sees(&rules, &caller(1), "hidden"));
     let higher = policy(&[&format!("{allow}; priority = 1"), hide]);
-    assert!(
-        sees(&higher, &caller(1), "hidden/a"),
-        "the higher tier decides about listing"
-    );
+    assert!(sees(&higher, &caller(1), "hidden/a"), "the higher tier decides about listing");
 }
 
 #[test]
@@ -120,10 +103,7 @@ fn a_deny_rule_hides_only_in_its_hours() {
         when = ['Mon-Sun 22:00-06:00']";
     let rules = policy(&[allow, night]);
     let (work, a) = (vault("work"), path("a"));
-    let at = |hour: u16| LocalTime {
-        weekday: Weekday::Monday,
-        minute: hour * 60,
-    };
+    let at = |hour: u16| LocalTime { weekday: Weekday::Monday, minute: hour * 60 };
     assert!(rules.is_visible(&caller(1), &work, &a, at(12)));
     assert!(!rules.is_visible(&caller(1), &work, &a, at(23)));
     assert!(rules.may_write_in(&caller(1), &work, None, at(12)));
@@ -146,26 +126,12 @@ fn a_missing_ticket_hides_only_what_it_forbids_to_list() {
 #[test]
 fn a_hash_not_yet_computed_counts_as_matching_for_names() {
     let rules = policy(&["clients = ['pinned']; ops = ['file.*']; path = ['a']; decide = 'allow'"]);
-    let program = |sha256| Caller {
-        executable: Some(executable("/x", sha256)),
-        ..caller(3)
-    };
+    let program = |sha256| Caller { executable: Some(executable("/x", sha256)), ..caller(3) };
     let right = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     assert!(sees(&rules, &program(None), "a"));
     assert!(sees(&rules, &program(Digest::from_hex(right)), "a"));
-    assert!(!sees(
-        &rules,
-        &program(Some(Digest::from_bytes([0; 32]))),
-        "a"
-    ));
-    assert!(!sees(
-        &rules,
-        &Caller {
-            executable: None,
-            ..caller(3)
-        },
-        "a"
-    ));
+    assert!(!sees(&rules, &program(Some(Digest::from_bytes([0; 32]))), "a"));
+    assert!(!sees(&rules, &Caller { executable: None, ..caller(3) }, "a"));
 }
 
 #[test]
@@ -186,11 +152,7 @@ fn a_folder_may_be_written_in_when_a_pattern_reaches_below_it() {
         )])
     };
     for (pattern, inside, outside) in [
-        (
-            "a/b/c",
-            ["", "a", "a/b"].as_slice(),
-            ["a/b/c", "b", "a/x"].as_slice(),
-        ),
+        ("a/b/c", ["", "a", "a/b"].as_slice(), ["a/b/c", "b", "a/x"].as_slice()),
         ("a/*", &["", "a"], &["a/b", "b"]),
         ("a/**", &["", "a", "a/b/c"], &["b"]),
         ("**/x", &["", "a", "a/b", "x"], &[]),
@@ -198,16 +160,10 @@ fn a_folder_may_be_written_in_when_a_pattern_reaches_below_it() {
         ("a?/b*/c", &["ab", "ab/b", "ab/bz"], &["a", "abc", "ab/c"]),
     ] {
         for folder in inside {
-            assert!(
-                writes_in(&write(pattern), &caller(1), folder),
-                "{pattern} in {folder}"
-            );
+            assert!(writes_in(&write(pattern), &caller(1), folder), "{pattern} in {folder}");
         }
         for folder in outside {
-            assert!(
-                !writes_in(&write(pattern), &caller(1), folder),
-                "{pattern} in {folder}"
-            );
+            assert!(!writes_in(&write(pattern), &caller(1), folder), "{pattern} in {folder}");
         }
     }
 }
@@ -216,22 +172,12 @@ fn a_folder_may_be_written_in_when_a_pattern_reaches_below_it() {
 fn a_deny_rule_for_all_of_a_folder_closes_it() {
     let allow = "clients = ['ann']; ops = ['file.write']; path = ['**']; decide = 'allow'";
     let deny = |path: &str| format!("clients = ['*']; ops = ['file.*']; {path}; decide = 'deny'");
-    for closing in [
-        "path = ['a/**']",
-        "path = ['**', 'x']",
-        "path = ['*']",
-        "path = ['*/**']",
-    ] {
+    for closing in ["path = ['a/**']", "path = ['**', 'x']", "path = ['*']", "path = ['*/**']"] {
         let rules = policy(&[allow, &deny(closing)]);
         assert!(!writes_in(&rules, &caller(1), "a"), "{closing}");
         assert!(!writes_in(&rules, &caller(1), "a/b"), "{closing}");
     }
-    for leaving in [
-        "path = ['a/*']",
-        "path = ['b/**']",
-        "path = ['**/x']",
-        "targets = ['keys']",
-    ] {
+    for leaving in ["path = ['a/*']", "path = ['b/**']", "path = ['**/x']", "targets = ['keys']"] {
         let rules = policy(&[allow, &deny(leaving)]);
         assert!(writes_in(&rules, &caller(1), "a"), "{leaving}");
     }

@@ -82,20 +82,20 @@ fn actor(actor: Option<&Value>) -> String {
     format!("{}/{} {}", user(uid), number("pid"), escaped(exe))
 }
 
+/// The secret or the vault, and before it what was asked for where the event does not say.
 fn target(entry: &Value) -> String {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     let path = text("path").or_else(|| text("sealed").map(|_| "(sealed)"));
-    let operations = entry.get("operations").and_then(Value::as_array);
-    match (text("vault"), path, operations) {
-        (Some(vault), Some(path), _) => format!("{vault}:{path}"),
-        (Some(vault), None, _) => vault.to_owned(),
-        (None, _, Some(operations)) => operations
-            .iter()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join("+"),
-        (None, _, None) => String::new(),
-    }
+    let object = match (text("vault"), path) {
+        (Some(vault), Some(path)) => format!("{vault}:{path}"),
+        (Some(vault), None) => vault.to_owned(),
+        (None, _) => String::new(),
+    };
+    let is_plain = matches!(text("eventType"), Some("command" | "refused" | "request.made"));
+    let operations = entry.get("operations").and_then(Value::as_array).filter(|_| is_plain);
+    let words = operations.into_iter().flatten().filter_map(Value::as_str);
+    let asked = words.collect::<Vec<_>>().join("+");
+    [asked, object].join(" ").trim().to_owned()
 }
 
 #[cfg(test)]

@@ -8,14 +8,9 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::io;
 use std::path::Path;
-use ward_audit::{Verdict, VerifyError, verify};
+use ward_audit::{VerifyError, verify};
 use ward_mountd::control::message::{AuditVerdict, Command, FailureCode};
 use ward_mountd::root::{AUDIT, MARK};
-
-const WHOLE: &str = "whole";
-const TORN: &str = "torn";
-const BROKEN: &str = "broken";
-const MISSING: &str = "missing";
 
 /// Verifies it.
 pub(crate) fn run(settings: &Settings) -> Result<Report<AuditVerdict>, Trouble> {
@@ -42,7 +37,7 @@ fn read(folder: &Path) -> Reading {
     let error = match verify(folder, None) {
         Ok(report) => {
             return Reading::Verdict(AuditVerdict {
-                verdict: word(&report.verdict).to_owned(),
+                verdict: report.verdict.word().to_owned(),
                 entries: report.good.head.map_or(0, |head| head.seq),
                 finding: report.to_string(),
             });
@@ -52,36 +47,25 @@ fn read(folder: &Path) -> Reading {
     let kind = match &error {
         VerifyError::Directory { source, .. } | VerifyError::File { source, .. } => source.kind(),
     };
-    match kind {
-        io::ErrorKind::PermissionDenied => Reading::Forbidden,
-        io::ErrorKind::NotFound => Reading::Verdict(AuditVerdict {
-            verdict: MISSING.to_owned(),
+    if kind == io::ErrorKind::PermissionDenied {
+        return Reading::Forbidden;
+    }
+    if kind == io::ErrorKind::NotFound {
+        return Reading::Verdict(AuditVerdict {
+            verdict: "missing".to_owned(),
             entries: 0,
-            finding: format!(
-                "The log {} is not there. Look for a backup.",
-                folder.display()
-            ),
-        }),
-        _ => Reading::Failed(Trouble::new(FailureCode::Failed, error)),
+            finding: format!("The log {} is not there. Look for a backup.", folder.display()),
+        });
     }
-}
-
-/// The word of the protocol.
-const fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Whole => WHOLE,
-        Verdict::Torn { .. } => TORN,
-        Verdict::Broken { .. } | Verdict::Rewritten { .. } => BROKEN,
-        Verdict::MissingSegment { .. } | Verdict::MissingEntries { .. } => MISSING,
-    }
+    Reading::Failed(Trouble::new(FailureCode::Failed, error))
 }
 
 fn exit_code(verdict: &str) -> Result<ExitCode, Trouble> {
     match verdict {
-        WHOLE => Ok(ExitCode::Done),
-        TORN => Ok(ExitCode::LogTorn),
-        BROKEN => Ok(ExitCode::LogBroken),
-        MISSING => Ok(ExitCode::LogMissing),
+        "whole" => Ok(ExitCode::Done),
+        "torn" => Ok(ExitCode::LogTorn),
+        "broken" => Ok(ExitCode::LogBroken),
+        "missing" => Ok(ExitCode::LogMissing),
         other => Err(Trouble::new(
             FailureCode::Failed,
             format!("unknown verdict {other:?}"),

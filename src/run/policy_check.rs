@@ -48,11 +48,8 @@ fn check_in_force(settings: &Settings) -> Result<PolicyState, Trouble> {
 fn check_file(file: &Path) -> Result<PolicyState, Trouble> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| {
-        let code = match error.kind() {
-            std::io::ErrorKind::NotFound => FailureCode::NotFound,
-            std::io::ErrorKind::InvalidData => FailureCode::BadInput,
-            _ => FailureCode::Failed,
-        };
+        let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+        let code = if is_absent { FailureCode::NotFound } else { FailureCode::BadInput };
         Trouble::new(code, format!("cannot read the policy {shown}: {error}"))
     })?;
     // Nothing is decided by these rules, so their digest is never looked at.

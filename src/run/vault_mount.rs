@@ -46,7 +46,7 @@ pub(crate) fn run(
         "{} is at {} for {}\n",
         escaped(&state.vault),
         escaped(&state.path),
-        time(state.ends_in)
+        time(ttl)
     );
     Ok(Report::new(state, text))
 }

@@ -5,7 +5,6 @@ use super::wait;
 use super::ward::{Ended, Ward};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) struct Root {
     directory: TempDir,
     path: PathBuf,
-    daemon: Cell<Option<Daemon>>,
+    daemon: Option<Daemon>,
 }
 
 /// A daemon, and how many descriptors it has when it rests.
@@ -34,7 +33,7 @@ impl Root {
         // Other users must reach what the test shows them.
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let path = directory.path().join("root");
-        Self { directory, path, daemon: Cell::new(None) }
+        Self { directory, path, daemon: None }
     }
 
     /// A private root; no daemon runs yet.
@@ -53,10 +52,10 @@ impl Root {
     }
 
     /// Starts the daemon and remembers it.
-    pub(crate) fn serving(self) -> Self {
+    pub(crate) fn serving(mut self) -> Self {
         self.ward(&["daemon", "start"]).succeed();
         let pid = self.running().unwrap();
-        self.daemon.set(Some(Daemon { pid, descriptors: self.resting_descriptors(pid) }));
+        self.daemon = Some(Daemon { pid, descriptors: self.resting_descriptors(pid) });
         self
     }
 
@@ -94,11 +93,22 @@ impl Root {
         table.lines().filter(|line| line.contains(below)).map(str::to_owned).collect()
     }
 
+    /// What the process has open beside its own root and what it remembers of callers (a pidfd and
+    /// the identity of their memory, bounded and looked up again).
+    pub(crate) fn held(&self, pid: u32) -> Vec<PathBuf> {
+        let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
+        let paths = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        let is_remembered = |path: &Path| {
+            path == Path::new("anon_inode:[pidfd]") || path.ends_with("pagemap")
+        };
+        paths.filter(|path| !path.starts_with(&self.path) && !is_remembered(path)).collect()
+    }
+
     /// The number of descriptors once the connection that asked is closed on both sides.
     fn resting_descriptors(&self, pid: u32) -> usize {
         let mut last = usize::MAX;
         wait::until(|| {
-            let now = descriptors(pid);
+            let now = self.held(pid).len();
             std::mem::replace(&mut last, now) == now
         });
         last
@@ -125,20 +135,11 @@ impl Drop for Root {
             return;
         }
         let Some(pid) = self.path.exists().then(|| self.running()).flatten() else { return };
-        if let Some(daemon) = self.daemon.get().filter(|daemon| daemon.pid == pid) {
-            let is_clean = wait::until(|| descriptors(pid) <= daemon.descriptors);
-            assert!(is_clean, "the daemon keeps descriptors open: {:?}", open_files(pid));
+        if let Some(daemon) = self.daemon.filter(|daemon| daemon.pid == pid) {
+            let is_clean = wait::until(|| self.held(pid).len() <= daemon.descriptors);
+            assert!(is_clean, "the daemon keeps descriptors open: {:?}", self.held(pid));
         }
         self.end(pid);
         assert_eq!(self.mounts(), Vec::<String>::new(), "mounts are left");
     }
-}
-
-fn open_files(pid: u32) -> Vec<PathBuf> {
-    let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
-    listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect()
-}
-
-fn descriptors(pid: u32) -> usize {
-    open_files(pid).len()
 }

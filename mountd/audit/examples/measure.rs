@@ -26,10 +26,7 @@ fn now(clock: ClockId) -> Duration {
 
 fn stamp(number: u32) -> Stamp {
     let boot = Moment::from_nanoseconds(u64::from(number) * 1000);
-    Stamp {
-        wall: 1_795_234_965_000_000 + u64::from(number),
-        boot,
-    }
+    Stamp { wall: 1_795_234_965_000_000 + u64::from(number), boot }
 }
 
 fn caller() -> Caller {
@@ -41,10 +38,7 @@ fn caller() -> Caller {
     };
     Caller {
         thread: ThreadId(4712),
-        process: ProcessId {
-            number: 4711,
-            start_ticks: 123_456_789,
-        },
+        process: ProcessId { number: 4711, start_ticks: 123_456_789 },
         uid: UserId(1000),
         gid: GroupId(1000),
         groups: [].into(),
@@ -57,10 +51,7 @@ fn caller() -> Caller {
 }
 
 fn appends(log: &Log, caller: &Caller, count: u32) -> Result<Duration, Failure> {
-    let (vault, path) = (
-        VaultName::try_from("work")?,
-        SecretPath::try_from("db/password")?,
-    );
+    let (vault, path) = (VaultName::try_from("work")?, SecretPath::try_from("db/password")?);
     let rules = ["agent-reads".into()];
     let begun = now(ClockId::ThreadCPUTime);
     for number in 0..count {
@@ -86,8 +77,7 @@ fn durable(log: &Log, caller: &Caller, callers: u32) -> Duration {
             scope.spawn(|| {
                 (0..each).try_for_each(|number| {
                     let record = Record::new(EventType::FileOpen).by(caller);
-                    log.append(record, Durability::Durable, stamp(number))
-                        .map(|_receipt| ())
+                    log.append(record, Durability::Durable, stamp(number)).map(|_receipt| ())
                 })
             });
         }
@@ -96,9 +86,8 @@ fn durable(log: &Log, caller: &Caller, callers: u32) -> Duration {
 }
 
 fn main() -> Result<(), Failure> {
-    let parent = std::env::args_os()
-        .nth(1)
-        .map_or_else(|| PathBuf::from("/dev/shm"), PathBuf::from);
+    let parent =
+        std::env::args_os().nth(1).map_or_else(|| PathBuf::from("/dev/shm"), PathBuf::from);
     let holder = tempfile::tempdir_in(parent)?;
     let directory = holder.path().join("audit");
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c")?;
@@ -117,18 +106,12 @@ fn main() -> Result<(), Failure> {
     for callers in [1, 64] {
         let cost = durable(&log, &caller, callers);
         let rate = 1.0 / cost.as_secs_f64();
-        writeln!(
-            output,
-            "append, durable, {callers} callers: {cost:?}, {rate:.0} for a second"
-        )?;
+        writeln!(output, "append, durable, {callers} callers: {cost:?}, {rate:.0} for a second")?;
     }
     log.close()?;
 
     let bytes: u64 = std::fs::read_dir(&directory)?
-        .map(|file| {
-            file.and_then(|file| file.metadata())
-                .map_or(0, |metadata| metadata.len())
-        })
+        .map(|file| file.and_then(|file| file.metadata()).map_or(0, |metadata| metadata.len()))
         .sum();
     let begun = now(ClockId::ThreadCPUTime);
     let report = verify(&directory, None)?;
@@ -136,9 +119,6 @@ fn main() -> Result<(), Failure> {
     let entries = u32::try_from(report.good.head.map_or(0, |head| head.seq))?;
     let cost = spent / entries;
     let length = bytes / u64::from(entries);
-    writeln!(
-        output,
-        "verify: {cost:?} CPU an entry of {length} bytes. {report}"
-    )?;
+    writeln!(output, "verify: {cost:?} CPU an entry of {length} bytes. {report}")?;
     Ok(())
 }

@@ -36,15 +36,10 @@ impl Commits {
                 return Ok(());
             }
             if let Some(cause) = &state.stopped {
-                return Err(AppendError::Poisoned {
-                    cause: Arc::clone(cause),
-                });
+                return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
             }
             if state.has_leader {
-                state = self
-                    .finished
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             state.has_leader = true;
@@ -69,9 +64,7 @@ impl Commits {
 /// (`fsync(2)`) and a second try would lie.
 fn sync(tail: &Mutex<Tail>) -> Result<u64, Arc<str>> {
     let lock = || tail.lock().map_err(|_| Arc::from(crate::log::PANICKED));
-    let batch = lock()?
-        .batch()
-        .map_err(|error| Arc::from(error.to_string()))?;
+    let batch = lock()?.batch().map_err(|error| Arc::from(error.to_string()))?;
     match batch.sync() {
         Ok(()) => Ok(batch.seq),
         Err(cause) => {

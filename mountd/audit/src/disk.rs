@@ -64,10 +64,7 @@ impl Folder {
             Err(error) => return Err(error.into()),
         }
         let folder = Self::open(directory)?;
-        fs::flock(
-            &folder.descriptor,
-            fs::FlockOperation::NonBlockingLockExclusive,
-        )?;
+        fs::flock(&folder.descriptor, fs::FlockOperation::NonBlockingLockExclusive)?;
         Ok(folder)
     }
 
@@ -83,10 +80,7 @@ impl Folder {
         if file.metadata()?.is_file() {
             Ok(file)
         } else {
-            Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is no regular file",
-            ))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
         }
     }
 }
@@ -107,9 +101,7 @@ impl Disk for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn SegmentFile>> {
-        Ok(Arc::new(OpenFile {
-            file: self.open_file(name, OFlags::RDWR)?,
-        }))
+        Ok(Arc::new(OpenFile { file: self.open_file(name, OFlags::RDWR)? }))
     }
 
     fn reader(&self, name: &str) -> io::Result<File> {

@@ -250,9 +250,7 @@ pub(crate) fn shown(bytes: &[u8]) -> Text<'_> {
     }
     let mut text = String::with_capacity(bytes.len() * 2);
     let encode = |text: &mut String, bytes: &[u8]| {
-        bytes
-            .iter()
-            .for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+        bytes.iter().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
     };
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {
@@ -275,10 +273,7 @@ mod tests {
     fn a_number_keeps_every_digit_above_two_to_the_53() {
         let text = serde_json::to_string(&Number(9_007_199_254_740_993)).unwrap();
         assert_eq!(text, "\"9007199254740993\"");
-        assert_eq!(
-            serde_json::from_str::<Number>(&text).unwrap(),
-            Number(9_007_199_254_740_993)
-        );
+        assert_eq!(serde_json::from_str::<Number>(&text).unwrap(), Number(9_007_199_254_740_993));
     }
 
     #[test]

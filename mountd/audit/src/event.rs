@@ -108,20 +108,13 @@ mod tests {
         assert!(EventType::ALL.is_sorted_by_key(|event| event.name()));
         for event in EventType::ALL {
             assert_eq!(EventType::from_name(event.name()), Some(*event));
-            assert_eq!(
-                serde_json::to_string(event).unwrap(),
-                format!("\"{}\"", event.name())
-            );
+            assert_eq!(serde_json::to_string(event).unwrap(), format!("\"{}\"", event.name()));
         }
     }
 
     #[test]
     fn nothing_that_grants_access_may_use_the_reserve() {
-        for event in [
-            EventType::FileOpen,
-            EventType::FileRead,
-            EventType::RequestApproved,
-        ] {
+        for event in [EventType::FileOpen, EventType::FileRead, EventType::RequestApproved] {
             assert!(!event.may_use_reserve(), "{}", event.name());
         }
     }

@@ -40,28 +40,16 @@ impl Filter {
         };
         let is_about = |request: &RequestId| {
             let text = request.0.to_string();
-            [&entry.request, &entry.approval]
-                .into_iter()
-                .flatten()
-                .any(|id| *id == text)
+            [&entry.request, &entry.approval].into_iter().flatten().any(|id| *id == text)
         };
         let has_path = |glob: &PathGlob| {
-            [&entry.path, &entry.to]
-                .into_iter()
-                .flatten()
-                .any(|path| glob.matches(path))
+            [&entry.path, &entry.to].into_iter().flatten().any(|path| glob.matches(path))
         };
-        self.vault
-            .as_ref()
-            .is_none_or(|vault| entry.vault.as_deref() == Some(vault.as_str()))
+        self.vault.as_ref().is_none_or(|vault| entry.vault.as_deref() == Some(vault.as_str()))
             && self.path.as_ref().is_none_or(has_path)
             && self.client.as_ref().is_none_or(is_by)
-            && self
-                .uid
-                .is_none_or(|uid| actor.is_some_and(|actor| actor.uid == uid.0))
-            && self
-                .decision
-                .is_none_or(|each| entry.decision.as_deref() == Some(each.name()))
+            && self.uid.is_none_or(|uid| actor.is_some_and(|actor| actor.uid == uid.0))
+            && self.decision.is_none_or(|each| entry.decision.as_deref() == Some(each.name()))
             && self.event.is_none_or(|event| entry.event_type == event)
             && self.request.as_ref().is_none_or(is_about)
             && self.since.is_none_or(|since| entry.ts >= since)
@@ -148,11 +136,7 @@ mod tests {
             ("*a*", "bcd", false),
             ("", "a", false),
         ] {
-            assert_eq!(
-                PathGlob::new(pattern).matches(path),
-                is_match,
-                "{pattern} {path}"
-            );
+            assert_eq!(PathGlob::new(pattern).matches(path), is_match, "{pattern} {path}");
         }
     }
 

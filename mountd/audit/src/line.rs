@@ -36,11 +36,7 @@ impl<'a> Line<'a> {
         let (rest, hash) = split_end(rest.strip_suffix(BEFORE_PREVIOUS)?, ChainHash::HEX_LENGTH)?;
         let entry = rest.strip_suffix(BEFORE_HASH)?;
         let is_object = entry.starts_with(b"{") && entry.ends_with(b"}");
-        is_object.then_some(Self {
-            entry,
-            hash,
-            previous,
-        })
+        is_object.then_some(Self { entry, hash, previous })
     }
 
     /// The seq and the text of the time of the entry.
@@ -53,9 +49,7 @@ impl<'a> Line<'a> {
         let digits = rest.split(|byte| *byte == b'"').next()?;
         let seq = number(digits)?;
         let rest = rest.get(digits.len()..)?;
-        let at = rest
-            .windows(BEFORE_TIME.len())
-            .position(|bytes| bytes == BEFORE_TIME)?;
+        let at = rest.windows(BEFORE_TIME.len()).position(|bytes| bytes == BEFORE_TIME)?;
         let rest = rest.get(at + BEFORE_TIME.len()..)?;
         let time = rest.get(..Timestamp::LENGTH)?;
         let is_closed = rest.get(Timestamp::LENGTH) == Some(&b'"');
@@ -94,20 +88,14 @@ fn split_end(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
 
 /// From the end, since only a few short fields come after the one that is looked for.
 fn last_position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .rposition(|window| window == wanted)
+    bytes.windows(wanted.len()).rposition(|window| window == wanted)
 }
 
 /// Decimal digits without a leading zero: canonical, or the same number had two forms.
 fn number(digits: &[u8]) -> Option<u64> {
     let is_canonical = digits.iter().all(u8::is_ascii_digit) && digits.first() != Some(&b'0');
     let text = std::str::from_utf8(digits).ok()?;
-    if is_canonical {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if is_canonical { text.parse().ok() } else { None }
 }
 
 /// The form only; which day it is does not matter to the order of two times.
@@ -138,21 +126,14 @@ mod tests {
                 parsed.previous,
                 previous.map(|hash| hash.to_hex()).as_ref().map(|h| &h[..])
             );
-            assert_eq!(
-                parsed.position(),
-                Some((12, &b"2026-11-21T04:22:45.000001Z"[..]))
-            );
+            assert_eq!(parsed.position(), Some((12, &b"2026-11-21T04:22:45.000001Z"[..])));
         }
     }
 
     #[test]
     fn a_seq_written_inside_a_text_is_not_taken_for_the_seq() {
         let entry = br#"{"reason":",\"seq\":\"9\"","seq":"3","ticket":",seq","ts":"2026-11-21T04:22:45.000001Z"}"#;
-        let line = Line {
-            entry,
-            hash: b"",
-            previous: None,
-        };
+        let line = Line { entry, hash: b"", previous: None };
         assert_eq!(line.position().map(|(seq, _)| seq), Some(3));
     }
 
@@ -166,11 +147,7 @@ mod tests {
             ("3", "2026-11-21T04:22:45Z"),
         ] {
             let entry = format!(r#"{{"id":"x","seq":"{seq}","ts":"{time}"}}"#);
-            let line = Line {
-                entry: entry.as_bytes(),
-                hash: b"",
-                previous: None,
-            };
+            let line = Line { entry: entry.as_bytes(), hash: b"", previous: None };
             assert_eq!(line.position(), None, "{entry}");
         }
     }

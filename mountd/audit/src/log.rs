@@ -79,13 +79,10 @@ impl Log {
     ) -> Result<(Self, Recovered), OpenLogError> {
         let folder = Folder::open_for_writing(directory)
             .map_err(|source| OpenLogError::directory(directory, source))?;
-        let is_exposed = folder
-            .is_exposed()
-            .map_err(|source| OpenLogError::directory(directory, source))?;
+        let is_exposed =
+            folder.is_exposed().map_err(|source| OpenLogError::directory(directory, source))?;
         if is_exposed {
-            return Err(OpenLogError::Exposed {
-                directory: directory.to_owned(),
-            });
+            return Err(OpenLogError::Exposed { directory: directory.to_owned() });
         }
         Self::open_on(Arc::new(folder), settings, now)
     }
@@ -97,10 +94,7 @@ impl Log {
         now: Stamp,
     ) -> Result<(Self, Recovered), OpenLogError> {
         let (tail, recovered) = recover(disk, settings, now)?;
-        let log = Self {
-            tail: Mutex::new(tail),
-            commits: Commits::default(),
-        };
+        let log = Self { tail: Mutex::new(tail), commits: Commits::default() };
         if let Some(cut) = &recovered.cut {
             let record = Record::recovered(cut.bytes, cut.sha256);
             let _receipt = log.append(record, Durability::Durable, now)?;
@@ -167,8 +161,7 @@ impl Log {
 
     /// Why the log has stopped; `None` while it takes records.
     pub fn stopped(&self) -> Option<Arc<str>> {
-        self.tail()
-            .map_or_else(|_| Some(PANICKED.into()), |tail| tail.stopped())
+        self.tail().map_or_else(|_| Some(PANICKED.into()), |tail| tail.stopped())
     }
 
     /// From now on names of `secrets` vaults are recorded so; a new log seals them.
@@ -224,14 +217,11 @@ impl Log {
     pub fn close(&self) -> Result<(), AppendError> {
         self.sync()?;
         let mut tail = self.tail()?;
-        tail.cut()
-            .map_err(|error| tail.stop(format!("cannot close the log: {error}").into()))
+        tail.cut().map_err(|error| tail.stop(format!("cannot close the log: {error}").into()))
     }
 
     fn tail(&self) -> Result<MutexGuard<'_, Tail>, AppendError> {
-        self.tail.lock().map_err(|_| AppendError::Poisoned {
-            cause: PANICKED.into(),
-        })
+        self.tail.lock().map_err(|_| AppendError::Poisoned { cause: PANICKED.into() })
     }
 }
 
@@ -284,10 +274,7 @@ mod tests {
             fixture.faults.gate.set_closed(IsClosed::No);
         });
         let syncs = fixture.faults.syncs.load(Ordering::SeqCst) - before;
-        assert!(
-            (1..=2).contains(&syncs),
-            "{syncs} syncs: the first one's batch, then all others"
-        );
+        assert!((1..=2).contains(&syncs), "{syncs} syncs: the first one's batch, then all others");
     }
 
     #[test]
@@ -312,10 +299,7 @@ mod tests {
             }
         });
         let report = verify(fixture.path(), log.head().unwrap()).unwrap();
-        assert_eq!(
-            (report.verdict, report.good.head),
-            (Verdict::Whole, log.head().unwrap())
-        );
+        assert_eq!((report.verdict, report.good.head), (Verdict::Whole, log.head().unwrap()));
         assert_eq!(report.good.head.unwrap().seq, 1 + 64 * 20);
     }
 
@@ -329,11 +313,7 @@ mod tests {
         let syncs = fixture.faults.syncs.load(Ordering::SeqCst);
         assert!(is_stopped(log.append(RECORD, Durability::Written, at(2))));
         assert!(log.sync().is_err());
-        assert!(
-            log.stopped()
-                .unwrap()
-                .contains("cannot sync 0000000001.jsonl")
-        );
+        assert!(log.stopped().unwrap().contains("cannot sync 0000000001.jsonl"));
         assert_eq!(fixture.faults.syncs.load(Ordering::SeqCst), syncs);
     }
 
@@ -363,10 +343,7 @@ mod tests {
             let fixture = Fixture::new();
             fixture.faults.is_sparse.store(is_sparse, Ordering::Relaxed);
             // The write that finds the disk full has put a part of its line there by then.
-            fixture
-                .faults
-                .writes_half
-                .store(is_sparse, Ordering::Relaxed);
+            fixture.faults.writes_half.store(is_sparse, Ordering::Relaxed);
             let log = fixture.log();
             *fixture.faults.room.lock().unwrap() = Some(300);
             while !is_full(log.append(RECORD, Durability::Durable, at(1))) {}

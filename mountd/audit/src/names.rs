@@ -91,24 +91,16 @@ impl LogKey {
         let padded = text.len().next_multiple_of(PADDING);
         text.resize(padded, b' ');
         let associated = associated(vault, seq);
-        let payload = Payload {
-            msg: &text[..],
-            aad: &associated,
-        };
+        let payload = Payload { msg: &text[..], aad: &associated };
         Some(STANDARD.encode(self.cipher()?.encrypt(&nonce(seq), payload).ok()?))
     }
 
     fn open(&self, vault: &VaultName, seq: u64, sealed: &str) -> Option<Names<'static>> {
         let sealed = STANDARD.decode(sealed).ok()?;
         let associated = associated(vault, seq);
-        let payload = Payload {
-            msg: &sealed[..],
-            aad: &associated,
-        };
+        let payload = Payload { msg: &sealed[..], aad: &associated };
         let text = Zeroizing::new(self.cipher()?.decrypt(&nonce(seq), payload).ok()?);
-        serde_json::from_slice::<OwnedNames>(&text)
-            .ok()
-            .map(|names| names.0)
+        serde_json::from_slice::<OwnedNames>(&text).ok().map(|names| names.0)
     }
 
     fn cipher(&self) -> Option<Aes256GcmSiv> {
@@ -142,10 +134,7 @@ mod tests {
     }
 
     fn names(path: &str) -> Names<'_> {
-        Names {
-            path: Some(Cow::Borrowed(path)),
-            ..Names::default()
-        }
+        Names { path: Some(Cow::Borrowed(path)), ..Names::default() }
     }
 
     fn keyring(log: &str) -> Keyring {
@@ -159,16 +148,11 @@ mod tests {
     #[test]
     fn sealed_names_open_with_their_vault_seq_and_log_and_nowhere_else() {
         let keyring = keyring("log");
-        let sealed = keyring
-            .seal(&vault("work"), 7, &names("db/password"))
-            .unwrap();
+        let sealed = keyring.seal(&vault("work"), 7, &names("db/password")).unwrap();
         assert_eq!(keyring.open("work", 7, &sealed), Some(names("db/password")));
         assert_eq!(keyring.open("work", 8, &sealed), None);
         assert_eq!(keyring.open("home", 7, &sealed), None);
-        assert_eq!(
-            super::tests::keyring("other").open("work", 7, &sealed),
-            None
-        );
+        assert_eq!(super::tests::keyring("other").open("work", 7, &sealed), None);
     }
 
     #[test]
@@ -192,9 +176,6 @@ mod tests {
     fn keys_do_not_show_themselves() {
         let key = NamesKey::from_bytes(Zeroizing::new([7; 32]));
         assert_eq!(format!("{key:?}"), "NamesKey(..)");
-        assert_eq!(
-            format!("{:?}", keyring("log")),
-            "{VaultName(\"home\"), VaultName(\"work\")}"
-        );
+        assert_eq!(format!("{:?}", keyring("log")), "{VaultName(\"home\"), VaultName(\"work\")}");
     }
 }

@@ -28,12 +28,7 @@ pub struct Settings {
 impl Settings {
     /// Segments of 64 MiB, steps and reserve of 1 MiB.
     pub const fn new(boot: BootId) -> Self {
-        Self {
-            boot,
-            segment_bytes: 64 << 20,
-            preallocated_bytes: 1 << 20,
-            reserve_bytes: 1 << 20,
-        }
+        Self { boot, segment_bytes: 64 << 20, preallocated_bytes: 1 << 20, reserve_bytes: 1 << 20 }
     }
 }
 
@@ -129,10 +124,7 @@ impl OpenLogError {
     }
 
     fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File {
-            file: name.to_string(),
-            source,
-        }
+        move |source| Self::File { file: name.to_string(), source }
     }
 }
 
@@ -159,17 +151,11 @@ pub(crate) fn recover(
         None => {
             let name = SegmentName::FIRST.to_string();
             let file = disk.create(&name).map_err(OpenLogError::file(name))?;
-            let found = Found {
-                succession: Succession::default(),
-                length: 0,
-                cut: None,
-            };
+            let found = Found { succession: Succession::default(), length: 0, cut: None };
             (SegmentName::FIRST, file, found)
         }
         Some(last) => {
-            let file = disk
-                .open(&last.to_string())
-                .map_err(OpenLogError::file(last))?;
+            let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
             let before = end_of_previous(&*disk, *last)?;
             let found = find_end(&*file, *last, before)?;
             (*last, file, found)
@@ -177,10 +163,10 @@ pub(crate) fn recover(
     };
     let random = random()?;
     let recovered = Recovered {
-        log: found.succession.log().map_or_else(
-            || Ulid::from_parts(now.wall / 1000, random).to_string(),
-            str::to_owned,
-        ),
+        log: found
+            .succession
+            .log()
+            .map_or_else(|| Ulid::from_parts(now.wall / 1000, random).to_string(), str::to_owned),
         head: found.succession.head(),
         cut: found.cut,
     };
@@ -208,22 +194,14 @@ fn end_of_previous(disk: &dyn Disk, segment: SegmentName) -> Result<Succession, 
     let Some(previous) = segment.previous() else {
         return Ok(Succession::default());
     };
-    let file = disk
-        .reader(&previous.to_string())
-        .map_err(OpenLogError::file(previous))?;
+    let file = disk.reader(&previous.to_string()).map_err(OpenLogError::file(previous))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut first = Vec::new();
-    reader
-        .read_until(b'\n', &mut first)
-        .map_err(OpenLogError::file(previous))?;
+    reader.read_until(b'\n', &mut first).map_err(OpenLogError::file(previous))?;
     let mut last = first.clone();
     let mut line = Vec::new();
     let mut number = 1;
-    while reader
-        .read_until(b'\n', &mut line)
-        .map_err(OpenLogError::file(previous))?
-        > 0
-    {
+    while reader.read_until(b'\n', &mut line).map_err(OpenLogError::file(previous))? > 0 {
         std::mem::swap(&mut last, &mut line);
         line.clear();
         number += 1;
@@ -248,9 +226,7 @@ fn find_end(
     segment: SegmentName,
     mut succession: Succession,
 ) -> Result<Found, OpenLogError> {
-    let bytes = file
-        .read_past_cache()
-        .map_err(OpenLogError::file(segment))?;
+    let bytes = file.read_past_cache().map_err(OpenLogError::file(segment))?;
     let mut rest = &bytes[..];
     let mut number = 1;
     let fault = loop {
@@ -274,10 +250,7 @@ fn find_end(
         Remainder::Zeros => None,
         Remainder::Torn(torn) => {
             let torn = rest.get(..torn).unwrap_or_default();
-            Some(Cut {
-                bytes: torn.len() as u64,
-                sha256: digest_of(torn),
-            })
+            Some(Cut { bytes: torn.len() as u64, sha256: digest_of(torn) })
         }
         Remainder::Damaged => {
             return Err(OpenLogError::Broken {
@@ -289,14 +262,8 @@ fn find_end(
         }
     };
     // What is accepted is synced before anything is built on it.
-    file.cut(length)
-        .and_then(|()| file.sync())
-        .map_err(OpenLogError::file(segment))?;
-    Ok(Found {
-        succession,
-        length,
-        cut,
-    })
+    file.cut(length).and_then(|()| file.sync()).map_err(OpenLogError::file(segment))?;
+    Ok(Found { succession, length, cut })
 }
 
 fn random() -> Result<u128, OpenLogError> {

@@ -64,10 +64,8 @@ pub fn read(
     filter: &Filter,
     each: impl FnMut(ShownEntry) -> ControlFlow<()>,
 ) -> Result<(), ReadLogError> {
-    let folder = Folder::open(directory).map_err(|source| ReadLogError::Directory {
-        directory: directory.to_owned(),
-        source,
-    })?;
+    let folder = Folder::open(directory)
+        .map_err(|source| ReadLogError::Directory { directory: directory.to_owned(), source })?;
     read_from(&folder, &Keyring::default(), filter, each)
 }
 
@@ -95,10 +93,7 @@ pub(crate) fn read_from(
 
 impl ReadLogError {
     fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File {
-            file: name.to_string(),
-            source,
-        }
+        move |source| Self::File { file: name.to_string(), source }
     }
 }
 
@@ -137,24 +132,18 @@ fn read_segment(
     filter: &Filter,
     each: &mut impl FnMut(ShownEntry) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ReadLogError> {
-    let file = disk
-        .reader(&segment.to_string())
-        .map_err(ReadLogError::file(segment))?;
+    let file = disk.reader(&segment.to_string()).map_err(ReadLogError::file(segment))?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
-        reader
-            .read_until(b'\n', &mut bytes)
-            .map_err(ReadLogError::file(segment))?;
+        reader.read_until(b'\n', &mut bytes).map_err(ReadLogError::file(segment))?;
         // The end, preallocated zeros, or a line that is being written.
         let Some(line) = bytes.strip_suffix(b"\n") else {
             break;
         };
-        let shown = shown_entry(line, keyring).ok_or(ReadLogError::Line {
-            file: segment,
-            line: number,
-        })?;
+        let shown =
+            shown_entry(line, keyring).ok_or(ReadLogError::Line { file: segment, line: number })?;
         if filter.matches(&shown.entry) && each(shown).is_break() {
             return Ok(ControlFlow::Break(()));
         }

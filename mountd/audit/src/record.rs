@@ -113,9 +113,7 @@ impl<'a> Record<'a> {
 
     /// `caller` opened what `lease` permits.
     pub fn opening(caller: &'a Caller, lease: &'a Lease) -> Self {
-        let record = Self::new(EventType::FileOpen)
-            .by(caller)
-            .granted(lease.grant());
+        let record = Self::new(EventType::FileOpen).by(caller).granted(lease.grant());
         let record = match lease.basis() {
             Basis::Rule => record,
             Basis::Approval { request, .. } => record.approval(*request),
@@ -132,20 +130,14 @@ impl<'a> Record<'a> {
         bytes: u64,
     ) -> Self {
         let grant = lease.grant();
-        let record = Self {
-            vault: grant.vault.as_ref(),
-            ..Self::new(EventType::FileRead)
-        };
-        Self {
-            path: grant.path.as_ref(),
-            ..record
-        }
-        .by(caller)
-        .operations(OperationSet::of(ward_policy::Operation::FileRead))
-        .decision(Outcome::Permitted)
-        .lease(lease.id())
-        .offset(offset)
-        .bytes(bytes)
+        let record = Self { vault: grant.vault.as_ref(), ..Self::new(EventType::FileRead) };
+        Self { path: grant.path.as_ref(), ..record }
+            .by(caller)
+            .operations(OperationSet::of(ward_policy::Operation::FileRead))
+            .decision(Outcome::Permitted)
+            .lease(lease.id())
+            .offset(offset)
+            .bytes(bytes)
     }
 
     /// `caller` was refused `question`; `request` is all it learns.
@@ -162,10 +154,7 @@ impl<'a> Record<'a> {
 
     /// Who did it.
     pub const fn by(self, caller: &'a Caller) -> Self {
-        Self {
-            caller: Some(caller),
-            ..self
-        }
+        Self { caller: Some(caller), ..self }
     }
 
     /// Which clients of the policy the caller is.
@@ -175,35 +164,22 @@ impl<'a> Record<'a> {
 
     /// The vault, as a whole.
     pub const fn within(self, vault: &'a VaultName) -> Self {
-        Self {
-            vault: Some(vault),
-            ..self
-        }
+        Self { vault: Some(vault), ..self }
     }
 
     /// The vault and the secret.
     pub const fn on(self, vault: &'a VaultName, path: &'a SecretPath) -> Self {
-        Self {
-            vault: Some(vault),
-            path: Some(path),
-            ..self
-        }
+        Self { vault: Some(vault), path: Some(path), ..self }
     }
 
     /// The new name of a rename.
     pub const fn renamed_to(self, path: &'a SecretPath) -> Self {
-        Self {
-            renamed_to: Some(path),
-            ..self
-        }
+        Self { renamed_to: Some(path), ..self }
     }
 
     /// The kind of the vault. Without it names are sealed as those of a `secrets` vault.
     pub const fn vault_kind(self, kind: VaultKind) -> Self {
-        Self {
-            kind: Some(kind),
-            ..self
-        }
+        Self { kind: Some(kind), ..self }
     }
 
     /// What the caller asked to do.
@@ -213,10 +189,7 @@ impl<'a> Record<'a> {
 
     /// What was decided.
     pub const fn decision(self, outcome: Outcome) -> Self {
-        Self {
-            outcome: Some(outcome),
-            ..self
-        }
+        Self { outcome: Some(outcome), ..self }
     }
 
     /// The rules that decided.
@@ -226,10 +199,7 @@ impl<'a> Record<'a> {
 
     /// SHA-256 of the policy that decided.
     pub const fn policy(self, policy: Digest) -> Self {
-        Self {
-            policy: Some(policy),
-            ..self
-        }
+        Self { policy: Some(policy), ..self }
     }
 
     /// Everything a grant says, as a yes.
@@ -248,58 +218,37 @@ impl<'a> Record<'a> {
 
     /// The lease.
     pub const fn lease(self, lease: LeaseId) -> Self {
-        Self {
-            lease: Some(lease),
-            ..self
-        }
+        Self { lease: Some(lease), ..self }
     }
 
     /// The request or refusal it is about.
     pub const fn request(self, request: RequestId) -> Self {
-        Self {
-            request: Some(request),
-            ..self
-        }
+        Self { request: Some(request), ..self }
     }
 
     /// The request whose approval permitted it.
     pub const fn approval(self, request: RequestId) -> Self {
-        Self {
-            approval: Some(request),
-            ..self
-        }
+        Self { approval: Some(request), ..self }
     }
 
     /// Somebody's own words; what is over 1 KiB is cut off.
     pub fn reason(self, reason: &'a str) -> Self {
-        Self {
-            reason: Some(&reason[..reason.floor_char_boundary(LONGEST_REASON)]),
-            ..self
-        }
+        Self { reason: Some(&reason[..reason.floor_char_boundary(LONGEST_REASON)]), ..self }
     }
 
     /// The ticket.
     pub const fn ticket(self, ticket: &'a Ticket) -> Self {
-        Self {
-            ticket: Some(ticket),
-            ..self
-        }
+        Self { ticket: Some(ticket), ..self }
     }
 
     /// How many bytes.
     pub const fn bytes(self, bytes: u64) -> Self {
-        Self {
-            bytes: Some(bytes),
-            ..self
-        }
+        Self { bytes: Some(bytes), ..self }
     }
 
     /// From which byte on.
     pub const fn offset(self, offset: u64) -> Self {
-        Self {
-            offset: Some(offset),
-            ..self
-        }
+        Self { offset: Some(offset), ..self }
     }
 
     /// How many equal events this one stands for.
@@ -309,27 +258,17 @@ impl<'a> Record<'a> {
 
     /// The id of the mount.
     pub const fn mount(self, mount: &'a str) -> Self {
-        Self {
-            mount: Some(mount),
-            ..self
-        }
+        Self { mount: Some(mount), ..self }
     }
 
     /// A torn tail of so many bytes was cut.
     pub(crate) const fn recovered(bytes: u64, sha256: Digest) -> Self {
-        Self {
-            bytes: Some(bytes),
-            sha256: Some(sha256),
-            ..Self::new(EventType::LogRecovered)
-        }
+        Self { bytes: Some(bytes), sha256: Some(sha256), ..Self::new(EventType::LogRecovered) }
     }
 
     /// The wall clock was set to this.
     pub(crate) const fn clock_jump(wall: Timestamp) -> Self {
-        Self {
-            wall: Some(wall),
-            ..Self::new(EventType::ClockJump)
-        }
+        Self { wall: Some(wall), ..Self::new(EventType::ClockJump) }
     }
 
     /// Whether the log shows this vault's names only to those who hold its key.
@@ -343,23 +282,11 @@ impl<'a> Record<'a> {
     /// The entry, still without number, time and id.
     pub(crate) fn entry(&self) -> Entry<'a> {
         let path = |path: &SecretPath| Cow::Owned(path.to_string());
-        let operations = || {
-            self.operations
-                .iter()
-                .map(|each| Cow::Borrowed(each.name()))
-                .collect()
-        };
-        let rules = || {
-            self.rules
-                .iter()
-                .map(|each| Cow::Borrowed(&**each))
-                .collect()
-        };
+        let operations = || self.operations.iter().map(|each| Cow::Borrowed(each.name())).collect();
+        let rules = || self.rules.iter().map(|each| Cow::Borrowed(&**each)).collect();
         Entry {
             actor: self.caller.map(|caller| actor(caller, self.clients)),
-            approval: self
-                .approval
-                .map(|request| Cow::Owned(request.0.to_string())),
+            approval: self.approval.map(|request| Cow::Owned(request.0.to_string())),
             bytes: self.bytes.map(Number),
             count: (self.count > 1).then_some(Number(self.count)),
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
@@ -371,9 +298,7 @@ impl<'a> Record<'a> {
             path: self.path.map(path),
             policy: self.policy.as_ref().map(digest_text),
             reason: self.reason.map(Cow::Borrowed),
-            request: self
-                .request
-                .map(|request| Cow::Owned(request.0.to_string())),
+            request: self.request.map(|request| Cow::Owned(request.0.to_string())),
             rules: (!self.rules.is_empty()).then(rules),
             sha256: self.sha256.as_ref().map(digest_text),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
@@ -390,10 +315,7 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
     let path = executable.and_then(|executable| executable.path.as_deref());
     let digest = executable.and_then(|executable| executable.sha256.as_ref());
     Actor {
-        cgroup: caller
-            .session
-            .as_ref()
-            .map(|session| shown(&session.cgroup)),
+        cgroup: caller.session.as_ref().map(|session| shown(&session.cgroup)),
         clients: (!clients.is_empty())
             .then(|| clients.iter().copied().map(Cow::Borrowed).collect()),
         exe: path.map(shown),
@@ -431,17 +353,7 @@ mod tests {
         let record = Record::new(EventType::FileOpen);
         assert!(!record.has_sealed_names());
         assert!(record.within(&vault).has_sealed_names());
-        assert!(
-            record
-                .within(&vault)
-                .vault_kind(VaultKind::Secrets)
-                .has_sealed_names()
-        );
-        assert!(
-            !record
-                .within(&vault)
-                .vault_kind(VaultKind::Workspace)
-                .has_sealed_names()
-        );
+        assert!(record.within(&vault).vault_kind(VaultKind::Secrets).has_sealed_names());
+        assert!(!record.within(&vault).vault_kind(VaultKind::Workspace).has_sealed_names());
     }
 }

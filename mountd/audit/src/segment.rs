@@ -30,11 +30,7 @@ impl SegmentName {
 
     /// The segment before it; `None` before the first.
     pub(crate) const fn previous(self) -> Option<Self> {
-        if self.0 > 1 {
-            Some(Self(self.0 - 1))
-        } else {
-            None
-        }
+        if self.0 > 1 { Some(Self(self.0 - 1)) } else { None }
     }
 
     /// The segment with this file name; `None` for every other file.
@@ -54,10 +50,8 @@ impl fmt::Display for SegmentName {
 
 /// The segments among some file names, in order.
 pub(crate) fn segments_among(names: &[String]) -> Vec<SegmentName> {
-    let mut segments: Vec<_> = names
-        .iter()
-        .filter_map(|name| SegmentName::from_file_name(name))
-        .collect();
+    let mut segments: Vec<_> =
+        names.iter().filter_map(|name| SegmentName::from_file_name(name)).collect();
     segments.sort_unstable();
     segments
 }
@@ -108,19 +102,11 @@ impl Remainder {
             Some(at) if at == torn => return Self::Torn(torn),
             Some(at) => at,
         };
-        let length = rest
-            .iter()
-            .skip(begin)
-            .take_while(|byte| **byte == 0)
-            .count();
+        let length = rest.iter().skip(begin).take_while(|byte| **byte == 0).count();
         let offset = usize::try_from(offset).unwrap_or_default();
         let is_edge = |at: usize| (offset + at).is_multiple_of(SECTOR);
         let is_lost_sector = (begin == 0 || is_edge(begin)) && is_edge(begin + length);
-        if is_lost_sector && torn <= LONGEST_TORN {
-            Self::Torn(torn)
-        } else {
-            Self::Damaged
-        }
+        if is_lost_sector && torn <= LONGEST_TORN { Self::Torn(torn) } else { Self::Damaged }
     }
 }
 
@@ -131,17 +117,8 @@ mod tests {
     #[test]
     fn a_segment_is_ten_digits_and_nothing_else() {
         assert_eq!(SegmentName::FIRST.to_string(), "0000000001.jsonl");
-        assert_eq!(
-            SegmentName::from_file_name("0000000012.jsonl"),
-            Some(SegmentName(12))
-        );
-        for name in [
-            "0000000000.jsonl",
-            "12.jsonl",
-            "+000000001.jsonl",
-            "reserve",
-            ".jsonl",
-        ] {
+        assert_eq!(SegmentName::from_file_name("0000000012.jsonl"), Some(SegmentName(12)));
+        for name in ["0000000000.jsonl", "12.jsonl", "+000000001.jsonl", "reserve", ".jsonl"] {
             assert_eq!(SegmentName::from_file_name(name), None, "{name}");
         }
     }

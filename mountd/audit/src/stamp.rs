@@ -57,11 +57,7 @@ impl Timestamp {
 
     /// The time `microseconds` after 1970-01-01 UTC.
     pub const fn from_microseconds(microseconds: u64) -> Self {
-        Self(if microseconds < Self::LAST {
-            microseconds
-        } else {
-            Self::LAST
-        })
+        Self(if microseconds < Self::LAST { microseconds } else { Self::LAST })
     }
 
     /// Microseconds since 1970-01-01 UTC.
@@ -92,9 +88,7 @@ impl fmt::Display for Timestamp {
             jiff::fmt::temporal::DateTimePrinter::new().precision(Some(6));
         let microseconds = i64::try_from(self.0).map_err(|_| fmt::Error)?;
         let instant = jiff::Timestamp::from_microsecond(microseconds).map_err(|_| fmt::Error)?;
-        PRINTER
-            .print_timestamp(&instant, jiff::fmt::StdFmtWrite(formatter))
-            .map_err(|_| fmt::Error)
+        PRINTER.print_timestamp(&instant, jiff::fmt::StdFmtWrite(formatter)).map_err(|_| fmt::Error)
     }
 }
 
@@ -144,12 +138,7 @@ mod tests {
     #[test]
     fn a_boot_id_is_36_characters_with_or_without_its_newline() {
         let text = "7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c";
-        assert_eq!(
-            BootId::try_from(format!("{text}\n").as_str())
-                .unwrap()
-                .as_str(),
-            text
-        );
+        assert_eq!(BootId::try_from(format!("{text}\n").as_str()).unwrap().as_str(), text);
         assert_eq!(BootId::try_from("\"}"), Err(BootIdError));
     }
 }

@@ -50,9 +50,7 @@ impl Succession {
 
     /// The time of the last line accepted.
     pub(crate) fn time(&self) -> Option<Timestamp> {
-        std::str::from_utf8(&self.time)
-            .ok()
-            .and_then(Timestamp::from_text)
+        std::str::from_utf8(&self.time).ok().and_then(Timestamp::from_text)
     }
 
     /// The id of the log, once its first segment has begun.
@@ -66,11 +64,7 @@ impl Succession {
         let previous = self.head.map(|head| head.hash);
         // The usual case first: the digits are those of the hash that is known already.
         let follows = line.previous == self.head_digits.as_ref().map(|digits| &digits[..]);
-        let stated = if follows {
-            previous
-        } else {
-            stated_previous(&line)?
-        };
+        let stated = if follows { previous } else { stated_previous(&line)? };
         let hash = ChainHash::of(line.entry, stated);
         let digits = hash.to_hex();
         if line.hash != digits {
@@ -121,12 +115,7 @@ impl Succession {
         let mut time = [0; Timestamp::LENGTH];
         time.copy_from_slice(text);
         let head_digits = Some(hash.to_hex());
-        Ok(Self {
-            head: Some(Head { seq, hash }),
-            head_digits,
-            time,
-            log: Some(log),
-        })
+        Ok(Self { head: Some(Head { seq, hash }), head_digits, time, log: Some(log) })
     }
 }
 

@@ -19,11 +19,7 @@ pub(crate) fn at(microseconds: u64) -> Stamp {
 
 pub(crate) fn settings() -> Settings {
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c").unwrap();
-    Settings {
-        preallocated_bytes: 8192,
-        reserve_bytes: 4096,
-        ..Settings::new(boot)
-    }
+    Settings { preallocated_bytes: 8192, reserve_bytes: 4096, ..Settings::new(boot) }
 }
 
 /// A directory of a log on a disk that does what [`Faults`] says.
@@ -36,10 +32,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Self {
-            directory,
-            faults: Arc::new(Faults::default()),
-        }
+        Self { directory, faults: Arc::new(Faults::default()) }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -52,10 +45,7 @@ impl Fixture {
 
     pub(crate) fn log_with(&self, settings: Settings) -> Log {
         let folder = Folder::open_for_writing(self.path()).unwrap();
-        let disk = FaultyDisk {
-            folder,
-            faults: Arc::clone(&self.faults),
-        };
+        let disk = FaultyDisk { folder, faults: Arc::clone(&self.faults) };
         Log::open_on(Arc::new(disk), settings, at(0)).unwrap().0
     }
 }
@@ -89,10 +79,7 @@ impl Gate {
 
     fn pass(&self) {
         let closed = self.is_closed.lock().unwrap();
-        let _open = self
-            .opened
-            .wait_while(closed, |is_closed| *is_closed)
-            .unwrap();
+        let _open = self.opened.wait_while(closed, |is_closed| *is_closed).unwrap();
     }
 }
 
@@ -110,11 +97,7 @@ struct FaultyDisk {
 
 impl FaultyDisk {
     fn faulty(&self, file: Arc<dyn SegmentFile>) -> Arc<dyn SegmentFile> {
-        Arc::new(FaultyFile {
-            file,
-            faults: Arc::clone(&self.faults),
-            size: AtomicU64::new(0),
-        })
+        Arc::new(FaultyFile { file, faults: Arc::clone(&self.faults), size: AtomicU64::new(0) })
     }
 }
 
@@ -175,11 +158,7 @@ impl SegmentFile for FaultyFile {
             return Err(io::Error::from_raw_os_error(5));
         }
         let is_half = self.faults.writes_half.load(Ordering::Relaxed) && bytes.len() > 1;
-        let bytes = if is_half {
-            &bytes[..bytes.len() / 2]
-        } else {
-            bytes
-        };
+        let bytes = if is_half { &bytes[..bytes.len() / 2] } else { bytes };
         if self.faults.is_sparse.load(Ordering::Relaxed) {
             self.take_room(offset + bytes.len() as u64)?;
         }

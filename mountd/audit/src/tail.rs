@@ -79,9 +79,7 @@ impl Batch {
         let is_named = self.disk.is_named(&*self.file, &name);
         match is_named.and_then(|is_named| self.file.sync().map(|()| is_named)) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(format!(
-                "{name} was removed or replaced while it was written"
-            )),
+            Ok(false) => Err(format!("{name} was removed or replaced while it was written")),
             Err(error) => Err(format!("cannot sync {name}: {error}")),
         }
     }
@@ -114,9 +112,7 @@ impl Tail {
     /// Adds a record to the chain and hands its line to the kernel.
     pub(crate) fn append(&mut self, record: &Record<'_>, now: Stamp) -> Result<Head, AppendError> {
         if let Some(cause) = &self.stopped {
-            return Err(AppendError::Poisoned {
-                cause: Arc::clone(cause),
-            });
+            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
         }
         let result = match self.append_once(record, now) {
             Err(AppendError::Full { .. }) if self.may_free_reserve(record.event) => {
@@ -148,9 +144,7 @@ impl Tail {
     /// Refuses every later append.
     pub(crate) fn stop(&mut self, cause: Arc<str>) -> AppendError {
         let cause = self.stopped.get_or_insert(cause);
-        AppendError::Poisoned {
-            cause: Arc::clone(cause),
-        }
+        AppendError::Poisoned { cause: Arc::clone(cause) }
     }
 
     /// Writes the `segment.start` entry that each segment begins with.
@@ -241,10 +235,7 @@ impl Tail {
             RecordNames::Clear => {}
             RecordNames::Sealed => {
                 let names = entry.take_names();
-                entry.sealed = self
-                    .keyring
-                    .seal(vault, self.next_seq(), &names)
-                    .map(Cow::Owned);
+                entry.sealed = self.keyring.seal(vault, self.next_seq(), &names).map(Cow::Owned);
             }
         }
     }
@@ -274,11 +265,7 @@ impl Tail {
     fn write(&mut self, mut entry: Entry<'_>, now: Stamp) -> Result<Head, AppendError> {
         let seq = self.next_seq();
         let wall = Timestamp::from_microseconds(now.wall);
-        let time = if wall > self.time {
-            wall
-        } else {
-            self.time.next()
-        };
+        let time = if wall > self.time { wall } else { self.time.next() };
         let random = self.random.wrapping_add(u128::from(seq));
         entry.id = Cow::Owned(Ulid::from_parts(time.microseconds() / 1000, random).to_string());
         entry.boot_id = Cow::Owned(self.settings.boot.as_str().to_owned());
@@ -295,10 +282,7 @@ impl Tail {
         self.unrecorded = 0;
         self.head = Some(head);
         self.time = time;
-        self.stamp = self
-            .stamp
-            .filter(|stamp| stamp.boot > now.boot)
-            .or(Some(now));
+        self.stamp = self.stamp.filter(|stamp| stamp.boot > now.boot).or(Some(now));
         self.unsynced_since = self.unsynced_since.or(Some(now.boot));
         Ok(head)
     }
@@ -342,9 +326,7 @@ impl Tail {
                 }
             }
         }
-        Err(AppendError::Full {
-            segment: self.segment,
-        })
+        Err(AppendError::Full { segment: self.segment })
     }
 
     /// Takes the part of a line back for which there was room.
@@ -352,9 +334,7 @@ impl Tail {
         match self.file.cut(self.length) {
             Ok(()) => {
                 self.allocated = self.length;
-                AppendError::Full {
-                    segment: self.segment,
-                }
+                AppendError::Full { segment: self.segment }
             }
             Err(_) => self.failed(&format!("cannot write {}", self.segment), error),
         }
@@ -363,9 +343,7 @@ impl Tail {
     /// No room is an answer; any other error is the end of this log until a restart.
     fn failed(&mut self, what: &str, error: &io::Error) -> AppendError {
         if is_full(error) {
-            AppendError::Full {
-                segment: self.segment,
-            }
+            AppendError::Full { segment: self.segment }
         } else {
             self.stop(format!("{what}: {error}").into())
         }
@@ -377,9 +355,7 @@ impl Tail {
 
     fn free_reserve(&mut self) -> Result<(), AppendError> {
         self.has_reserve = false;
-        self.disk
-            .remove(RESERVE)
-            .map_err(|error| self.failed("cannot free the reserve", &error))
+        self.disk.remove(RESERVE).map_err(|error| self.failed("cannot free the reserve", &error))
     }
 
     fn next_seq(&self) -> u64 {

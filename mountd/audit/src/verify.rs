@@ -95,22 +95,29 @@ pub enum VerifyError {
     },
 }
 
+impl Verdict {
+    /// The word of the protocol: `whole`, `torn`, `broken` or `missing`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Torn { .. } => "torn",
+            Self::Broken { .. } | Self::Rewritten { .. } => "broken",
+            Self::MissingSegment { .. } | Self::MissingEntries { .. } => "missing",
+        }
+    }
+}
+
 /// Reads the whole log in `directory` and says whether it is whole, and whether it reaches
 /// `expected`, a head that was kept elsewhere.
 ///
 /// # Errors
 /// Only when a file cannot be read; what is wrong with the log is in the report.
 pub fn verify(directory: &Path, expected: Option<Head>) -> Result<Report, VerifyError> {
-    let folder = Folder::open(directory).map_err(|source| VerifyError::Directory {
-        directory: directory.to_owned(),
-        source,
-    })?;
+    let folder = Folder::open(directory)
+        .map_err(|source| VerifyError::Directory { directory: directory.to_owned(), source })?;
     let names = folder.names().map_err(VerifyError::file("the directory"))?;
     let segments = segments_among(&names);
-    let mut walk = Walk {
-        expected,
-        ..Walk::default()
-    };
+    let mut walk = Walk { expected, ..Walk::default() };
     let mut verdict = Verdict::Whole;
     let missing = missing_among(&segments);
     for segment in &segments {
@@ -131,10 +138,7 @@ pub fn verify(directory: &Path, expected: Option<Head>) -> Result<Report, Verify
 
 impl VerifyError {
     fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File {
-            file: name.to_string(),
-            source,
-        }
+        move |source| Self::File { file: name.to_string(), source }
     }
 }
 
@@ -155,9 +159,7 @@ impl Walk {
         segment: SegmentName,
         is_open: bool,
     ) -> Result<Verdict, VerifyError> {
-        let file = folder
-            .reader(&segment.to_string())
-            .map_err(VerifyError::file(segment))?;
+        let file = folder.reader(&segment.to_string()).map_err(VerifyError::file(segment))?;
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let mut bytes = Vec::with_capacity(4096);
         let mut offset = 0;
@@ -166,12 +168,8 @@ impl Walk {
         self.segments += 1;
         loop {
             bytes.clear();
-            reader
-                .read_until(b'\n', &mut bytes)
-                .map_err(VerifyError::file(segment))?;
-            let accepted = bytes
-                .strip_suffix(b"\n")
-                .map(|line| self.accept(line, segment, number));
+            reader.read_until(b'\n', &mut bytes).map_err(VerifyError::file(segment))?;
+            let accepted = bytes.strip_suffix(b"\n").map(|line| self.accept(line, segment, number));
             let fault = match accepted {
                 Some(Ok(())) => {
                     offset += bytes.len() as u64;
@@ -182,11 +180,7 @@ impl Walk {
                 None if bytes.is_empty() && (is_open || number > 1) => return Ok(Verdict::Whole),
                 None => Fault::Remainder,
             };
-            let broken = Verdict::Broken {
-                file: segment,
-                line: number,
-                what: fault.to_string(),
-            };
+            let broken = Verdict::Broken { file: segment, line: number, what: fault.to_string() };
             if !is_open {
                 return Ok(broken);
             }
@@ -195,23 +189,16 @@ impl Walk {
             if !is_room && earlier.as_ref() != Some(&bytes) {
                 earlier = Some(bytes.clone());
                 std::thread::yield_now();
-                reader
-                    .seek(SeekFrom::Start(offset))
-                    .map_err(VerifyError::file(segment))?;
+                reader.seek(SeekFrom::Start(offset)).map_err(VerifyError::file(segment))?;
                 continue;
             }
             // Without a newline the file ended there, and whatever follows by now is younger.
             if bytes.ends_with(b"\n") {
-                reader
-                    .read_to_end(&mut bytes)
-                    .map_err(VerifyError::file(segment))?;
+                reader.read_to_end(&mut bytes).map_err(VerifyError::file(segment))?;
             }
             return Ok(match Remainder::of(&bytes, offset) {
                 Remainder::Zeros => Verdict::Whole,
-                Remainder::Torn(torn) => Verdict::Torn {
-                    file: segment,
-                    bytes: torn as u64,
-                },
+                Remainder::Torn(torn) => Verdict::Torn { file: segment, bytes: torn as u64 },
                 Remainder::Damaged => broken,
             });
         }
@@ -239,9 +226,7 @@ impl Walk {
         let verdict = if self.is_rewritten {
             Verdict::Rewritten { seq: expected }
         } else if is_short {
-            Verdict::MissingEntries {
-                count: expected - seq,
-            }
+            Verdict::MissingEntries { count: expected - seq }
         } else {
             verdict
         };

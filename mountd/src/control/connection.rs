@@ -5,8 +5,8 @@
 use super::message::LONGEST_LINE;
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
-    connect, recvmsg, sendmsg, socket,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    UnixCredentials, connect, recvmsg, sendmsg, socket,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -67,8 +67,7 @@ impl Connection {
     /// # Errors
     /// As `connect(2)`: no socket, nobody listening, no permission.
     pub fn connect(root: BorrowedFd<'_>, name: &str) -> io::Result<Self> {
-        let socket =
-            socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         let path = format!("/proc/self/fd/{}/{name}", root.as_raw_fd());
         connect(socket.as_raw_fd(), &UnixAddr::new(path.as_str())?)?;
         Ok(Self::over(socket))
@@ -115,7 +114,8 @@ impl Connection {
     /// See [`ReceiveError`]. After one, the connection is of no more use.
     pub fn receive(&mut self) -> Result<Option<Line>, ReceiveError> {
         loop {
-            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+            let end = self.received.iter().position(|byte| *byte == b'\n');
+            if let Some(end) = end.filter(|end| *end <= LONGEST_LINE) {
                 let rest = Zeroizing::new(self.received.split_off(end + 1));
                 let mut bytes = std::mem::replace(&mut self.received, rest);
                 bytes.truncate(end);
@@ -147,7 +147,8 @@ impl Connection {
             );
             match message {
                 Ok(message) => {
-                    let descriptors = crate::descriptor::received(message.cmsgs().map_err(io_error)?);
+                    let descriptors =
+                        crate::descriptor::received(message.cmsgs().map_err(io_error)?);
                     let sender = sender_among(message.cmsgs().map_err(io_error)?);
                     break (message.bytes, descriptors, sender);
                 }
@@ -180,13 +181,10 @@ impl std::fmt::Debug for Line {
 }
 
 fn sender_among(mut messages: impl Iterator<Item = ControlMessageOwned>) -> Option<Sender> {
-    messages.find_map(|message| match message {
-        ControlMessageOwned::ScmCredentials(sender) => Some(Sender {
-            process: u32::try_from(sender.pid()).unwrap_or(0),
-            uid: sender.uid(),
-            gid: sender.gid(),
-        }),
-        _ => None,
+    messages.find_map(|message| {
+        let ControlMessageOwned::ScmCredentials(sender) = message else { return None };
+        let process = u32::try_from(sender.pid()).unwrap_or(0);
+        Some(Sender { process, uid: sender.uid(), gid: sender.gid() })
     })
 }
 

@@ -1,12 +1,12 @@
 //! Our errors as failures of the protocol: what was wrong, and what to do next.
 
 use super::message::{Failure, FailureCode};
+use crate::approval_queue::AnswerError;
 use crate::caller::IdentifyError;
 use crate::initialise::InitError;
 use crate::lifecycle::MountError;
 use crate::monitor::{MonitorError, MonitorFault};
 use crate::pipeline::{GiveAnswerError, OpenError, ReadError};
-use crate::approval_queue::AnswerError;
 use crate::vault_table::ReachError;
 use ward_policy::RequestId;
 use ward_store::{ChangeError, CreateError, UnlockError};
@@ -53,7 +53,9 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
         OpenError::Denied(id) | OpenError::Unanswered(id, _) => denied(*id),
         OpenError::NeedsApproval(id) => needs_approval(*id),
         OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
-        OpenError::ReadOnly => failure(FailureCode::Conflict, error, "mount it without --read-only"),
+        OpenError::ReadOnly => {
+            failure(FailureCode::Conflict, error, "mount it without --read-only")
+        }
         OpenError::Decrypt(error) => {
             let next = "run: ward vault fsck; restore the vault from a backup";
             failure(FailureCode::Damaged, error, next)
@@ -77,9 +79,10 @@ pub(super) fn of_read(error: &ReadError) -> Failure {
         ReadError::Log(_) => {
             failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
         }
-        ReadError::NotOpen | ReadError::Ended | ReadError::Lease(_) | ReadError::NoRandomness(_) => {
-            failure(FailureCode::Failed, error, "try again")
-        }
+        ReadError::NotOpen
+        | ReadError::Ended
+        | ReadError::Lease(_)
+        | ReadError::NoRandomness(_) => failure(FailureCode::Failed, error, "try again"),
     }
 }
 
@@ -95,13 +98,15 @@ pub(super) fn of_reach(error: &ReachError) -> Failure {
             failure(FailureCode::NotFound, error, &next)
         }
         ReachError::Locked(name) => {
-            let next = format!("give its passphrase: ward vault mount {name}, or any command at a terminal");
+            let next = format!(
+                "give its passphrase: ward vault mount {name}, or any command at a terminal"
+            );
             failure(FailureCode::Locked, error, &next)
         }
         ReachError::Keyfile(_) => {
             failure(FailureCode::WrongKey, error, "put the key file back from your backup")
         }
-        ReachError::Unlock(error) => of_unlock(error),
+        ReachError::Unlock(error) => in_words(error.into(), error),
         ReachError::Folder(_) => failure(FailureCode::Failed, error, "see that the root is whole"),
         ReachError::Log(_) => {
             failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
@@ -109,18 +114,19 @@ pub(super) fn of_reach(error: &ReachError) -> Failure {
     }
 }
 
-fn of_unlock(error: &UnlockError) -> Failure {
-    let code = match error {
-        UnlockError::NoVault(_) => FailureCode::NotFound,
-        UnlockError::NoSlot(_) | UnlockError::WrongSecret => FailureCode::WrongKey,
-        UnlockError::Newer { .. } | UnlockError::HeaderDamaged | UnlockError::HeaderChanged => {
-            FailureCode::Damaged
+impl From<&UnlockError> for FailureCode {
+    fn from(error: &UnlockError) -> Self {
+        match error {
+            UnlockError::NoVault(_) => Self::NotFound,
+            UnlockError::NoSlot(_) | UnlockError::WrongSecret => Self::WrongKey,
+            UnlockError::Newer { .. }
+            | UnlockError::HeaderDamaged
+            | UnlockError::HeaderChanged => Self::Damaged,
+            UnlockError::TooCostly => Self::Unsupported,
+            UnlockError::Locked(_) => Self::Conflict,
+            UnlockError::NoSpace | UnlockError::Io { .. } => Self::Failed,
         }
-        UnlockError::TooCostly => FailureCode::Unsupported,
-        UnlockError::Locked(_) => FailureCode::Conflict,
-        UnlockError::NoSpace | UnlockError::Io { .. } => FailureCode::Failed,
-    };
-    in_words(code, error)
+    }
 }
 
 pub(super) fn of_create(error: &InitError) -> Failure {

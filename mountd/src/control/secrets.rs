@@ -16,9 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::EventType;
-use ward_policy::{
-    Decision, FileId, Operation, OperationSet, SecretName, SecretPath, VaultName,
-};
+use ward_policy::{Decision, FileId, Operation, OperationSet, SecretName, SecretPath, VaultName};
 use ward_store::NodeKind;
 use zeroize::Zeroizing;
 
@@ -38,7 +36,10 @@ impl Control<'_> {
         let file = open.vault.find(&path);
         let about = About { vault: Some(&vault), path: Some(&path), file };
         let value = bytes_of(value)?;
-        if file.and_then(|file| open.vault.attributes(file)).is_some_and(|it| it.kind == NodeKind::Directory) {
+        if file
+            .and_then(|file| open.vault.attributes(file))
+            .is_some_and(|it| it.kind == NodeKind::Directory)
+        {
             let message = format!("{path} is a folder");
             return Err(failure(FailureCode::Conflict, message, "choose another name"));
         }
@@ -183,7 +184,9 @@ fn make_file(open: &OpenVault, path: &SecretPath) -> Result<FileId, ward_store::
     let mut folder = vault.root();
     let mut parts = path.parts().peekable();
     while let Some(part) = parts.next() {
-        let Ok(name) = SecretName::try_from(part) else { break };
+        let Ok(name) = SecretName::try_from(part) else {
+            break;
+        };
         if parts.peek().is_none() {
             return vault.create_file(folder, &name, clock::file_time());
         }

@@ -126,9 +126,7 @@ impl Control<'_> {
             }
             Command::ListPending {} => encoded(self.pending()),
             Command::Approve { request } => encoded(self.approve(&request)),
-            Command::Deny { request, reason } => {
-                encoded(self.deny(&request, reason.as_deref()))
-            }
+            Command::Deny { request, reason } => encoded(self.deny(&request, reason.as_deref())),
             Command::VaultInit { vault, slot } => encoded(self.vault_init(&vault, &slot)),
             Command::VaultUnlock { vault, passphrase } => {
                 encoded(self.vault_unlock(&vault, &passphrase))
@@ -181,8 +179,7 @@ impl Control<'_> {
     }
 
     pub(super) fn record(&self, record: Record<'_>) -> Result<(), Failure> {
-        let appended =
-            self.daemon.pipeline.log.append(record, Durability::Durable, clock::stamp());
+        let appended = self.daemon.pipeline.log.append(record, Durability::Durable, clock::stamp());
         appended.map(|_receipt| ()).map_err(|error| of_open(&OpenError::from(error)))
     }
 }

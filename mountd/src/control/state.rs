@@ -7,10 +7,10 @@ use super::message::{
 };
 use super::requests::words;
 use super::session::{About, Control};
-use crate::{clock, policy_in_force};
 use crate::root::AUDIT;
+use crate::{clock, policy_in_force};
 use std::ops::ControlFlow;
-use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp, Verdict};
+use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
 use ward_policy::{Basis, Lease, OpenRecords, Operation, Rules, UserId, VaultName};
 
 /// How many entries a page of the log has, unless asked otherwise, and at most.
@@ -72,9 +72,7 @@ impl Control<'_> {
             page.push_back(entry);
             ControlFlow::Continue(())
         });
-        read.map_err(|error| {
-            failure(FailureCode::Damaged, error, "run: ward audit verify")
-        })?;
+        read.map_err(|error| failure(FailureCode::Damaged, error, "run: ward audit verify"))?;
         let next = page.back().filter(|_| has_more).map(|entry| entry.entry.seq.0);
         let entries = page.iter().map(serde_json::to_value).collect::<Result<_, _>>();
         let entries = entries.map_err(|error| failure(FailureCode::Failed, error, "try again"))?;
@@ -88,13 +86,7 @@ impl Control<'_> {
             failure(FailureCode::Damaged, error, "see that the folder of the log is there")
         })?;
         Ok(AuditVerdict {
-            verdict: match report.verdict {
-                Verdict::Whole => "whole",
-                Verdict::Torn { .. } => "torn",
-                Verdict::Broken { .. } | Verdict::Rewritten { .. } => "broken",
-                Verdict::MissingSegment { .. } | Verdict::MissingEntries { .. } => "missing",
-            }
-            .to_owned(),
+            verdict: report.verdict.word().to_owned(),
             entries: report.good.head.map_or(0, |head| head.seq),
             finding: report.to_string(),
         })
@@ -119,7 +111,9 @@ impl Control<'_> {
 
 fn shown(lease: &Lease) -> Option<LeaseState> {
     let grant = lease.grant();
-    let Basis::Approval { request, .. } = lease.basis() else { return None };
+    let Basis::Approval { request, .. } = lease.basis() else {
+        return None;
+    };
     Some(LeaseState {
         lease: lease.id().to_string(),
         vault: grant.vault.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -144,9 +138,10 @@ fn filter_of(asked: &AuditFilter) -> Result<Filter, Failure> {
     let word = |what: &str, text: &str| {
         bad_input(format!("{text:?} is no {what}"), "see docs/formats.md for the words of the log")
     };
-    let event = asked.event.as_deref().map(|text| {
-        EventType::from_name(text).ok_or_else(|| word("event type", text))
-    });
+    let event = asked
+        .event
+        .as_deref()
+        .map(|text| EventType::from_name(text).ok_or_else(|| word("event type", text)));
     let decision = asked.decision.as_deref().map(|text| {
         let outcomes = [Outcome::Permitted, Outcome::Denied, Outcome::NeedsApproval];
         let named = outcomes.into_iter().find(|outcome| outcome.name() == text);

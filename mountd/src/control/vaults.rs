@@ -58,7 +58,10 @@ impl Control<'_> {
     ) -> Result<MountState, Failure> {
         let vault = vault_name(vault)?;
         if ttl == 0 || ttl > LONGEST.as_secs() {
-            return Err(bad_input("a mount lasts 1 second to 24 hours", "give a --ttl such as 45m"));
+            return Err(bad_input(
+                "a mount lasts 1 second to 24 hours",
+                "give a --ttl such as 45m",
+            ));
         }
         let Some(directory) = self.descriptor.as_ref() else {
             return Err(bad_input("no directory came with the line", "see docs/protocol.md"));

@@ -3,7 +3,8 @@
 //! It belongs to whoever looks, has mode 0400 or 0600 by what they may do, and shows its size only
 //! to those who may read it now.
 
-use super::{Errno, WardFilesystem, asker, secret_name};
+use super::names::secret_name;
+use super::{Errno, WardFilesystem, asker};
 use crate::handle_table::HandleId;
 use crate::{clock, errno};
 use fuser::{AccessFlags, FileAttr, FileHandle, FileType, INodeNo, Request, TimeOrNow};
@@ -80,7 +81,11 @@ impl WardFilesystem {
                 (FileType::Directory, self.folder_mode(caller, file), 0, modified)
             }
             NodeKind::File => {
-                let mode = if self.may(caller, file, Operation::FileWrite) == May::Not { 0o400 } else { 0o600 };
+                let mode = if self.may(caller, file, Operation::FileWrite) == May::Not {
+                    0o400
+                } else {
+                    0o600
+                };
                 let size = self.size_for(caller, file, &known);
                 (FileType::RegularFile, mode, size, time_of(known.modified))
             }
@@ -166,7 +171,9 @@ impl WardFilesystem {
     }
 
     fn may(&self, caller: &Caller, file: FileId, operation: Operation) -> May {
-        let Some(secret) = self.place.secret_of(file) else { return May::Not };
+        let Some(secret) = self.place.secret_of(file) else {
+            return May::Not;
+        };
         let question = secret.question(OperationSet::of(operation), None);
         match self.pipeline.policy.evaluate(caller, &question) {
             Decision::Permitted(permit) => {
@@ -182,7 +189,11 @@ impl WardFilesystem {
     fn folder_mode(&self, caller: &Caller, file: FileId) -> u16 {
         let path = self.place.vault.vault.path_of(file);
         let rules = self.pipeline.policy.rules();
-        if rules.may_write_in(caller, &self.place.vault.name, path.as_ref(), clock::local()) { 0o700 } else { 0o500 }
+        if rules.may_write_in(caller, &self.place.vault.name, path.as_ref(), clock::local()) {
+            0o700
+        } else {
+            0o500
+        }
     }
 
     fn size_for(&self, caller: &Caller, file: FileId, known: &Attributes) -> u64 {
@@ -196,9 +207,10 @@ impl WardFilesystem {
     /// A folder is as new as the newest file in it that the caller may know of.
     fn newest_visible(&self, caller: &Caller, folder: FileId) -> SystemTime {
         let vault = &self.place.vault.vault;
-        let files = vault.entries(folder).into_iter().filter(|entry| {
-            entry.kind == NodeKind::File && self.is_visible(caller, entry.file)
-        });
+        let files = vault
+            .entries(folder)
+            .into_iter()
+            .filter(|entry| entry.kind == NodeKind::File && self.is_visible(caller, entry.file));
         let times = files.filter_map(|entry| Some(vault.attributes(entry.file)?.modified));
         times.max().map_or(SystemTime::UNIX_EPOCH, time_of)
     }

@@ -122,7 +122,9 @@ impl WardFilesystem {
         entries: &[ListedEntry],
         reply: &mut ReplyDirectoryPlus,
     ) {
-        let Ok(caller) = self.caller(request) else { return };
+        let Ok(caller) = self.caller(request) else {
+            return;
+        };
         for entry in entries {
             let attributes = self.attributes_of(request, &caller, entry.file, entry.inode);
             let Ok(attributes) = attributes else { continue };

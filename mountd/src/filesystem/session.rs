@@ -37,8 +37,7 @@ pub(crate) fn start(
     std::thread::Builder::new()
         .name("invalidation".to_owned())
         .spawn(move || serve(&orders, &notifier))?;
-    let loops =
-        std::thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
+    let loops = std::thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
     Ok(Session { loops, invalidator })
 }
 

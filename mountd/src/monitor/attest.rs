@@ -4,9 +4,7 @@
 //! thread (proc(5)).
 
 use super::executable::{Hashes, Looked};
-use super::message::{
-    Facts, GradeFacts, MonitorError, MonitorFault, ProcessFacts, SessionFacts,
-};
+use super::message::{Facts, GradeFacts, MonitorError, MonitorFault, ProcessFacts, SessionFacts};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::File;
@@ -33,7 +31,10 @@ pub(crate) struct Attested {
 /// Attests thread `thread`.
 pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorError> {
     let proc = Proc::open(thread).map_err(gone)?;
-    let number = i32::try_from(thread).ok().and_then(Pid::from_raw).ok_or_else(|| no_process("no such thread"))?;
+    let number = i32::try_from(thread)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| no_process("no such thread"))?;
     let pidfd = pidfd_open(number, PIDFD_THREAD).map_err(|errno| gone(errno.into()))?;
     let image = proc.open_file("pagemap").map_err(gone)?;
     let status = Status::parse(&proc.text("status").map_err(gone)?)
@@ -180,7 +181,9 @@ fn parents(first: u32) -> Vec<ProcessFacts> {
     let mut found = Vec::new();
     let mut next = first;
     while next != 0 && found.len() < MOST_PARENTS {
-        let Some((facts, stat)) = process(next) else { break };
+        let Some((facts, stat)) = process(next) else {
+            break;
+        };
         found.push(facts);
         next = stat.parent;
     }
@@ -190,7 +193,9 @@ fn parents(first: u32) -> Vec<ProcessFacts> {
 fn grade(proc: &Proc, status: &Status, looked: Option<&Looked>) -> GradeFacts {
     let is_traced = status.tracer != 0;
     let is_foreign = !is_in_our_user_namespace(proc);
-    let Some(looked) = looked else { return GradeFacts::Untrusted };
+    let Some(looked) = looked else {
+        return GradeFacts::Untrusted;
+    };
     if is_traced || is_foreign || looked.facts.path.is_none() {
         return GradeFacts::Untrusted;
     }

@@ -1,4 +1,4 @@
-//! The mount table, as `/proc/self/mountinfo` tells it (proc_pid_mountinfo(5)).
+//! The mount table, as `/proc/self/mountinfo` tells it (`proc_pid_mountinfo(5)`).
 
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
@@ -33,9 +33,8 @@ pub(crate) fn mount_of(directory: BorrowedFd<'_>) -> Option<MountEntry> {
 fn parse(line: &[u8]) -> Option<MountEntry> {
     let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let dash = words.iter().position(|word| *word == b"-")?;
-    let text = |index: usize| -> Option<String> {
-        String::from_utf8(unescape(words.get(index)?)).ok()
-    };
+    let text =
+        |index: usize| -> Option<String> { String::from_utf8(unescape(words.get(index)?)).ok() };
     Some(MountEntry {
         id: text(0)?.parse().ok()?,
         minor: text(2)?.split_once(':')?.1.parse().ok()?,
@@ -50,9 +49,10 @@ fn unescape(word: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(word.len());
     let mut rest = word;
     while let Some((first, after)) = rest.split_first() {
-        let octal = after.get(..3).filter(|_| *first == b'\\').and_then(|digits| {
-            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-        });
+        let octal = after
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         plain.push(octal.unwrap_or(*first));
         rest = after.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
     }

@@ -36,7 +36,8 @@ impl Mounting {
     ) -> Result<(Self, Prepared, OwnedFd), MonitorError> {
         let path = check_mountpoint(&directory, wanted)?;
         let source = format!("wardfs:{}:{}", wanted.instance, wanted.vault);
-        let folder_to_remove = if wanted.made_directory { folder_of(&directory, &path) } else { None };
+        let folder_to_remove =
+            if wanted.made_directory { folder_of(&directory, &path) } else { None };
         let (mount, fuse) = if rustix::process::geteuid().is_root() {
             let (mount, fuse) = make(&source).map_err(|error| machine("/dev/fuse", &error))?;
             (Some(mount), fuse)
@@ -49,8 +50,11 @@ impl Mounting {
 
     /// Shows it at its directory.
     pub(crate) fn attach(&self) -> Result<(), MonitorError> {
-        let Some(mount) = &self.mount else { return Ok(()) };
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        let Some(mount) = &self.mount else {
+            return Ok(());
+        };
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         move_mount(mount, "", &self.directory, "", flags).map_err(|errno| MonitorError {
             fault: MonitorFault::Machine,
             message: format!("cannot attach the mount at {} ({errno})", self.path.display()),
@@ -87,9 +91,9 @@ impl Mounting {
 /// Ends every mount of `instance` that an earlier daemon left; the paths.
 pub(crate) fn clean_up(instance: &str) -> Vec<String> {
     let source = format!("wardfs:{instance}:");
-    let stale = mounts().into_iter().filter(|entry| {
-        entry.kind == TYPE && entry.source.starts_with(&source)
-    });
+    let stale = mounts()
+        .into_iter()
+        .filter(|entry| entry.kind == TYPE && entry.source.starts_with(&source));
     stale
         .filter(|entry| {
             if rustix::process::geteuid().is_root() {
@@ -110,9 +114,11 @@ fn check_mountpoint(directory: &OwnedFd, wanted: &Prepare) -> Result<PathBuf, Mo
         Vec::new(),
     );
     let path = link.map(|link| PathBuf::from(OsString::from_vec(link.into_bytes())));
-    let path = path.map_err(|errno| refuse("the mountpoint", &format!("cannot be read ({errno})")))?;
+    let path =
+        path.map_err(|errno| refuse("the mountpoint", &format!("cannot be read ({errno})")))?;
     let shown = path.display().to_string();
-    let stat = fstat(directory).map_err(|errno| refuse(&shown, &format!("cannot be read ({errno})")))?;
+    let stat =
+        fstat(directory).map_err(|errno| refuse(&shown, &format!("cannot be read ({errno})")))?;
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
         return Err(refuse(&shown, "is no directory"));
     }
@@ -138,9 +144,8 @@ fn is_empty(directory: BorrowedFd<'_>) -> io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let listing = openat(directory, ".", flags, Mode::empty())?;
     let mut entries = rustix::fs::Dir::new(listing)?;
-    Ok(entries.all(|entry| {
-        entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
-    }))
+    Ok(entries
+        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))))
 }
 
 fn folder_of(directory: &OwnedFd, path: &std::path::Path) -> Option<(OwnedFd, OsString, Stat)> {
@@ -196,7 +201,8 @@ fn ask_fusermount(source: &str, directory: &OwnedFd) -> Result<OwnedFd, MonitorE
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    let output = command.output().map_err(|error| machine("fusermount3 (package fuse3)", &error))?;
+    let output =
+        command.output().map_err(|error| machine("fusermount3 (package fuse3)", &error))?;
     drop(command);
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -235,7 +241,9 @@ fn refuse(path: &str, why: &str) -> MonitorError {
 }
 
 fn machine(what: &str, error: &io::Error) -> MonitorError {
-    let next = if what == "/dev/fuse" {
+    let next = if what == "/dev/fuse" && error.kind() == io::ErrorKind::PermissionDenied {
+        "let users open it, as udev does on Debian: sudo chmod 666 /dev/fuse"
+    } else if what == "/dev/fuse" {
         "load the fuse module (modprobe fuse), or give the container /dev/fuse"
     } else {
         "see that the package fuse3 is installed and lets you mount"

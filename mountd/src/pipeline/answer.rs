@@ -28,7 +28,7 @@ impl Pipeline {
     ) -> Result<usize, GiveAnswerError> {
         let rules = self.policy.rules();
         self.approvals.may_answer(&rules, approver, id)?;
-        self.record_answer(EventType::RequestApproved, approver, id, None)?;
+        self.record_answer((EventType::RequestApproved, Outcome::Permitted), approver, id, None)?;
         match self.approvals.approve(&rules, approver, id)? {
             Answered::NeedsMore(missing) => Ok(missing),
             Answered::Approved(approved) => {
@@ -47,7 +47,7 @@ impl Pipeline {
     ) -> Result<(), GiveAnswerError> {
         let rules = self.policy.rules();
         self.approvals.may_answer(&rules, approver, id)?;
-        self.record_answer(EventType::RequestDenied, approver, id, reason)?;
+        self.record_answer((EventType::RequestDenied, Outcome::Denied), approver, id, reason)?;
         Ok(self.approvals.deny(&rules, approver, id)?)
     }
 
@@ -62,16 +62,12 @@ impl Pipeline {
 
     fn record_answer(
         &self,
-        event: EventType,
+        (event, outcome): (EventType, Outcome),
         approver: &Caller,
         id: RequestId,
         reason: Option<&str>,
     ) -> Result<(), GiveAnswerError> {
         let view = self.approvals.find(id).ok_or(AnswerError::NotPending)?;
-        let outcome = match event {
-            EventType::RequestApproved => Outcome::Permitted,
-            _ => Outcome::Denied,
-        };
         let record = Record::new(event).by(approver).granted(&view.grant).decision(outcome);
         let record = record.request(id).reason(reason.unwrap_or_default());
         let recorded = self.log.append(record, Durability::Durable, clock::stamp());

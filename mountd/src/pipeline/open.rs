@@ -199,7 +199,11 @@ impl Pipeline {
     }
 
     /// The last steps: the record is on disk before the handle exists.
-    pub(super) fn admit(&self, attempt: &Attempt, lease: Arc<Lease>) -> Result<HandleId, OpenError> {
+    pub(super) fn admit(
+        &self,
+        attempt: &Attempt,
+        lease: Arc<Lease>,
+    ) -> Result<HandleId, OpenError> {
         let Attempt { place, caller, request, .. } = attempt;
         if !place.is_open(clock::now()) {
             return Err(OpenError::Ended);
@@ -213,7 +217,7 @@ impl Pipeline {
             OpenRecords::Durable => Durability::Durable,
             OpenRecords::Written => Durability::Written,
         };
-        let receipt = self.log.append(record, durability, clock::stamp())?;   // [6] mountd/audit
+        let receipt = self.log.append(record, durability, clock::stamp())?; // [6] mountd/audit
         let draft = self.draft_for(attempt, &lease)?;
         let version = place.vault.vault.current_version(request.file);
         let handle = Handle { place: Arc::clone(place), lease, file: request.file, version, draft };
@@ -221,11 +225,7 @@ impl Pipeline {
     }
 
     /// The draft a writer shares, cut to nothing if the open says so.
-    fn draft_for(
-        &self,
-        attempt: &Attempt,
-        lease: &Lease,
-    ) -> Result<Option<Arc<Draft>>, OpenError> {
+    fn draft_for(&self, attempt: &Attempt, lease: &Lease) -> Result<Option<Arc<Draft>>, OpenError> {
         let Attempt { place, caller, request, .. } = attempt;
         if !request.operations.contains(Operation::FileWrite) {
             return Ok(None);
@@ -277,7 +277,10 @@ impl Pipeline {
 impl HeldOpen {
     /// Answers the open with `reply`: by a human's yes or no, at the end of its patience, when a
     /// signal reaches the caller, or when the mount ends.
-    pub(crate) fn answer_with(self, reply: impl FnOnce(Result<HandleId, OpenError>) + Send + 'static) {
+    pub(crate) fn answer_with(
+        self,
+        reply: impl FnOnce(Result<HandleId, OpenError>) + Send + 'static,
+    ) {
         let Self { pipeline, attempt, id, patience } = self;
         let thread = attempt.request.asker.thread;
         let deadline = clock::now().after(patience);
@@ -330,10 +333,13 @@ impl Handle {
         let vault = &self.place.vault.vault;
         match (&self.draft, self.version) {
             (Some(draft), _) => {
-                let read = |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
+                let read =
+                    |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
                 Ok(draft.with_bytes(read)?)
             }
-            (None, Some(version)) => Ok(vault.decrypt(lease, (self.file, version), offset, length)?),
+            (None, Some(version)) => {
+                Ok(vault.decrypt(lease, (self.file, version), offset, length)?)
+            }
             (None, None) => Ok(vault.read_back(lease, (self.file, &[]), offset, length)?),
         }
     }
@@ -344,10 +350,11 @@ impl Handle {
 fn kernel_patience() -> Duration {
     static SECONDS: OnceLock<u64> = OnceLock::new();
     let seconds = *SECONDS.get_or_init(|| {
-        let limits = ["default_request_timeout", "max_request_timeout"].into_iter().filter_map(|name| {
-            let text = std::fs::read_to_string(format!("/proc/sys/fs/fuse/{name}")).ok()?;
-            text.trim().parse().ok().filter(|seconds| *seconds > 0)
-        });
+        let limits =
+            ["default_request_timeout", "max_request_timeout"].into_iter().filter_map(|name| {
+                let text = std::fs::read_to_string(format!("/proc/sys/fs/fuse/{name}")).ok()?;
+                text.trim().parse().ok().filter(|seconds| *seconds > 0)
+            });
         limits.min().unwrap_or(u64::MAX)
     });
     Duration::from_secs(seconds / 2)

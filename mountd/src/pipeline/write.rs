@@ -89,7 +89,9 @@ impl Pipeline {
         occasion: Occasion,
     ) -> Result<(), WriteError> {
         let handle = self.handles.find(id).ok_or(WriteError::NotOpen)?;
-        let Some(draft) = &handle.draft else { return Ok(()) };
+        let Some(draft) = &handle.draft else {
+            return Ok(());
+        };
         if !handle.place.is_open(clock::now()) {
             return Err(WriteError::Ended);
         }

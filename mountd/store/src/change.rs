@@ -48,66 +48,62 @@ pub(crate) struct Version {
 }
 
 impl Change {
-    /// Appends the change to a batch.
+    /// Appends the change to a batch: its number, then its fields.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.push(self.number());
         match self {
             Self::Create { file, kind, place, time } => {
-                bytes.push(1);
                 number(bytes, file.0);
                 bytes.push(kind.number());
                 place.encode(bytes);
                 moment(bytes, *time);
             }
             Self::Write { file, version, time } => {
-                bytes.push(2);
                 number(bytes, file.0);
-                number(bytes, version.id.0);
-                number(bytes, version.length);
-                moment(bytes, *time);
-                count(bytes, version.extents.len());
-                version.extents.iter().for_each(|extent| extent.encode(bytes));
+                version.encode(bytes, *time);
             }
             Self::Rename { from, to, time } => {
-                bytes.push(3);
                 from.encode(bytes);
                 to.encode(bytes);
                 moment(bytes, *time);
             }
-            Self::Unlink { place, time } => {
-                bytes.push(4);
-                place.encode(bytes);
-                moment(bytes, *time);
-            }
-            Self::RemoveDirectory { place, time } => {
-                bytes.push(5);
+            Self::Unlink { place, time } | Self::RemoveDirectory { place, time } => {
                 place.encode(bytes);
                 moment(bytes, *time);
             }
             Self::SetTimes { file, modified, changed } => {
-                bytes.push(6);
                 number(bytes, file.0);
                 moment(bytes, *modified);
                 moment(bytes, *changed);
             }
             Self::Shred { file, regions, time } => {
-                bytes.push(7);
                 number(bytes, file.0);
                 moment(bytes, *time);
                 encode_regions(bytes, regions);
             }
-            Self::ShredDone { file } => {
-                bytes.push(8);
-                number(bytes, file.0);
-            }
+            Self::ShredDone { file } => number(bytes, file.0),
             Self::Cut { segment, position, length } => {
-                bytes.push(9);
                 [*segment, *position, *length].iter().for_each(|field| number(bytes, *field));
             }
             Self::Discard { file, regions } => {
-                bytes.push(10);
                 number(bytes, file.0);
                 encode_regions(bytes, regions);
             }
+        }
+    }
+
+    const fn number(&self) -> u8 {
+        match self {
+            Self::Create { .. } => 1,
+            Self::Write { .. } => 2,
+            Self::Rename { .. } => 3,
+            Self::Unlink { .. } => 4,
+            Self::RemoveDirectory { .. } => 5,
+            Self::SetTimes { .. } => 6,
+            Self::Shred { .. } => 7,
+            Self::ShredDone { .. } => 8,
+            Self::Cut { .. } => 9,
+            Self::Discard { .. } => 10,
         }
     }
 
@@ -145,11 +141,9 @@ impl Change {
                 regions: list(fields, 24, decode_region)?,
             },
             8 => Self::ShredDone { file: FileId(fields.u64()?) },
-            9 => Self::Cut {
-                segment: fields.u64()?,
-                position: fields.u64()?,
-                length: fields.u64()?,
-            },
+            9 => {
+                Self::Cut { segment: fields.u64()?, position: fields.u64()?, length: fields.u64()? }
+            }
             10 => Self::Discard {
                 file: FileId(fields.u64()?),
                 regions: list(fields, 24, decode_region)?,
@@ -166,6 +160,16 @@ impl Change {
             changes.push(Self::decode(&mut fields)?);
         }
         Some(changes)
+    }
+}
+
+impl Version {
+    fn encode(&self, bytes: &mut Vec<u8>, time: WallTime) {
+        number(bytes, self.id.0);
+        number(bytes, self.length);
+        moment(bytes, time);
+        count(bytes, self.extents.len());
+        self.extents.iter().for_each(|extent| extent.encode(bytes));
     }
 }
 

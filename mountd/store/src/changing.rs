@@ -6,7 +6,8 @@ use crate::fields::on_disk;
 use crate::index::{Index, Misfit, NodeKind};
 use crate::vault::Vault;
 use crate::wall_time::WallTime;
-use crate::writer::{Admission, ReadOnly, SyncedHead, WriteError};
+use crate::write_error::{ReadOnly, WriteError};
+use crate::writer::{Admission, SyncedHead};
 use std::io;
 use ward_policy::{FileId, NameFault, SecretName};
 

@@ -9,7 +9,8 @@ use crate::kind::VaultKind;
 use crate::segment::{SegmentTable, Standing};
 use crate::slot_secret::{NewSlot, SlotId};
 use crate::vault::{IMAGES, SEGMENTS, Vault};
-use crate::writer::{SyncedHead, Workplace, WriteError, Writer};
+use crate::write_error::WriteError;
+use crate::writer::{SyncedHead, Workplace, Writer};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,9 +66,13 @@ impl Vault {
             return Err(CreateError::LabelTooLong);
         }
         let made = make(disk, directory, settings, slot);
-        made.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => CreateError::Exists(directory.to_owned()),
-            _ => CreateError::Io { directory: directory.to_owned(), source },
+        made.map_err(|source| {
+            let directory = directory.to_owned();
+            if source.kind() == io::ErrorKind::AlreadyExists {
+                CreateError::Exists(directory)
+            } else {
+                CreateError::Io { directory, source }
+            }
         })
     }
 }

@@ -61,7 +61,9 @@ pub(crate) fn open(
     let [newer, older] = decoded;
     let first = match newer {
         Ok(sealed) => match sealed.open(secret) {
-            Ok((header, key)) => return Ok(OpenedHeader { header, key, is_lame }),
+            Ok((header, key)) => {
+                return Ok(OpenedHeader { header, key, is_lame });
+            }
             Err(fault) => HeaderFileError::Open(fault),
         },
         Err(fault) => fault.into(),
@@ -70,9 +72,10 @@ pub(crate) fn open(
     if !is_lame {
         return Err(first);
     }
-    match older.map_err(HeaderFileError::from).and_then(|sealed| {
-        sealed.open(secret).map_err(HeaderFileError::Open)
-    }) {
+    match older
+        .map_err(HeaderFileError::from)
+        .and_then(|sealed| sealed.open(secret).map_err(HeaderFileError::Open))
+    {
         Ok((header, key)) => Ok(OpenedHeader { header, key, is_lame }),
         // The newer copy's own answer says more, unless it was no header at all.
         Err(second) => Err(if matches!(first, HeaderFileError::Damaged) { second } else { first }),

@@ -1,8 +1,8 @@
 //! The index: which files there are and where their versions lie. In memory, rebuilt at unlock.
 //!
-//! One way changes it, [`Index::apply`], live and at replay, so that both always agree.
+//! Answers questions; what changes it is in `index_change.rs`.
 
-use crate::change::{Change, Place, Version};
+use crate::change::Place;
 use crate::extent::{Extent, Region, VersionId};
 use crate::secret_history::{History, Removed};
 use crate::wall_time::WallTime;
@@ -73,41 +73,44 @@ pub(crate) struct Content {
     pub(crate) extents: Box<[Extent]>,
 }
 
+/// A file or directory that has a name.
 #[derive(Debug)]
-struct Node {
+pub(crate) struct Node {
     /// Absent for the root.
-    place: Option<Place>,
-    created: WallTime,
-    modified: WallTime,
-    changed: WallTime,
-    body: Body,
+    pub(crate) place: Option<Place>,
+    pub(crate) created: WallTime,
+    pub(crate) modified: WallTime,
+    pub(crate) changed: WallTime,
+    pub(crate) body: Body,
 }
 
+/// What makes a node a file or a directory.
 #[derive(Debug)]
-enum Body {
+pub(crate) enum Body {
     File(History),
     Directory(BTreeMap<SecretName, FileId>),
 }
 
+/// A file that has lost its name.
 #[derive(Debug)]
-struct Nameless {
-    file: FileId,
-    history: History,
-    time: WallTime,
+pub(crate) struct Nameless {
+    pub(crate) file: FileId,
+    pub(crate) history: History,
+    pub(crate) time: WallTime,
 }
 
 /// Files, directories and versions of a vault.
 #[derive(Debug)]
 pub(crate) struct Index {
-    nodes: BTreeMap<FileId, Node>,
-    removed: BTreeMap<SecretPath, Nameless>,
-    contents: BTreeMap<VersionId, Content>,
+    pub(crate) nodes: BTreeMap<FileId, Node>,
+    pub(crate) removed: BTreeMap<SecretPath, Nameless>,
+    pub(crate) contents: BTreeMap<VersionId, Content>,
     /// Shreds whose `done` is missing.
-    shredding: BTreeMap<FileId, Vec<Region>>,
+    pub(crate) shredding: BTreeMap<FileId, Vec<Region>>,
     /// Frames that were destroyed on purpose: segment and position.
-    shredded: BTreeSet<(u64, u64)>,
-    next_file: u64,
-    next_version: u64,
+    pub(crate) shredded: BTreeSet<(u64, u64)>,
+    pub(crate) next_file: u64,
+    pub(crate) next_version: u64,
 }
 
 impl NodeKind {
@@ -165,9 +168,8 @@ impl Index {
 
     /// The node at a path.
     pub(crate) fn find(&self, path: &SecretPath) -> Option<FileId> {
-        path.parts().try_fold(ROOT, |parent, part| {
-            self.lookup(parent, &SecretName::try_from(part).ok()?)
-        })
+        path.parts()
+            .try_fold(ROOT, |parent, part| self.lookup(parent, &SecretName::try_from(part).ok()?))
     }
 
     /// Where a node is; `None` for the root and for what has no name.
@@ -228,9 +230,7 @@ impl Index {
         match self.nodes.get(&file).map(|node| &node.body) {
             Some(Body::File(history)) => Some(history),
             Some(Body::Directory(_)) => None,
-            None => {
-                self.removed.values().find(|gone| gone.file == file).map(|gone| &gone.history)
-            }
+            None => self.removed.values().find(|gone| gone.file == file).map(|gone| &gone.history),
         }
     }
 
@@ -283,195 +283,32 @@ impl Index {
         (files, directories, crate::fields::on_disk(self.contents.len()), bytes)
     }
 
-    /// Makes a change, or says why it does not fit and leaves everything as it was.
-    pub(crate) fn apply(&mut self, change: &Change) -> Result<(), Misfit> {
-        match change {
-            Change::Create { file, kind, place, time } => self.create(*file, *kind, place, *time),
-            Change::Write { file, version, time } => self.write(*file, version, *time),
-            Change::Rename { from, to, time } => self.rename(from, to, *time),
-            Change::Unlink { place, time } => self.unlink(place, *time),
-            Change::RemoveDirectory { place, time } => self.remove_directory(place, *time),
-            Change::SetTimes { file, modified, changed } => {
-                let node = self.nodes.get_mut(file).ok_or(Misfit::NoSuchFile)?;
-                (node.modified, node.changed) = (*modified, *changed);
-                Ok(())
-            }
-            Change::Shred { file, regions, time } => self.shred(*file, regions, *time),
-            Change::Discard { file, regions } => {
-                self.destroy(*file, regions);
-                Ok(())
-            }
-            Change::ShredDone { file } => {
-                self.shredding.remove(file);
-                Ok(())
-            }
-            Change::Cut { .. } => Ok(()),
-        }
-    }
-
-    fn create(
-        &mut self,
-        file: FileId,
-        kind: NodeKind,
-        place: &Place,
-        time: WallTime,
-    ) -> Result<(), Misfit> {
-        if file.0 < self.next_file {
-            return Err(Misfit::UsedNumber);
-        }
-        let path = self.free_path(place)?;
-        let mut history = History::default();
-        let body = match kind {
-            NodeKind::Directory => Body::Directory(BTreeMap::new()),
-            NodeKind::File => {
-                self.take_over(&path, &mut history);
-                Body::File(history)
-            }
-        };
-        let place_of = Some(place.clone());
-        let node = Node { place: place_of, created: time, modified: time, changed: time, body };
-        self.nodes.insert(file, node);
-        self.next_file = file.0 + 1;
-        self.enter(place, file, time);
-        Ok(())
-    }
-
-    fn write(&mut self, file: FileId, version: &Version, time: WallTime) -> Result<(), Misfit> {
-        if self.contents.contains_key(&version.id) {
-            return Err(Misfit::UsedNumber);
-        }
-        let history = match self.nodes.get_mut(&file) {
-            Some(Node { body: Body::Directory(_), .. }) => return Err(Misfit::IsDirectory),
-            Some(Node { body: Body::File(history), modified, changed, .. }) => {
-                (*modified, *changed) = (time, time);
-                history
-            }
-            None => {
-                let gone = self.removed.values_mut().find(|gone| gone.file == file);
-                &mut gone.ok_or(Misfit::NoSuchFile)?.history
-            }
-        };
-        history.push(version.id);
-        let extents = version.extents.clone().into();
-        let content = Content { file, length: version.length, time, extents };
-        self.contents.insert(version.id, content);
-        self.next_version = self.next_version.max(version.id.0 + 1);
-        Ok(())
-    }
-
-    fn rename(&mut self, from: &Place, to: &Place, time: WallTime) -> Result<(), Misfit> {
-        let file = self.at(from)?;
-        let path = self.path_at(to)?;
-        if self.is_below(to.parent, file) {
-            return Err(Misfit::IntoItself);
-        }
-        let moved = self.kind(file).ok_or(Misfit::NoSuchFile)?;
-        let replaced = self.lookup(to.parent, &to.name);
-        if replaced == Some(file) {
-            return Ok(());
-        }
-        match (moved, replaced.and_then(|file| self.kind(file))) {
-            (_, None) | (NodeKind::File, Some(NodeKind::File)) => {}
-            (NodeKind::File, Some(NodeKind::Directory)) => return Err(Misfit::IsDirectory),
-            (NodeKind::Directory, Some(NodeKind::File)) => return Err(Misfit::NotDirectory),
-            (NodeKind::Directory, Some(NodeKind::Directory)) => {
-                if replaced.is_some_and(|target| !self.is_empty_directory(target)) {
-                    return Err(Misfit::NotEmpty);
-                }
-            }
-        }
-        let mut older = History::default();
-        if let Some(Body::File(history)) =
-            replaced.and_then(|file| self.nodes.remove(&file)).map(|node| node.body)
-        {
-            older = history;
-        }
-        if moved == NodeKind::File {
-            self.take_over(&path, &mut older);
-        }
-        self.leave(from, time);
-        self.enter(to, file, time);
-        if let Some(node) = self.nodes.get_mut(&file) {
-            node.place = Some(to.clone());
-            node.changed = time;
-            if let Body::File(history) = &mut node.body {
-                history.follow(older);
-            }
-        }
-        Ok(())
-    }
-
-    fn unlink(&mut self, place: &Place, time: WallTime) -> Result<(), Misfit> {
-        let file = self.at(place)?;
-        let path = self.path_at(place)?;
-        match self.kind(file) {
-            Some(NodeKind::File) => {}
-            Some(NodeKind::Directory) => return Err(Misfit::IsDirectory),
-            None => return Err(Misfit::NoSuchFile),
-        }
-        self.leave(place, time);
-        if let Some(Node { body: Body::File(mut history), .. }) = self.nodes.remove(&file) {
-            self.take_over(&path, &mut history);
-            self.removed.insert(path, Nameless { file, history, time });
-        }
-        Ok(())
-    }
-
-    fn remove_directory(&mut self, place: &Place, time: WallTime) -> Result<(), Misfit> {
-        let file = self.at(place)?;
-        self.directory(file).ok_or(Misfit::NotDirectory)?;
-        if !self.is_empty_directory(file) {
-            return Err(Misfit::NotEmpty);
-        }
-        self.leave(place, time);
-        self.nodes.remove(&file);
-        Ok(())
-    }
-
-    fn shred(&mut self, file: FileId, regions: &[Region], time: WallTime) -> Result<(), Misfit> {
-        let versions = self.history(file).ok_or(Misfit::NoSuchFile)?.all().to_vec();
-        for version in versions {
-            self.contents.remove(&version);
-        }
-        if let Some(place) = self.nodes.remove(&file).and_then(|node| node.place) {
-            self.leave(&place, time);
-        }
-        self.removed.retain(|_, gone| gone.file != file);
-        self.destroy(file, regions);
-        Ok(())
-    }
-
-    fn destroy(&mut self, file: FileId, regions: &[Region]) {
-        self.shredded.extend(regions.iter().map(|region| (region.segment, region.position)));
-        self.shredding.entry(file).or_default().extend_from_slice(regions);
-    }
-
-    fn directory(&self, file: FileId) -> Option<&BTreeMap<SecretName, FileId>> {
+    pub(crate) fn directory(&self, file: FileId) -> Option<&BTreeMap<SecretName, FileId>> {
         match &self.nodes.get(&file)?.body {
             Body::Directory(entries) => Some(entries),
             Body::File(_) => None,
         }
     }
 
-    fn kind(&self, file: FileId) -> Option<NodeKind> {
+    pub(crate) fn kind(&self, file: FileId) -> Option<NodeKind> {
         Some(match self.nodes.get(&file)?.body {
             Body::File(_) => NodeKind::File,
             Body::Directory(_) => NodeKind::Directory,
         })
     }
 
-    fn is_empty_directory(&self, file: FileId) -> bool {
+    pub(crate) fn is_empty_directory(&self, file: FileId) -> bool {
         self.directory(file).is_some_and(BTreeMap::is_empty)
     }
 
     /// The node at a place that must be taken.
-    fn at(&self, place: &Place) -> Result<FileId, Misfit> {
+    pub(crate) fn at(&self, place: &Place) -> Result<FileId, Misfit> {
         let directory = self.directory(place.parent).ok_or(Misfit::NotDirectory)?;
         directory.get(&place.name).copied().ok_or(Misfit::NoSuchName)
     }
 
     /// The path of a place that must be free.
-    fn free_path(&self, place: &Place) -> Result<SecretPath, Misfit> {
+    pub(crate) fn free_path(&self, place: &Place) -> Result<SecretPath, Misfit> {
         let path = self.path_at(place)?;
         match self.lookup(place.parent, &place.name) {
             Some(_) => Err(Misfit::NameTaken),
@@ -479,7 +316,7 @@ impl Index {
         }
     }
 
-    fn path_at(&self, place: &Place) -> Result<SecretPath, Misfit> {
+    pub(crate) fn path_at(&self, place: &Place) -> Result<SecretPath, Misfit> {
         self.directory(place.parent).ok_or(Misfit::NotDirectory)?;
         let folder = self.path_of(place.parent);
         if folder.is_none() && place.parent != ROOT {
@@ -488,41 +325,8 @@ impl Index {
         SecretPath::within(folder.as_ref(), &place.name).map_err(Misfit::Name)
     }
 
-    fn is_below(&self, node: FileId, above: FileId) -> bool {
+    pub(crate) fn is_below(&self, node: FileId, above: FileId) -> bool {
         let parent = |file: &FileId| self.nodes.get(file)?.place.as_ref().map(|place| place.parent);
         std::iter::successors(Some(node), parent).any(|file| file == above)
-    }
-
-    /// Puts the history of a removed file of this path before `history`.
-    fn take_over(&mut self, path: &SecretPath, history: &mut History) {
-        if let Some(gone) = self.removed.remove(path) {
-            history.follow(gone.history);
-        }
-    }
-
-    fn enter(&mut self, place: &Place, file: FileId, time: WallTime) {
-        self.in_directory(place.parent, time, |entries| {
-            entries.insert(place.name.clone(), file);
-        });
-    }
-
-    fn leave(&mut self, place: &Place, time: WallTime) {
-        self.in_directory(place.parent, time, |entries| {
-            entries.remove(&place.name);
-        });
-    }
-
-    fn in_directory(
-        &mut self,
-        directory: FileId,
-        time: WallTime,
-        change: impl FnOnce(&mut BTreeMap<SecretName, FileId>),
-    ) {
-        if let Some(node) = self.nodes.get_mut(&directory)
-            && let Body::Directory(entries) = &mut node.body
-        {
-            change(entries);
-            (node.modified, node.changed) = (time, time);
-        }
     }
 }

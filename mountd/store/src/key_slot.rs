@@ -166,9 +166,15 @@ mod tests {
         for (slot, secret) in [(&by_file, &keyfile), (&by_code, &code), (&by_words, &passphrase)] {
             assert_eq!(slot.open(vault, secret).unwrap().as_bytes(), &[4; 32]);
             assert!(slot.open(VaultId([2; 16]), secret).is_err());
-            assert!(slot.open(vault, &SlotSecret::Keyfile(Keyfile::create(
-                &folder.path().join(format!("{:?}", slot.kind))
-            ).unwrap())).is_err());
+            assert!(
+                slot.open(
+                    vault,
+                    &SlotSecret::Keyfile(
+                        Keyfile::create(&folder.path().join(format!("{:?}", slot.kind))).unwrap()
+                    )
+                )
+                .is_err()
+            );
         }
         assert!(by_file.open(vault, &SlotSecret::Keyfile(other)).is_err());
     }

@@ -48,11 +48,7 @@ impl PassphraseCost {
     /// 256 MiB, 3 passes, 4 lanes; a quarter of `available` bytes on a smaller machine, but 64 MiB at least.
     pub fn standard(available: u64) -> Self {
         let quarter = u32::try_from(available / 4 / 1024).unwrap_or(u32::MAX);
-        Self {
-            memory: quarter.clamp(LEAST_MEMORY, USUAL_MEMORY),
-            passes: PASSES,
-            lanes: LANES,
-        }
+        Self { memory: quarter.clamp(LEAST_MEMORY, USUAL_MEMORY), passes: PASSES, lanes: LANES }
     }
 
     /// The cost that takes about `target` on this machine, within a quarter of `available` bytes.
@@ -91,7 +87,11 @@ impl PassphraseCost {
     }
 
     /// Pays the cost: Argon2id(passphrase, salt).
-    pub(crate) fn slot_key(self, passphrase: &Passphrase, salt: &[u8]) -> Result<SlotKey, CostError> {
+    pub(crate) fn slot_key(
+        self,
+        passphrase: &Passphrase,
+        salt: &[u8],
+    ) -> Result<SlotKey, CostError> {
         let Self { memory, passes, lanes } = self;
         if memory > MOST_MEMORY || passes > MOST_PASSES || lanes > MOST_LANES {
             return Err(CostError::TooMuch);

@@ -177,7 +177,8 @@ impl Vault {
             start..wanted.end.min(extent.offset + extent.length) - extent.offset
         };
         if let [extent] = extents
-            && on_disk(in_memory(wanted.end - wanted.start)) == part(extent).end - part(extent).start
+            && on_disk(in_memory(wanted.end - wanted.start))
+                == part(extent).end - part(extent).start
         {
             return self.open_extent(extent, part(extent));
         }

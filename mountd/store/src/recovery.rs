@@ -9,9 +9,10 @@ use crate::fields::on_disk;
 use crate::finding::Finding;
 use crate::index::Index;
 use crate::replay::{Replay, Tail};
-use crate::segment::{ExtentError, SegmentTable};
+use crate::segment::{ExtentError, SegmentTable, Standing};
 use crate::shred::overwrite;
-use crate::writer::{SyncedHead, WriteError, Writer};
+use crate::write_error::WriteError;
+use crate::writer::{SyncedHead, Writer};
 use std::collections::BTreeSet;
 use std::io;
 use ward_policy::FileId;
@@ -71,21 +72,20 @@ pub(crate) fn settle_tail(
         writer.push(&writer.admit(&cut)?, &cut);
     }
     writer.publish_recovered()?;
-    replay.overlong.push((standing.segment, standing.position));
+    let Standing { segment, position, .. } = standing;
+    replay.overlong.push(Region { segment, position, length: end + torn - position });
     Ok(())
 }
 
-/// Overwrites and cuts what lies behind the end of each segment.
-pub(crate) fn trim(segments: &SegmentTable, overlong: &[(u64, u64)]) -> io::Result<()> {
-    for (number, end) in overlong {
-        let Some(segment) = segments.get(*number) else { continue };
-        let size = segment.file.size()?;
-        if size > *end {
-            let length = size - end;
-            overwrite(&segment, Region { segment: *number, position: *end, length })?;
-            segment.file.sync()?;
-            segment.file.truncate(*end)?;
-        }
+/// Overwrites what lies behind the end of segments, and cuts them there.
+pub(crate) fn trim(segments: &SegmentTable, overlong: &[Region]) -> io::Result<()> {
+    for region in overlong {
+        let Some(segment) = segments.get(region.segment) else {
+            continue;
+        };
+        overwrite(&segment, *region)?;
+        segment.file.sync()?;
+        segment.file.truncate(region.position)?;
     }
     Ok(())
 }
@@ -137,32 +137,31 @@ impl Copies {
         segments: &SegmentTable,
         writer: &Writer,
     ) -> Result<Option<Change>, WriteError> {
-        let is_cut = |region: &Region| {
-            region.segment == self.segment && region.position >= self.from
-        };
         match change {
             Change::Write { file, version, time } => {
                 let is_gone = |extent: &Extent| {
-                    is_cut(&extent.region()) && self.shredded.contains(&extent.position)
+                    self.is_cut(&extent.region()) && self.shredded.contains(&extent.position)
                 };
                 if version.extents.iter().any(is_gone) {
                     return Ok(None);
                 }
                 let Version { id, length, extents } = version;
                 let copied = extents.into_iter().map(|extent| {
-                    let moves = is_cut(&extent.region());
-                    if moves { copy(&extent, segments, writer) } else { Ok(extent) }
+                    if self.is_cut(&extent.region()) {
+                        copy(&extent, segments, writer)
+                    } else {
+                        Ok(extent)
+                    }
                 });
                 let extents = copied.collect::<Result<Vec<_>, _>>()?;
                 Ok(Some(Change::Write { file, version: Version { id, length, extents }, time }))
             }
-            // Frames behind the cut go with it; the others are still there.
             Change::Shred { file, mut regions, time } => {
-                regions.retain(|region| !is_cut(region));
+                regions.retain(|region| !self.is_cut(region));
                 Ok(Some(Change::Shred { file, regions, time }))
             }
             Change::Discard { file, mut regions } => {
-                regions.retain(|region| !is_cut(region));
+                regions.retain(|region| !self.is_cut(region));
                 Ok(Some(Change::Discard { file, regions }))
             }
             Change::Create { .. }
@@ -173,6 +172,11 @@ impl Copies {
             | Change::ShredDone { .. }
             | Change::Cut { .. } => Ok(Some(change)),
         }
+    }
+
+    /// Whether the frame goes with the tail; those before it are still there.
+    const fn is_cut(&self, region: &Region) -> bool {
+        region.segment == self.segment && region.position >= self.from
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::change::Change;
 use crate::durable::{Access, Disk};
+use crate::extent::Region;
 use crate::finding::{Fault, Finding};
 use crate::header::VaultId;
 use crate::index::Index;
@@ -49,8 +50,8 @@ pub(crate) struct Replay {
     pub(crate) standing: Standing,
     pub(crate) branch: u64,
     pub(crate) tail: Tail,
-    /// Segments that go on behind their end: number and end.
-    pub(crate) overlong: Vec<(u64, u64)>,
+    /// What lies in segments behind their end.
+    pub(crate) overlong: Vec<Region>,
 }
 
 /// What follows the highest sync mark of the last segment.
@@ -170,8 +171,9 @@ impl Replay {
             let position = self.standing.position;
             self.findings.push(Finding::at(Fault::SegmentOrder, number, position));
         }
-        if opened.segment.file.size()? > next.position {
-            self.overlong.push((number, next.position));
+        let (position, size) = (next.position, opened.segment.file.size()?);
+        if size > position {
+            self.overlong.push(Region { segment: number, position, length: size - position });
         }
         Ok(())
     }
@@ -243,7 +245,9 @@ impl Replay {
     fn take_pieces(&mut self, segment: u64, pieces: Vec<Piece>) {
         for piece in pieces {
             self.standing = piece.behind;
-            let PieceContent::Batch(batch) = &piece.content else { continue };
+            let PieceContent::Batch(batch) = &piece.content else {
+                continue;
+            };
             match Change::decode_all(&batch.changes) {
                 Some(changes) => {
                     for change in &changes {

@@ -83,7 +83,9 @@ pub(crate) fn is_content_whole(
     position: u64,
     header: &FrameHeader,
 ) -> io::Result<bool> {
-    let Some(shape) = header.shape() else { return Ok(false) };
+    let Some(shape) = header.shape() else {
+        return Ok(false);
+    };
     let (segment_number, length) = (segment.number, u64::from(shape.padded()));
     let sequence = header.sequence;
     let extent = Extent { offset: 0, length, segment: segment_number, position, sequence, shape };
@@ -108,8 +110,12 @@ impl Window<'_> {
     /// The frame where the log stands; `None` when there is no whole one.
     fn piece(&mut self, before: Standing) -> io::Result<Option<Piece>> {
         let position = before.position;
-        let Some(head) = self.bytes(position, LEAST)? else { return Ok(None) };
-        let Some(header) = FrameHeader::decode(head) else { return Ok(None) };
+        let Some(head) = self.bytes(position, LEAST)? else {
+            return Ok(None);
+        };
+        let Some(header) = FrameHeader::decode(head) else {
+            return Ok(None);
+        };
         let tag = head[HEADER..].to_vec();
         let total = header.total_at(position);
         let is_next = header.sequence == before.sequence + 1;
@@ -169,7 +175,9 @@ impl Window<'_> {
         let (mut used, mut from) = (position, position);
         while from < self.limit {
             let length = WINDOW.min(self.limit - from);
-            let Some(bytes) = self.bytes(from, length)? else { break };
+            let Some(bytes) = self.bytes(from, length)? else {
+                break;
+            };
             if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
                 used = from + on_disk(last) + 1;
             }

@@ -62,7 +62,9 @@ pub enum KeyfileError {
         source: io::Error,
     },
     /// Other users can read or write it.
-    #[error("the key file {0} is open to other users; chmod 600 it, or add a new key and remove this one")]
+    #[error(
+        "the key file {0} is open to other users; chmod 600 it, or add a new key and remove this one"
+    )]
     Exposed(PathBuf),
     /// It is no file of 32 bytes.
     #[error("{0} is no key file: one has exactly 32 bytes; name another file")]

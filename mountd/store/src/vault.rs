@@ -12,7 +12,8 @@ use crate::recovery::{self, Recovered, TornTail};
 use crate::replay::{Depth, Plan, Replay, Tail, replay};
 use crate::segment::{SegmentTable, Standing};
 use crate::slot_secret::{SlotKind, SlotSecret};
-use crate::writer::{ReadOnly, SyncedHead, UNPUBLISHED, Workplace, WriteError, Writer};
+use crate::write_error::{ReadOnly, WriteError};
+use crate::writer::{SyncedHead, UNPUBLISHED, Workplace, Writer};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -110,10 +111,7 @@ impl Vault {
     ///
     /// # Errors
     /// Says which of many things is wrong, and what to do next.
-    pub fn unlock(
-        directory: &Path,
-        secret: &SlotSecret,
-    ) -> Result<(Self, Recovered), UnlockError> {
+    pub fn unlock(directory: &Path, secret: &SlotSecret) -> Result<(Self, Recovered), UnlockError> {
         Self::unlock_on(Arc::new(RealDisk), directory, secret)
     }
 
@@ -135,33 +133,31 @@ impl Vault {
             depth: Depth::Unlock,
         };
         let mut replayed = replay(&plan).map_err(io)?;
-        if is_lame && replayed.findings.is_empty() {
+        let is_healthy = replayed.findings.is_empty();
+        if is_healthy {
+            remove_unpublished(&*disk, &segments_at).map_err(io)?;
+        }
+        if is_healthy && is_lame {
             header_file::write(&*disk, directory, &header, &key).map_err(io)?;
         }
         let key = Arc::new(key);
+        let segments = Arc::new(std::mem::take(&mut replayed.segments));
         let place = Workplace {
             disk: disk.clone(),
             directory: segments_at,
             vault: header.vault,
             kind: header.kind,
             key: key.clone(),
-            segments: Arc::new(std::mem::take(&mut replayed.segments)),
+            segments: segments.clone(),
         };
-        let (segments, segments_at) = (place.segments.clone(), place.directory.clone());
-        let Standing { segment, sequence, chain, .. } = replayed.standing;
-        let (branch, header_generation) = (replayed.branch, header.generation);
-        let head = SyncedHead { branch, segment, sequence, chain, header_generation };
-        let writer = Writer::new(place, replayed.standing, head);
-        if replayed.findings.is_empty() {
-            remove_unpublished(&*disk, &segments_at).map_err(io)?;
-        }
-        let settled = settle(&mut replayed, &segments, &writer);
-        let mut recovered = settled.map_err(|error| match error {
-            WriteError::NoSpace => UnlockError::NoSpace,
-            WriteError::Io(source) => io(source),
-            WriteError::ReadOnly(_) | WriteError::TooLong => io(io::ErrorKind::Other.into()),
-        })?;
-        recovered.header_repaired = is_lame && recovered.damage.is_empty();
+        let writer = Writer::new(place, replayed.standing, head_of(&replayed, &header));
+        let mut recovered =
+            settle(&mut replayed, &segments, &writer).map_err(|error| match error {
+                WriteError::NoSpace => UnlockError::NoSpace,
+                WriteError::Io(source) => io(source),
+                WriteError::ReadOnly(_) | WriteError::TooLong => io(io::ErrorKind::Other.into()),
+            })?;
+        recovered.header_repaired = is_healthy && is_lame;
         let vault = Self {
             directory: directory.to_owned(),
             disk,
@@ -250,9 +246,13 @@ pub(crate) fn open_header(
     directory: &Path,
     secret: &SlotSecret,
 ) -> Result<(VaultLock, OpenedHeader), UnlockError> {
-    let io = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => UnlockError::NoVault(directory.to_owned()),
-        _ => UnlockError::Io { directory: directory.to_owned(), source },
+    let io = |source: io::Error| {
+        let directory = directory.to_owned();
+        if source.kind() == io::ErrorKind::NotFound {
+            UnlockError::NoVault(directory)
+        } else {
+            UnlockError::Io { directory, source }
+        }
     };
     let lock = VaultLock::take(directory).map_err(|error| match error {
         LockError::Held(holder) => UnlockError::Locked(holder),
@@ -270,6 +270,13 @@ pub(crate) fn open_header(
     Ok((lock, opened))
 }
 
+/// The durable position that a replay found.
+const fn head_of(replayed: &Replay, header: &Header) -> SyncedHead {
+    let Standing { segment, sequence, chain, .. } = replayed.standing;
+    let (branch, header_generation) = (replayed.branch, header.generation);
+    SyncedHead { branch, segment, sequence, chain, header_generation }
+}
+
 /// Makes a healthy vault ready to go on, and keeps a damaged one from being written.
 fn settle(
     replayed: &mut Replay,
@@ -284,8 +291,7 @@ fn settle(
     if damage.is_empty() {
         recovery::settle_tail(replayed, segments, writer)?;
         recovery::trim(segments, &replayed.overlong).map_err(WriteError::Io)?;
-        shreds_finished =
-            recovery::finish_shreds(&mut replayed.index, segments, writer)?;
+        shreds_finished = recovery::finish_shreds(&mut replayed.index, segments, writer)?;
     } else {
         writer.refuse(ReadOnly::Damaged);
     }

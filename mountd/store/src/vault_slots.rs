@@ -6,7 +6,7 @@ use crate::key::VaultKey;
 use crate::key_slot::KeySlot;
 use crate::slot_secret::{NewSlot, SlotId, SlotKind};
 use crate::vault::Vault;
-use crate::writer::ReadOnly;
+use crate::write_error::ReadOnly;
 use std::io;
 
 /// No vault has more slots.

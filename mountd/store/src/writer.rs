@@ -5,25 +5,22 @@
 //! waits calls fdatasync itself, and everybody whose change was sealed before goes on with it.
 
 use crate::change::Change;
-use crate::durable::{Access, Disk, DiskFile};
+use crate::durable::Disk;
 use crate::extent::Extent;
 use crate::fields::on_disk;
 use crate::frame::{self, Batch, DataShape};
 use crate::header::VaultId;
 use crate::key::VaultKey;
 use crate::kind::VaultKind;
-use crate::padding::GRID;
-use crate::segment::{
-    SEGMENT_HEADER, Segment, SegmentHeader, SegmentTable, Standing, path_of,
-};
+use crate::open_segment::{Appended, OpenSegment, write_void};
+use crate::segment::{Segment, SegmentTable, Standing};
+use crate::write_error::{ReadOnly, WriteError};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
-/// How much of a segment is preallocated; a longer frame makes its segment longer.
-const SEGMENT_ROOM: u64 = 4 << 20;
 /// Changes are written once so many bytes of them wait.
 const FULL_BATCH: usize = 64 << 10;
 /// The name of a segment that is not part of the log yet.
@@ -42,31 +39,6 @@ pub struct SyncedHead {
     pub chain: [u8; 32],
     /// The generation of the header.
     pub header_generation: u64,
-}
-
-/// Why a vault takes no changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadOnly {
-    /// A part that was synced is not what it was.
-    #[error("the vault is damaged; run ward vault fsck and restore a backup")]
-    Damaged,
-    /// The disk failed to keep what it was given.
-    #[error("the disk failed to sync; check it, then unlock the vault again")]
-    Poisoned,
-    /// It was opened so.
-    #[error("the vault was opened for reading only")]
-    Asked,
-}
-
-/// Why something was not written.
-#[derive(Debug)]
-pub(crate) enum WriteError {
-    /// The disk has no room for another segment. Nothing was changed.
-    NoSpace,
-    ReadOnly(ReadOnly),
-    /// Longer than any frame.
-    TooLong,
-    Io(io::Error),
 }
 
 /// Room in the log for one change, promised before the change is made.
@@ -89,52 +61,31 @@ pub(crate) struct Workplace {
 /// Appends to the log of a vault.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    place: Workplace,
+    pub(crate) place: Workplace,
     /// Guards where the log stands. Taken by writers, never by readers; before `waiting`.
     state: Mutex<State>,
     /// Something in `state` has changed that others wait for.
-    changed: Condvar,
+    pub(crate) changed: Condvar,
     /// Changes not yet sealed. A leaf: nothing else is taken while it is held.
     waiting: Mutex<Waiting>,
 }
 
+/// Where the log stands, and who waits for what.
 #[derive(Debug)]
-struct State {
-    open: Option<Open>,
+pub(crate) struct State {
+    pub(crate) open: Option<OpenSegment>,
     /// Where the log stands when `open` is none.
-    closed: Standing,
+    pub(crate) closed: Standing,
     /// Room promised to changes that are not sealed yet.
-    admitted: u64,
+    pub(crate) admitted: u64,
     /// Positions reserved in `open` whose writes have not returned.
-    in_flight: BTreeSet<u64>,
+    pub(crate) in_flight: BTreeSet<u64>,
     /// How many changes are sealed, and how many of them synced.
-    sealed: u64,
-    synced: u64,
-    head: SyncedHead,
-    is_syncing: bool,
-    refusal: Option<ReadOnly>,
-}
-
-/// The segment that is appended to.
-#[derive(Debug)]
-struct Open {
-    segment: Arc<Segment>,
-    /// Where the next frame starts, and the sequence and chain value before it.
-    standing: Standing,
-    room: u64,
-    /// Up to where an fdatasync has returned.
-    sync_mark: u64,
-    /// A write failed: nothing more goes in.
-    is_closed: bool,
-    /// It has its number, so that a restart finds it.
-    is_published: bool,
-}
-
-/// What became of a metadata frame.
-enum Appended {
-    Whole,
-    /// Its write failed, and a void frame covers its range.
-    Voided,
+    pub(crate) sealed: u64,
+    pub(crate) synced: u64,
+    pub(crate) head: SyncedHead,
+    pub(crate) is_syncing: bool,
+    pub(crate) refusal: Option<ReadOnly>,
 }
 
 #[derive(Debug, Default)]
@@ -298,7 +249,7 @@ impl Writer {
                 return Err(error);
             }
         };
-        let parts = |open: &Open| (open.segment.clone(), open.standing);
+        let parts = |open: &OpenSegment| (open.segment.clone(), open.standing);
         let Some((segment, standing)) = state.open.as_ref().map(parts) else {
             state.is_syncing = false;
             return Ok(state);
@@ -339,7 +290,7 @@ impl Writer {
         Ok(head)
     }
 
-    fn seal_waiting<'state>(
+    pub(crate) fn seal_waiting<'state>(
         &'state self,
         state: MutexGuard<'state, State>,
     ) -> Result<MutexGuard<'state, State>, WriteError> {
@@ -372,7 +323,9 @@ impl Writer {
         let mut batch = Batch { sync_mark: 0, changes };
         loop {
             state = self.with_room(state, length.saturating_sub(admitted))?;
-            let Some(open) = state.open.as_mut() else { return Ok(state) };
+            let Some(open) = state.open.as_mut() else {
+                return Ok(state);
+            };
             batch.sync_mark = open.sync_mark;
             match open.append(self.place.kind, &batch)? {
                 Appended::Whole => break,
@@ -402,127 +355,7 @@ impl Writer {
         self.with_room(self.lock(), needed)
     }
 
-    /// Makes sure that the open segment has `needed` bytes besides those promised.
-    fn with_room<'state>(
-        &'state self,
-        mut state: MutexGuard<'state, State>,
-        needed: u64,
-    ) -> Result<MutexGuard<'state, State>, WriteError> {
-        loop {
-            if let Some(refusal) = state.refusal {
-                return Err(WriteError::ReadOnly(refusal));
-            }
-            let promised = needed + state.admitted;
-            match &state.open {
-                Some(open) if open.has_room(promised) => return Ok(state),
-                Some(_) if !state.in_flight.is_empty() => state = self.wait(state),
-                Some(_) | None => {
-                    let rolled = self.roll(&mut state, promised);
-                    self.changed.notify_all();
-                    rolled?;
-                }
-            }
-        }
-    }
-
-    /// Begins the segment that a tail is copied into. It counts only once it is published.
-    pub(crate) fn begin_unpublished(&self, room: u64) -> Result<(), WriteError> {
-        let mut state = self.lock();
-        let prepared = self.prepare(room)?;
-        self.begin_segment(&mut state, prepared)
-    }
-
-    /// Makes the copied tail durable, and then part of the log.
-    pub(crate) fn publish_recovered(&self) -> Result<SyncedHead, WriteError> {
-        let mut state = self.seal_waiting(self.lock())?;
-        let sealed = state.sealed;
-        let Some(open) = state.open.as_mut() else { return Ok(state.head) };
-        let standing = open.standing;
-        open.segment.file.sync().map_err(WriteError::Io)?;
-        self.publish(open).map_err(WriteError::Io)?;
-        state.have_synced(standing, sealed);
-        Ok(state.head)
-    }
-
-    /// Goes on in a new segment, once the old one is on disk.
-    fn roll(&self, state: &mut State, needed: u64) -> Result<(), WriteError> {
-        let prepared = self.prepare(needed)?;
-        if let Some(open) = state.open.take() {
-            if !open.is_published {
-                return Err(WriteError::Io(io::Error::other("the copied tail does not fit")));
-            }
-            state.closed = open.standing;
-            let (standing, sealed) = (open.standing, state.sealed);
-            let position = open.standing.position;
-            let ended = open.segment.file.truncate(position).and_then(|()| open.segment.file.sync());
-            if let Err(error) = ended {
-                state.refusal = Some(ReadOnly::Poisoned);
-                return Err(WriteError::Io(error));
-            }
-            state.have_synced(standing, sealed);
-        }
-        let begun = self.begin_segment(state, prepared).and_then(|()| {
-            let Some(open) = state.open.as_mut() else { return Ok(()) };
-            open.segment.file.sync().and_then(|()| self.publish(open)).map_err(WriteError::Io)
-        });
-        if begun.is_err() {
-            // The log stands at the end of the closed segment; nobody knows what the disk did.
-            state.refusal = Some(ReadOnly::Poisoned);
-        }
-        begun
-    }
-
-    /// Takes the blocks of a new segment. The only place where the disk can be found full.
-    fn prepare(&self, needed: u64) -> Result<(Box<dyn DiskFile>, u64), WriteError> {
-        let room = (needed + SEGMENT_HEADER + 2 * GRID).max(SEGMENT_ROOM);
-        let path = self.place.directory.join(UNPUBLISHED);
-        let file = self.place.disk.open(&path, Access::Create).map_err(no_space_or_io)?;
-        match file.allocate(room) {
-            Ok(()) => Ok((file, room)),
-            Err(error) => {
-                self.place.disk.remove(&path).map_err(WriteError::Io)?;
-                Err(no_space_or_io(error))
-            }
-        }
-    }
-
-    fn begin_segment(
-        &self,
-        state: &mut State,
-        (file, room): (Box<dyn DiskFile>, u64),
-    ) -> Result<(), WriteError> {
-        let Workplace { vault, key, segments, .. } = &self.place;
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|error| WriteError::Io(io::Error::other(error)))?;
-        let (before, branch) = (state.closed, state.head.branch);
-        let number = before.segment + 1;
-        let header = SegmentHeader { vault: *vault, number, id, before, branch };
-        let bytes = header.encode(key);
-        file.write(&bytes, 0).map_err(WriteError::Io)?;
-        let cipher = key.segment_cipher(*vault, &id);
-        let segment = Arc::new(Segment { number, file, cipher });
-        segments.insert(segment.clone());
-        state.open = Some(Open {
-            segment,
-            standing: header.standing(&bytes),
-            room,
-            sync_mark: SEGMENT_HEADER,
-            is_closed: false,
-            is_published: false,
-        });
-        Ok(())
-    }
-
-    /// Gives the open segment its number, durably.
-    fn publish(&self, open: &mut Open) -> io::Result<()> {
-        let Workplace { disk, directory, .. } = &self.place;
-        disk.rename(&directory.join(UNPUBLISHED), &path_of(directory, open.segment.number))?;
-        disk.sync_directory(directory)?;
-        open.is_published = true;
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -530,14 +363,17 @@ impl Writer {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'state>(&self, state: MutexGuard<'state, State>) -> MutexGuard<'state, State> {
+    pub(crate) fn wait<'state>(
+        &self,
+        state: MutexGuard<'state, State>,
+    ) -> MutexGuard<'state, State> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// Notes that an fdatasync returned which covers `sealed` changes up to `standing`.
-    fn have_synced(&mut self, standing: Standing, sealed: u64) {
+    pub(crate) fn have_synced(&mut self, standing: Standing, sealed: u64) {
         let Standing { segment, position, sequence, chain } = standing;
         self.synced = self.synced.max(sealed);
         if let Some(open) = self.open.as_mut().filter(|open| open.segment.number == segment) {
@@ -555,53 +391,7 @@ impl State {
     }
 }
 
-impl Open {
-    const fn has_room(&self, needed: u64) -> bool {
-        !self.is_closed && self.standing.position + needed <= self.room
-    }
-
-    /// Seals a batch and writes it where the segment stands.
-    fn append(&mut self, kind: VaultKind, batch: &Batch) -> Result<Appended, WriteError> {
-        let Standing { position, sequence, chain, .. } = self.standing;
-        let cipher = &self.segment.cipher;
-        let (frame, next) = frame::seal_batch(cipher, kind, (sequence + 1, chain), batch)
-            .ok_or(WriteError::TooLong)?;
-        let total = on_disk(frame.as_slice().len());
-        let written = self.segment.file.write(frame.as_slice(), position);
-        self.standing.position += total;
-        self.standing.sequence += 1;
-        if written.is_ok() {
-            self.standing.chain = next;
-            return Ok(Appended::Whole);
-        }
-        self.is_closed = true;
-        let place = (position, self.standing.sequence);
-        write_void(&self.segment, place, total).map_err(WriteError::Io)?;
-        Ok(Appended::Voided)
-    }
-}
-
-/// Fills the range of a frame whose write failed, so that the log reads on behind it.
-fn write_void(
-    segment: &Segment,
-    (position, sequence): (u64, u64),
-    total: u64,
-) -> io::Result<()> {
-    let head = u32::try_from(total)
-        .ok()
-        .and_then(|total| frame::seal_void(&segment.cipher, sequence, total))
-        .ok_or(io::ErrorKind::InvalidInput)?;
-    segment.file.write(&head, position)
-}
-
 /// The most room that a change of `length` bytes can take, whatever batch it ends in.
 fn charge(length: usize) -> u64 {
     1024 + on_disk(length) + on_disk(length).div_ceil(4)
-}
-
-fn no_space_or_io(error: io::Error) -> WriteError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::NoSpace,
-        _ => WriteError::Io(error),
-    }
 }

@@ -16,10 +16,7 @@ fn encode(value: &Value, text: &mut String) {
         Value::Null => text.push_str("null"),
         Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
         Value::Number(number) => {
-            assert!(
-                number.as_u64().is_some_and(|number| number < 1 << 53),
-                "{number}"
-            );
+            assert!(number.as_u64().is_some_and(|number| number < 1 << 53), "{number}");
             text.push_str(&number.to_string());
         }
         Value::String(string) => encode_text(string, text),
@@ -31,10 +28,8 @@ fn encode(value: &Value, text: &mut String) {
             text.push_str(if values.is_empty() { "[]" } else { "]" });
         }
         Value::Object(fields) => {
-            let sorted: BTreeMap<Vec<u16>, (&String, &Value)> = fields
-                .iter()
-                .map(|field| (field.0.encode_utf16().collect(), field))
-                .collect();
+            let sorted: BTreeMap<Vec<u16>, (&String, &Value)> =
+                fields.iter().map(|field| (field.0.encode_utf16().collect(), field)).collect();
             for (place, (key, value)) in sorted.into_values().enumerate() {
                 text.push(if place == 0 { '{' } else { ',' });
                 encode_text(key, text);
@@ -83,8 +78,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
         let place = Place::new();
         let log = place.open();
         log.record_names(names).unwrap();
-        log.seal_names(&vault, &NamesKey::from_bytes(Zeroizing::new([7; 32])))
-            .unwrap();
+        log.seal_names(&vault, &NamesKey::from_bytes(Zeroizing::new([7; 32]))).unwrap();
         for (number, event) in EventType::ALL.iter().enumerate() {
             let record = Record::new(*event)
                 .by(&caller)
@@ -142,32 +136,18 @@ fn a_lease_a_read_and_a_refusal_are_recorded_with_their_facts() {
     let refusal = Record::refusal(&caller, &question, RequestId(ulid::Ulid::from_parts(1, 2)));
     let _receipt = log.append(refusal, Durability::Durable, at(3)).unwrap();
     let shown = entries(&log);
-    let [_, opened, read, refused] = &shown[..] else {
-        panic!("four entries")
-    };
-    assert_eq!(
-        opened.entry.rules.as_deref(),
-        Some(&["agent-reads".into()][..])
-    );
+    let [_, opened, read, refused] = &shown[..] else { panic!("four entries") };
+    assert_eq!(opened.entry.rules.as_deref(), Some(&["agent-reads".into()][..]));
     assert_eq!(opened.entry.ticket.as_deref(), Some("OPS-1234"));
-    assert_eq!(
-        opened.entry.path.as_deref(),
-        Some("db/caf\u{e9} \"1\"\\%25%FF")
-    );
+    assert_eq!(opened.entry.path.as_deref(), Some("db/caf\u{e9} \"1\"\\%25%FF"));
     assert_eq!(opened.entry.lease, read.entry.lease);
     assert_eq!(read.entry.bytes.unwrap().0, 9_007_199_254_740_993);
     assert_eq!(read.entry.offset.unwrap().0, 4096);
     let actor = refused.entry.actor.as_ref().unwrap();
-    assert_eq!(
-        (actor.pid, actor.start_ticks.0),
-        (4711, 9_007_199_254_740_993)
-    );
+    assert_eq!((actor.pid, actor.start_ticks.0), (4711, 9_007_199_254_740_993));
     assert_eq!(actor.exe.as_deref(), Some("/usr/bin/cu%01rl"));
     assert_eq!(refused.entry.decision.as_deref(), Some("denied"));
-    assert_eq!(
-        refused.entry.operations.as_deref(),
-        Some(&["file.write".into()][..])
-    );
+    assert_eq!(refused.entry.operations.as_deref(), Some(&["file.write".into()][..]));
     log.close().unwrap();
     drop(log);
     assert_canonical(&place.bytes(FIRST));

@@ -11,10 +11,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn example_lines() -> Vec<&'static str> {
-    DOCUMENT
-        .lines()
-        .filter(|line| line.starts_with("{\"entry\":{\""))
-        .collect()
+    DOCUMENT.lines().filter(|line| line.starts_with("{\"entry\":{\"")).collect()
 }
 
 #[test]
@@ -34,14 +31,8 @@ fn the_sums_of_the_example_follow_from_the_rule_as_it_is_written_there() {
         let before =
             previous.map_or_else(|| "null".to_owned(), |hash| format!("\"{}\"", hex(&hash)));
         assert_eq!(rest, format!("\",\"prevHash\":{before}}}"));
-        assert!(
-            DOCUMENT.contains(&format!("`{}`", hex(&sum))),
-            "the text names the sum"
-        );
-        assert!(
-            DOCUMENT.contains(&format!("{} bytes", entry.len())),
-            "and the length"
-        );
+        assert!(DOCUMENT.contains(&format!("`{}`", hex(&sum))), "the text names the sum");
+        assert!(DOCUMENT.contains(&format!("{} bytes", entry.len())), "and the length");
         previous = Some(sum);
     }
 }
@@ -49,14 +40,8 @@ fn the_sums_of_the_example_follow_from_the_rule_as_it_is_written_there() {
 #[test]
 fn the_example_is_a_whole_log() {
     let place = Place::new();
-    let text: String = example_lines()
-        .into_iter()
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let text: String = example_lines().into_iter().map(|line| format!("{line}\n")).collect();
     place.put(FIRST, text.as_bytes());
     let report = place.verify();
-    assert_eq!(
-        (report.verdict, report.good.head.unwrap().seq),
-        (Verdict::Whole, 2)
-    );
+    assert_eq!((report.verdict, report.good.head.unwrap().seq), (Verdict::Whole, 2));
 }

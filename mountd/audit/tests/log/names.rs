@@ -38,10 +38,7 @@ fn sealed_names_do_not_stand_in_the_file_and_open_with_the_key() {
     assert_eq!(shown.path.as_deref(), Some("database/password"));
     assert_eq!(shown.to.as_deref(), Some("database/password"));
     assert_eq!(shown.reason.as_deref(), Some("nightly backup"));
-    assert_eq!(
-        (shown.offset.unwrap().0, shown.bytes.unwrap().0),
-        (4_242_424, 3_131_313)
-    );
+    assert_eq!((shown.offset.unwrap().0, shown.bytes.unwrap().0), (4_242_424, 3_131_313));
     assert_eq!(shown.sealed, None);
     log.forget_names(&vault()).unwrap();
     let hidden = entries(&log).pop().unwrap().entry;
@@ -58,10 +55,7 @@ fn sealed_names_open_after_a_restart_too() {
     drop(log);
     let log = Log::open(place.path(), settings(), at(2)).unwrap().0;
     log.seal_names(&vault(), &key()).unwrap();
-    let filter = Filter {
-        path: Some(PathGlob::new("database/*")),
-        ..Filter::default()
-    };
+    let filter = Filter { path: Some(PathGlob::new("database/*")), ..Filter::default() };
     let mut found = 0;
     log.read(&filter, |_| {
         found += 1;
@@ -82,10 +76,9 @@ fn names_of_a_locked_vault_are_left_out_and_not_written_in_clear() {
 
 #[test]
 fn names_stand_in_clear_for_a_workspace_or_when_the_policy_says_so() {
-    for (names, kind) in [
-        (RecordNames::Sealed, VaultKind::Workspace),
-        (RecordNames::Clear, VaultKind::Secrets),
-    ] {
+    for (names, kind) in
+        [(RecordNames::Sealed, VaultKind::Workspace), (RecordNames::Clear, VaultKind::Secrets)]
+    {
         let place = Place::new();
         let log = place.open();
         log.record_names(names).unwrap();
@@ -101,10 +94,7 @@ fn a_log_is_shown_without_a_daemon_with_its_names_sealed() {
     log.seal_names(&vault(), &key()).unwrap();
     record(&log, &place, VaultKind::Secrets);
     let mut shown = Vec::new();
-    let filter = Filter {
-        event: Some(EventType::FileRename),
-        ..Filter::default()
-    };
+    let filter = Filter { event: Some(EventType::FileRename), ..Filter::default() };
     read(place.path(), &filter, |entry| {
         shown.push(entry);
         ControlFlow::Break(())

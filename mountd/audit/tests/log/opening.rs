@@ -17,10 +17,7 @@ fn a_broken_chain_is_refused_with_file_and_line() {
     bytes[second_line] ^= 1;
     place.put(FIRST, &bytes);
     let text = refusal(&place).to_string();
-    assert!(
-        text.contains("0000000001.jsonl line 2, after entry 1: "),
-        "{text}"
-    );
+    assert!(text.contains("0000000001.jsonl line 2, after entry 1: "), "{text}");
     assert_eq!(place.bytes(FIRST), bytes, "evidence is left as it is");
 }
 
@@ -29,10 +26,7 @@ fn a_segment_that_does_not_follow_the_one_before_is_refused() {
     let place = Place::with_two_segments();
     place.put(FIRST, &Place::with_two_segments().bytes(FIRST));
     let text = refusal(&place).to_string();
-    assert!(
-        text.contains("0000000002.jsonl line 1, after entry 4: "),
-        "{text}"
-    );
+    assert!(text.contains("0000000002.jsonl line 1, after entry 4: "), "{text}");
 }
 
 #[test]
@@ -51,10 +45,7 @@ fn a_missing_segment_is_refused_by_name() {
     let place = Place::with_two_segments();
     std::fs::remove_file(place.file(FIRST)).unwrap();
     let error = refusal(&place);
-    assert!(
-        matches!(error, OpenLogError::Missing { missing } if missing.number() == 1),
-        "{error}"
-    );
+    assert!(matches!(error, OpenLogError::Missing { missing } if missing.number() == 1), "{error}");
 }
 
 #[test]

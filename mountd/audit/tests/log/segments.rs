@@ -10,10 +10,7 @@ use ward_audit::{
 const RECORD: Record<'static> = Record::new(EventType::Command);
 
 fn open_small(place: &Place) -> Log {
-    let small = Settings {
-        segment_bytes: 2000,
-        ..settings()
-    };
+    let small = Settings { segment_bytes: 2000, ..settings() };
     Log::open(place.path(), small, at(0)).unwrap().0
 }
 
@@ -21,28 +18,17 @@ fn open_small(place: &Place) -> Log {
 fn when_the_clock_goes_back_time_goes_on_and_the_jump_is_recorded_once() {
     let place = Place::new();
     let log = place.open();
-    let _receipt = log
-        .append(RECORD, Durability::Written, at(9_000_000))
-        .unwrap();
+    let _receipt = log.append(RECORD, Durability::Written, at(9_000_000)).unwrap();
     for number in 0..2 {
-        let now = Stamp {
-            wall: at(10).wall + number,
-            boot: at(9_000_001 + number).boot,
-        };
+        let now = Stamp { wall: at(10).wall + number, boot: at(9_000_001 + number).boot };
         let _receipt = log.append(RECORD, Durability::Written, now).unwrap();
     }
     let entries = entries(&log);
     let events: Vec<_> = entries.iter().map(|shown| shown.entry.event_type).collect();
     let [jump, command] = [EventType::ClockJump, EventType::Command];
     assert_eq!(events[1..], [command, jump, command, command]);
-    let times: Vec<_> = entries
-        .iter()
-        .map(|shown| shown.entry.ts.microseconds())
-        .collect();
-    assert_eq!(
-        times[2..],
-        [at(9_000_001).wall, at(9_000_002).wall, at(9_000_003).wall]
-    );
+    let times: Vec<_> = entries.iter().map(|shown| shown.entry.ts.microseconds()).collect();
+    assert_eq!(times[2..], [at(9_000_001).wall, at(9_000_002).wall, at(9_000_003).wall]);
     assert_eq!(entries[2].entry.wall.unwrap().microseconds(), at(10).wall);
 }
 
@@ -53,11 +39,7 @@ fn threads_that_overtake_each_other_are_no_clock_jump() {
     for number in [50_000, 20_000, 20_000, 60_000] {
         let _receipt = log.append(RECORD, Durability::Written, at(number)).unwrap();
     }
-    assert!(
-        entries(&log)
-            .iter()
-            .all(|shown| shown.entry.event_type != EventType::ClockJump)
-    );
+    assert!(entries(&log).iter().all(|shown| shown.entry.event_type != EventType::ClockJump));
     assert_eq!(place.verify().verdict, Verdict::Whole);
 }
 
@@ -80,12 +62,7 @@ fn a_full_segment_is_closed_and_the_next_one_goes_on() {
     let first: Vec<_> = entries(&log)
         .into_iter()
         .filter(|shown| shown.entry.event_type == EventType::SegmentStart)
-        .map(|shown| {
-            (
-                shown.entry.segment.unwrap().0,
-                shown.entry.previous.is_some(),
-            )
-        })
+        .map(|shown| (shown.entry.segment.unwrap().0, shown.entry.previous.is_some()))
         .collect();
     assert_eq!(first[..2], [(1, false), (2, true)]);
 }
@@ -99,11 +76,7 @@ fn the_last_few_entries_come_from_the_end_of_the_log() {
     }
     for (last, path) in [(12, None), (3, Some(PathGlob::new("no/such")))] {
         let is_absent = path.is_some();
-        let filter = Filter {
-            last: Some(last),
-            path,
-            ..Filter::default()
-        };
+        let filter = Filter { last: Some(last), path, ..Filter::default() };
         let mut found = Vec::new();
         log.read(&filter, |shown| {
             found.push(shown.entry.seq.0);
@@ -111,11 +84,7 @@ fn the_last_few_entries_come_from_the_end_of_the_log() {
         })
         .unwrap();
         let end = log.head().unwrap().unwrap().seq;
-        let wanted: Vec<_> = if is_absent {
-            vec![]
-        } else {
-            (end - 11..=end).collect()
-        };
+        let wanted: Vec<_> = if is_absent { vec![] } else { (end - 11..=end).collect() };
         assert_eq!(found, wanted);
     }
 }

@@ -44,11 +44,7 @@ pub(crate) fn at(microseconds: u64) -> Stamp {
 
 pub(crate) fn settings() -> Settings {
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c").unwrap();
-    Settings {
-        preallocated_bytes: 8192,
-        reserve_bytes: 0,
-        ..Settings::new(boot)
-    }
+    Settings { preallocated_bytes: 8192, reserve_bytes: 0, ..Settings::new(boot) }
 }
 
 /// A directory for a log, gone when it is dropped.
@@ -58,9 +54,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self {
-            directory: owned_directory(),
-        }
+        Self { directory: owned_directory() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -75,10 +69,7 @@ impl Place {
         std::fs::read(self.file(name)).unwrap()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test damages files, durability is no matter"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a test damages files, durability is no matter")]
     pub(crate) fn put(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.file(name), bytes).unwrap();
     }
@@ -108,10 +99,7 @@ impl Place {
         append(&log, 1..4);
         log.close().unwrap();
         drop(log);
-        let small = Settings {
-            segment_bytes: 1,
-            ..settings()
-        };
+        let small = Settings { segment_bytes: 1, ..settings() };
         let log = Log::open(place.path(), small, at(10)).unwrap().0;
         append(&log, 20..21);
         log.close().unwrap();
@@ -123,10 +111,7 @@ impl Place {
 /// A directory that only its owner can reach, as the log demands.
 fn owned_directory() -> tempfile::TempDir {
     let owner = std::fs::Permissions::from_mode(0o700);
-    tempfile::Builder::new()
-        .permissions(owner)
-        .tempdir()
-        .unwrap()
+    tempfile::Builder::new().permissions(owner).tempdir().unwrap()
 }
 
 pub(crate) fn append(log: &Log, moments: std::ops::Range<u64>) {
@@ -155,10 +140,7 @@ pub(crate) fn path() -> SecretPath {
 }
 
 pub(crate) fn caller() -> Caller {
-    let process = ProcessId {
-        number: 4711,
-        start_ticks: 9_007_199_254_740_993,
-    };
+    let process = ProcessId { number: 4711, start_ticks: 9_007_199_254_740_993 };
     let executable = Executable {
         path: Some(b"/usr/bin/cu\x01rl".as_slice().into()),
         device: 1,
@@ -173,10 +155,7 @@ pub(crate) fn caller() -> Caller {
         groups: [].into(),
         login_uid: Some(UserId(1000)),
         executable: Some(Arc::new(executable)),
-        session: Some(Session {
-            leader: process,
-            cgroup: b"/user.slice".as_slice().into(),
-        }),
+        session: Some(Session { leader: process, cgroup: b"/user.slice".as_slice().into() }),
         parents: [].into(),
         grade: Grade::Verified,
     }
@@ -194,21 +173,12 @@ pub(crate) fn lease() -> Lease {
         file: None,
         ticket: Some(&ticket),
     };
-    let time = LocalTime {
-        weekday: Weekday::Monday,
-        minute: 0,
-    };
+    let time = LocalTime { weekday: Weekday::Monday, minute: 0 };
     let Decision::Permitted(permit) = rules.evaluate(&caller(), &question, time) else {
         panic!("the policy permits it");
     };
     let holder = caller().fingerprint(ScopeKind::Process).unwrap();
     let begun = at(0).boot;
     let id = LeaseId(ulid::Ulid::from_parts(1_795_234_965_000, 7));
-    Lease::begin(
-        permit,
-        id,
-        holder,
-        begun,
-        begun.after(Duration::from_secs(60)),
-    )
+    Lease::begin(permit, id, holder, begun, begun.after(Duration::from_secs(60)))
 }

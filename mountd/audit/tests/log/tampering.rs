@@ -18,10 +18,7 @@ fn named(verdict: &Verdict) -> Option<(String, u64)> {
 }
 
 fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
-    bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(<[u8]>::to_vec)
-        .collect()
+    bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
 fn sentence(place: &Place) -> String {
@@ -34,10 +31,7 @@ fn every_flipped_bit_of_every_segment_is_found_and_its_line_named() {
     for name in [FIRST, SECOND] {
         let whole = place.bytes(name);
         for position in 0..whole.len() {
-            let line = 1 + whole[..position]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count() as u64;
+            let line = 1 + whole[..position].iter().filter(|byte| **byte == b'\n').count() as u64;
             for bit in 0..8 {
                 let mut flipped = whole.clone();
                 flipped[position] ^= 1 << bit;
@@ -46,10 +40,7 @@ fn every_flipped_bit_of_every_segment_is_found_and_its_line_named() {
                 let is_end = position + 1 == whole.len() && name == SECOND;
                 let is_named = named(&verdict) == Some((name.to_owned(), line));
                 let is_torn = matches!(verdict, Verdict::Torn { .. });
-                assert!(
-                    is_named || (is_end && is_torn),
-                    "{name} {position} {bit}: {verdict:?}"
-                );
+                assert!(is_named || (is_end && is_torn), "{name} {position} {bit}: {verdict:?}");
             }
         }
         place.put(name, &whole);
@@ -98,10 +89,7 @@ fn each_repeated_line_is_found() {
         more.insert(number, whole[number].clone());
         place.put(FIRST, &more.concat());
         let line = number as u64 + 2;
-        assert_eq!(
-            named(&place.verify().verdict),
-            Some((FIRST.to_owned(), line))
-        );
+        assert_eq!(named(&place.verify().verdict), Some((FIRST.to_owned(), line)));
         assert!(sentence(&place).contains("moved, repeated or added"));
     }
 }
@@ -115,10 +103,7 @@ fn each_swap_of_neighbours_is_found() {
         swapped.swap(number, number + 1);
         place.put(FIRST, &swapped.concat());
         let line = number as u64 + 1;
-        assert_eq!(
-            named(&place.verify().verdict),
-            Some((FIRST.to_owned(), line))
-        );
+        assert_eq!(named(&place.verify().verdict), Some((FIRST.to_owned(), line)));
     }
 }
 
@@ -133,10 +118,7 @@ fn a_line_of_another_log_is_found_wherever_it_is_put() {
         place.put(FIRST, &replaced.concat());
         // A foreign first or last line is itself well formed: its neighbour shows it.
         let line = number.max(1) as u64 + 1;
-        assert_eq!(
-            named(&place.verify().verdict),
-            Some((FIRST.to_owned(), line))
-        );
+        assert_eq!(named(&place.verify().verdict), Some((FIRST.to_owned(), line)));
         let mut inserted = whole.clone();
         inserted.insert(number, foreign[number].clone());
         place.put(FIRST, &inserted.concat());
@@ -149,15 +131,9 @@ fn forged(line: &[u8], from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8_lossy(line);
     let (entry, rest) = text.split_at(text.find(",\"hash\":").unwrap_or_default());
     let entry = entry.trim_start_matches("{\"entry\":").replace(from, to);
-    let before = rest
-        .get(rest.len() - 67..rest.len() - 3)
-        .unwrap_or_default();
-    let bytes = Digest::from_hex(before)
-        .map(|hash| *hash.as_bytes())
-        .unwrap_or_default();
-    let sum = Sha256::new_with_prefix(&entry)
-        .chain_update(bytes)
-        .finalize();
+    let before = rest.get(rest.len() - 67..rest.len() - 3).unwrap_or_default();
+    let bytes = Digest::from_hex(before).map(|hash| *hash.as_bytes()).unwrap_or_default();
+    let sum = Sha256::new_with_prefix(&entry).chain_update(bytes).finalize();
     let hash = Digest::from_bytes(sum.into());
     format!("{{\"entry\":{entry},\"hash\":\"{hash}\",\"prevHash\":\"{before}\"}}\n").into_bytes()
 }
@@ -185,11 +161,7 @@ fn a_last_line_with_a_hash_made_to_fit_but_a_wrong_seq_or_time_is_found() {
         let mut lines = whole.clone();
         lines[3] = forged(&whole[3], from, to);
         place.put(FIRST, &lines.concat());
-        assert!(
-            sentence(&place).contains(fault),
-            "{from} {to}: {}",
-            sentence(&place)
-        );
+        assert!(sentence(&place).contains(fault), "{from} {to}: {}", sentence(&place));
     }
     assert_eq!(forged(&whole[3], "", ""), whole[3]);
 }
@@ -225,27 +197,16 @@ fn a_log_cut_between_two_lines_is_found_with_a_head_kept_elsewhere_and_only_so()
     assert_eq!(place.verify().verdict, Verdict::Whole);
     let report = verify(place.path(), head).unwrap();
     assert_eq!(report.verdict, Verdict::MissingEntries { count: 2 });
-    assert!(
-        report
-            .to_string()
-            .starts_with("2 entries are missing after entry 4"),
-        "{report}"
-    );
+    assert!(report.to_string().starts_with("2 entries are missing after entry 4"), "{report}");
 }
 
 #[test]
 fn a_rewritten_log_is_found_with_a_head_kept_elsewhere() {
     let (place, other) = (Place::with_entries(6), Place::with_entries(6));
     let head = place.verify().good.head;
-    assert_eq!(
-        verify(other.path(), head).unwrap().verdict,
-        Verdict::Rewritten { seq: 6 }
-    );
+    assert_eq!(verify(other.path(), head).unwrap().verdict, Verdict::Rewritten { seq: 6 });
     assert_eq!(verify(place.path(), head).unwrap().verdict, Verdict::Whole);
     let hash = other.verify().good.head.unwrap().hash;
     let earlier = Some(Head { seq: 3, hash });
-    assert_eq!(
-        verify(place.path(), earlier).unwrap().verdict,
-        Verdict::Rewritten { seq: 3 }
-    );
+    assert_eq!(verify(place.path(), earlier).unwrap().verdict, Verdict::Rewritten { seq: 3 });
 }

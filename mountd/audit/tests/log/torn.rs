@@ -10,31 +10,18 @@ fn reopen(place: &Place) -> (u64, Option<u64>) {
     let recorded = entries(&log)
         .into_iter()
         .filter(|shown| shown.entry.event_type == EventType::LogRecovered)
-        .map(|shown| {
-            (
-                shown.entry.bytes.unwrap().0,
-                shown.entry.sha256.unwrap().into_owned(),
-            )
-        })
+        .map(|shown| (shown.entry.bytes.unwrap().0, shown.entry.sha256.unwrap().into_owned()))
         .next();
     let cut = recovered.cut.map(|cut| (cut.bytes, cut.sha256.to_string()));
     assert_eq!(recorded, cut);
     drop(log);
     assert_eq!(place.verify().verdict, Verdict::Whole);
-    (
-        recovered.head.map_or(0, |head| head.seq),
-        cut.map(|(bytes, _)| bytes),
-    )
+    (recovered.head.map_or(0, |head| head.seq), cut.map(|(bytes, _)| bytes))
 }
 
 /// Where the lines of a file end.
 fn ends(bytes: &[u8]) -> Vec<usize> {
-    bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .map(|(at, _)| at + 1)
-        .collect()
+    bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect()
 }
 
 #[test]
@@ -53,10 +40,7 @@ fn a_tail_cut_at_any_byte_is_torn_or_a_shorter_whole_and_never_broken() {
             assert_eq!(report.good.head.unwrap().seq, lines as u64);
             let expected = match torn as u64 {
                 0 => Verdict::Whole,
-                bytes => Verdict::Torn {
-                    file: SegmentName::FIRST,
-                    bytes,
-                },
+                bytes => Verdict::Torn { file: SegmentName::FIRST, bytes },
             };
             assert_eq!(report.verdict, expected, "{cut}");
         }
@@ -81,10 +65,7 @@ fn a_lost_sector_in_the_last_batch_is_torn_and_never_broken() {
         place.put(FIRST, &bytes);
         let lines = ends.iter().filter(|end| **end <= sector).count();
         let verdict = place.verify().verdict;
-        assert!(
-            matches!(verdict, Verdict::Torn { .. }),
-            "{sector}: {verdict:?}"
-        );
+        assert!(matches!(verdict, Verdict::Torn { .. }), "{sector}: {verdict:?}");
         assert_eq!(reopen(&place).0, lines as u64);
     }
 }
@@ -104,10 +85,7 @@ fn a_crash_before_the_first_line_of_a_segment_goes_on_with_the_one_before() {
     for leftover in [&b""[..], &[0; 4096], b"{\"entry\":{\"bootId\""] {
         let place = Place::with_entries(5);
         place.put(crate::support::SECOND, leftover);
-        assert!(matches!(
-            place.verify().verdict,
-            Verdict::Whole | Verdict::Torn { .. }
-        ));
+        assert!(matches!(place.verify().verdict, Verdict::Whole | Verdict::Torn { .. }));
         let (head, _cut) = reopen(&place);
         assert_eq!(head, 5);
     }

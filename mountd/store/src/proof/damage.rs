@@ -5,6 +5,9 @@ use crate::{Existing, Fault, ReadOnly, UnlockError, fsck};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+/// What somebody does to the directory of a vault, and how it is called.
+type Tampering = (&'static str, fn(&Fixture));
+
 /// A small vault of three segments with something of everything.
 fn small() -> Fixture {
     let fixture = Fixture::new();
@@ -71,7 +74,10 @@ fn a_damaged_vault_opens_for_reading_only_and_says_which_secret_is_hurt() {
     let report = fsck(&fixture.directory(), &fixture.secret()).unwrap();
     let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
     assert_eq!((finding.fault, finding.segment), (Fault::Content, Some(2)));
-    assert_eq!((finding.position, finding.path.as_ref().unwrap().to_string().as_str()), (Some(192), "c"));
+    assert_eq!(
+        (finding.position, finding.path.as_ref().unwrap().to_string().as_str()),
+        (Some(192), "c")
+    );
 
     // A metadata frame: the changes in it are lost, the others are shown.
     bytes[300] ^= 1;
@@ -88,7 +94,7 @@ fn a_damaged_vault_opens_for_reading_only_and_says_which_secret_is_hurt() {
 
 #[test]
 fn a_segment_swapped_dropped_doubled_or_cut_is_detected() {
-    let tamper: [(&str, fn(&Fixture)); 7] = [
+    let tamper: [Tampering; 7] = [
         ("swapped", |fixture| {
             let aside = fixture.directory().join("aside");
             std::fs::rename(fixture.segment(1), &aside).unwrap();

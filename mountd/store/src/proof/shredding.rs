@@ -5,7 +5,11 @@ use crate::fsck;
 use std::collections::BTreeSet;
 
 /// Every 16 bytes of ciphertext of every version of the file, read from the segments.
-fn ciphertext(fixture: &Fixture, vault: &crate::Vault, file: ward_policy::FileId) -> BTreeSet<Vec<u8>> {
+fn ciphertext(
+    fixture: &Fixture,
+    vault: &crate::Vault,
+    file: ward_policy::FileId,
+) -> BTreeSet<Vec<u8>> {
     let mut pieces = BTreeSet::new();
     for region in vault.read_index().regions_of(file) {
         let bytes = std::fs::read(fixture.segment(region.segment)).unwrap();

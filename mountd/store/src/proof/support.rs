@@ -1,7 +1,7 @@
 //! A vault in a directory that cleans up, and a disk that does what a test says.
 
-use crate::durable::{Access, Disk, DiskFile, RealDisk};
 use crate::buffer::Buffer;
+use crate::durable::{Access, Disk, DiskFile, RealDisk};
 use crate::{
     Keyfile, NewSlot, NewVault, Recovered, SlotSecret, UnlockError, Vault, VaultKind, WallTime,
 };

@@ -1,0 +1,214 @@
+//! A vault of each released format opens, reads and goes on, for ever.
+
+#![expect(clippy::unwrap_used, reason = "a vault that does not open is a failed test")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use ward_audit::{BootId, Durability, Log, Record, Settings, Stamp};
+use ward_policy::{
+    Caller, Decision, Digest, FileId, Grade, GroupId, Lease, LeaseId, LocalTime, Moment, Operation,
+    OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, ThreadId, UserId, VaultName,
+};
+use ward_store::{
+    DecryptError, Keyfile, Passphrase, Recovered, RecoveryCode, SlotSecret, Vault, WallTime, fsck,
+};
+use zeroize::Zeroizing;
+
+const POLICY: &str = r#"
+version = 1
+[ops]
+"file.read" = "medium"
+"file.write" = "high"
+[clients.me]
+uid = 1000
+[[rule]]
+name = "all"
+clients = ["me"]
+ops = ["file.read", "file.write"]
+path = ["**"]
+decide = "allow"
+"#;
+
+/// A copy of a released vault, which the test may change.
+struct Released {
+    folder: tempfile::TempDir,
+}
+
+impl Released {
+    fn of(format: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        copy_tree(&manifest.join("tests/released").join(format), folder.path());
+        // git keeps no mode but the executable bit, and no empty directory.
+        let key = folder.path().join("key");
+        std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+        Self { folder }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.folder.path().join("vault")
+    }
+
+    fn keyfile(&self) -> SlotSecret {
+        SlotSecret::Keyfile(Keyfile::read(&self.folder.path().join("key")).unwrap())
+    }
+
+    fn unlock(&self, secret: &SlotSecret) -> (Vault, Recovered) {
+        Vault::unlock(&self.directory(), secret).unwrap()
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+fn caller() -> Caller {
+    Caller {
+        thread: ThreadId(7),
+        process: ProcessId { number: 7, start_ticks: 9 },
+        uid: UserId(1000),
+        gid: GroupId(1000),
+        groups: Arc::new([]),
+        login_uid: None,
+        executable: None,
+        session: None,
+        parents: Arc::new([]),
+        grade: Grade::Verified,
+    }
+}
+
+/// A lease of everything that the policy above allows for `file`.
+fn lease(operation: Operation, path: &SecretPath, file: FileId) -> Lease {
+    let rules = Rules::load(POLICY, Digest::from_bytes([0; 32])).unwrap();
+    let vault = VaultName::try_from("released").unwrap();
+    let question = Question {
+        operations: OperationSet::of(operation),
+        vault: Some(&vault),
+        path: Some(path),
+        file: Some(file),
+        ticket: None,
+    };
+    let noon = LocalTime { weekday: ward_policy::Weekday::Wednesday, minute: 720 };
+    let Decision::Permitted(permit) = rules.evaluate(&caller(), &question, noon) else {
+        panic!("the policy allows it")
+    };
+    let id = LeaseId("01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap());
+    let holder = caller().fingerprint(ScopeKind::Process).unwrap();
+    Lease::begin(permit, id, holder, moment(0), moment(10))
+}
+
+const fn moment(nanoseconds: u64) -> Moment {
+    Moment::from_nanoseconds(nanoseconds)
+}
+
+/// The content of a path, by the way a daemon reads: lease, decrypt, record, reveal.
+fn read(vault: &Vault, log: &Log, path: &str, offset: u64, length: usize) -> Vec<u8> {
+    let path = SecretPath::try_from(path).unwrap();
+    let file = vault.find(&path).unwrap();
+    let version = vault.current_version(file).unwrap();
+    let lease = lease(Operation::FileRead, &path, file);
+    let lease = lease.active_for(&caller(), moment(1)).unwrap();
+    let plaintext = vault.decrypt(&lease, (file, version), offset, length).unwrap();
+    let reader = caller();
+    let record = Record::reading(&reader, &lease, offset, 0);
+    let receipt = log.append(record, Durability::Written, stamp()).unwrap();
+    plaintext.reveal(&receipt).to_vec()
+}
+
+const fn stamp() -> Stamp {
+    Stamp { wall: 1_795_234_965_000_000, boot: moment(5) }
+}
+
+fn log(folder: &Path) -> Log {
+    let directory = folder.join("audit");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
+    let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c").unwrap();
+    Log::open(&directory, Settings::new(boot), stamp()).unwrap().0
+}
+
+#[test]
+fn a_vault_of_format_1_reads_as_it_was_written() {
+    let released = Released::of("v1");
+    let (vault, recovered) = released.unlock(&released.keyfile());
+    assert_eq!((recovered.torn, recovered.damage, recovered.shreds_finished), (None, vec![], 0));
+    assert!(!recovered.header_repaired);
+    let log = log(released.folder.path());
+    assert_eq!(read(&vault, &log, "db/password", 0, 100), b"second");
+    let long: Vec<u8> = (0..70_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    assert_eq!(read(&vault, &log, "long", 0, 100_000), long);
+    assert_eq!(read(&vault, &log, "long", 65_000, 2_000), long[65_000..67_000]);
+    assert_eq!(read(&vault, &log, "long", 69_999, 2_000), long[69_999..]);
+    assert_eq!(read(&vault, &log, "long", u64::MAX, 1), b"");
+
+    let file = vault.find(&SecretPath::try_from("db/password").unwrap()).unwrap();
+    let attributes = vault.attributes(file).unwrap();
+    assert_eq!((attributes.size, attributes.versions), (6, 2));
+    assert_eq!(attributes.modified, WallTime::from_nanoseconds(11));
+    let names: Vec<String> =
+        vault.entries(vault.root()).iter().map(|entry| entry.name.to_string()).collect();
+    assert_eq!(names, ["db", "long"]);
+    assert_eq!(vault.removed()[0].path.to_string(), "removed");
+    assert_eq!((vault.removed().len(), vault.label().as_str()), (1, "released"));
+}
+
+#[test]
+fn a_vault_of_format_1_opens_with_each_of_its_slots_and_is_whole() {
+    let released = Released::of("v1");
+    let code = std::fs::read_to_string(released.folder.path().join("recovery-code")).unwrap();
+    let words = Passphrase::new(Zeroizing::new(b"a vault of each format".to_vec()));
+    for secret in [
+        released.keyfile(),
+        SlotSecret::Recovery(RecoveryCode::parse(&code).unwrap()),
+        SlotSecret::Passphrase(words),
+    ] {
+        let report = fsck(&released.directory(), &secret).unwrap();
+        assert_eq!((report.findings, report.torn, report.files), (vec![], None, 2));
+    }
+}
+
+#[test]
+fn a_vault_of_format_1_goes_on() {
+    let released = Released::of("v1");
+    let (vault, _) = released.unlock(&released.keyfile());
+    let file = vault.find(&SecretPath::try_from("long").unwrap()).unwrap();
+    vault.write_version(file, b"short now", WallTime::from_nanoseconds(20)).unwrap();
+    vault.close().unwrap();
+    let (vault, _) = released.unlock(&released.keyfile());
+    assert_eq!(vault.attributes(file).unwrap().size, 9);
+}
+
+#[test]
+fn a_lease_for_another_file_or_another_operation_decrypts_nothing() {
+    let released = Released::of("v1");
+    let (vault, _) = released.unlock(&released.keyfile());
+    let (path, other) = ("db/password", "long");
+    let [path, other] = [path, other].map(|path| SecretPath::try_from(path).unwrap());
+    let (file, long) = (vault.find(&path).unwrap(), vault.find(&other).unwrap());
+    let version = vault.current_version(file).unwrap();
+    let reading = lease(Operation::FileRead, &path, file);
+    let reading = reading.active_for(&caller(), moment(1)).unwrap();
+    assert!(vault.decrypt(&reading, (file, version), 0, 9).is_ok());
+    let other_file = vault.decrypt(&reading, (long, version), 0, 9);
+    assert!(matches!(other_file, Err(DecryptError::NotLeased)));
+    assert!(matches!(vault.draft(&reading, file), Err(DecryptError::NotLeased)));
+    let long_version = vault.current_version(long).unwrap();
+    let foreign_version = vault.decrypt(&reading, (file, long_version), 0, 9);
+    assert!(matches!(foreign_version, Err(DecryptError::NoSuchVersion)));
+
+    let writing = lease(Operation::FileWrite, &path, file);
+    let writing = writing.active_for(&caller(), moment(1)).unwrap();
+    assert_eq!(*vault.draft(&writing, file).unwrap(), *b"second");
+    let refused = vault.decrypt(&writing, (file, version), 0, 9);
+    assert!(matches!(refused, Err(DecryptError::NotLeased)));
+}
