@@ -71,10 +71,8 @@ impl Client {
             Err(trouble) if trouble.failure.code == FailureCode::Locked => {
                 let passphrase = passphrase::for_locked_vault(vault, unlock)?;
                 let passphrase = Passphrase(passphrase.to_string());
-                let Done {} = self.ask(Command::VaultUnlock {
-                    vault: vault.to_owned(),
-                    passphrase,
-                })?;
+                let Done {} =
+                    self.ask(Command::VaultUnlock { vault: vault.to_owned(), passphrase })?;
                 self.ask_line(&line, directory)
             }
             answered => answered,
@@ -119,10 +117,7 @@ pub(crate) fn no_root(root: &Path, error: &io::Error) -> Trouble {
 
 /// Whether the error says that no daemon listens.
 fn is_nobody(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 fn lost(reason: impl std::fmt::Display) -> Trouble {
@@ -133,23 +128,11 @@ fn lost(reason: impl std::fmt::Display) -> Trouble {
 /// A command as a line. Room for the longest, so that no copy of a secret stays behind.
 fn line_of(command: Command) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
-    serde_json::to_writer(
-        &mut *line,
-        &Request {
-            version: VERSION,
-            command,
-        },
-    )
-    .map_err(|error| {
-        Trouble::new(
-            FailureCode::Failed,
-            format!("cannot write the command: {error}"),
-        )
+    serde_json::to_writer(&mut *line, &Request { version: VERSION, command }).map_err(|error| {
+        Trouble::new(FailureCode::Failed, format!("cannot write the command: {error}"))
     })?;
     if line.len() > LONGEST_LINE {
-        return Err(Trouble::bad_input(format!(
-            "the command is over {LONGEST_LINE} bytes long"
-        )));
+        return Err(Trouble::bad_input(format!("the command is over {LONGEST_LINE} bytes long")));
     }
     Ok(line)
 }

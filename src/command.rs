@@ -9,12 +9,7 @@ use zeroize::Zeroizing;
 
 /// Secrets as files: each open is decided when it happens.
 #[derive(Debug, Parser)]
-#[command(
-    name = "ward",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "ward", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     /// The root: the directory with vaults, policy and log. Otherwise `WARD_ROOT`, or
     /// /var/lib/ward for root and ~/.local/state/ward for others

@@ -75,18 +75,14 @@ pub(crate) fn detach() -> Result<(), Trouble> {
 
 /// Only the owner of the root may start its daemon: it runs with the rights of whoever does.
 fn check_owner(root: &Path) -> Result<(), Trouble> {
-    let owner = std::fs::metadata(root)
-        .map_err(|error| no_root(root, &error))?
-        .uid();
+    let owner = std::fs::metadata(root).map_err(|error| no_root(root, &error))?.uid();
     if owner == Uid::effective().as_raw() {
         return Ok(());
     }
     let shown = root.display();
     let owner = output::user(owner);
-    Err(Trouble::unreachable(format!(
-        "no daemon runs for {shown}, and only {owner} may start it"
-    ))
-    .next(format!("as {owner}: ward --root {shown} daemon start")))
+    Err(Trouble::unreachable(format!("no daemon runs for {shown}, and only {owner} may start it"))
+        .next(format!("as {owner}: ward --root {shown} daemon start")))
 }
 
 /// Our own program, which detaches and then becomes the daemon. The paths come from the kernel.
@@ -113,10 +109,7 @@ fn wait_until_ready(mut child: Child, end: u64) -> io::Result<String> {
         if poll(&mut sources, PollTimeout::from(left))? == 0 {
             child.kill()?;
             child.wait()?;
-            return Err(io::Error::other(format!(
-                "not ready after {} s",
-                PATIENCE / 1000
-            )));
+            return Err(io::Error::other(format!("not ready after {} s", PATIENCE / 1000)));
         }
         let mut chunk = [0; 64];
         let count = output.read(&mut chunk)?;
@@ -130,11 +123,7 @@ fn wait_until_ready(mut child: Child, end: u64) -> io::Result<String> {
     }
     let ended = child.wait_with_output()?;
     let complaint = String::from_utf8_lossy(&ended.stderr).into_owned();
-    Ok(if complaint.is_empty() {
-        ended.status.to_string()
-    } else {
-        complaint
-    })
+    Ok(if complaint.is_empty() { ended.status.to_string() } else { complaint })
 }
 
 /// The daemon's program, beside the file that we really are.
@@ -143,10 +132,7 @@ fn sibling() -> io::Result<PathBuf> {
 }
 
 fn cannot(root: &Path, reason: impl std::fmt::Display) -> Trouble {
-    Trouble::unreachable(format!(
-        "cannot start the daemon of {}: {reason}",
-        root.display()
-    ))
+    Trouble::unreachable(format!("cannot start the daemon of {}: {reason}", root.display()))
 }
 
 fn pause() -> io::Result<()> {

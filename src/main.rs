@@ -19,6 +19,5 @@ fn main() -> std::process::ExitCode {
     let form = output::Form::of(&arguments);
     let done = settings::Settings::read(&arguments)
         .and_then(|settings| run::run(arguments.command, &settings));
-    done.unwrap_or_else(|trouble| output::complain(form, &trouble))
-        .into()
+    done.unwrap_or_else(|trouble| output::complain(form, &trouble)).into()
 }

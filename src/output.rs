@@ -33,22 +33,14 @@ pub(crate) struct Report<T> {
 impl Form {
     /// The form that was asked for.
     pub(crate) const fn of(arguments: &Arguments) -> Self {
-        if arguments.json {
-            Self::Json
-        } else {
-            Self::Text
-        }
+        if arguments.json { Self::Json } else { Self::Text }
     }
 }
 
 impl<T> Report<T> {
     /// `answer` for programs, and the same as `text` for people, foreign parts [`escaped`].
     pub(crate) fn new(answer: T, text: impl Into<Vec<u8>>) -> Self {
-        Self {
-            answer,
-            text: Zeroizing::new(text.into()),
-            exit: ExitCode::Done,
-        }
+        Self { answer, text: Zeroizing::new(text.into()), exit: ExitCode::Done }
     }
 
     /// The same, ending with `exit`.
@@ -65,10 +57,7 @@ pub(crate) fn print<T: Serialize>(form: Form, report: Report<T>) -> Result<ExitC
     let bytes = match form {
         Form::Text => text,
         Form::Json => json(Outcome::Result(answer)).map_err(|error| {
-            Trouble::new(
-                FailureCode::Failed,
-                format!("cannot write the answer: {error}"),
-            )
+            Trouble::new(FailureCode::Failed, format!("cannot write the answer: {error}"))
         })?,
     };
     write_to(&mut io::stdout().lock(), &bytes)?;
@@ -144,20 +133,12 @@ pub(crate) const fn is_deceptive(character: char) -> bool {
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         text.push_str(line.trim_end());
         text.push('\n');
@@ -186,10 +167,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 /// A user by name, if it has one here.
 pub(crate) fn user(uid: u32) -> String {
     let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    known.map_or_else(
-        || format!("uid {uid}"),
-        |user| escaped(&user.name).to_string(),
-    )
+    known.map_or_else(|| format!("uid {uid}"), |user| escaped(&user.name).to_string())
 }
 
 /// The first digits of a hash, enough to compare by eye.
@@ -200,23 +178,16 @@ pub(crate) fn short(hash: &str) -> String {
 fn json<T: Serialize>(outcome: Outcome<T>) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     // Room for the longest answer, so that no copy of a secret stays behind when it grows.
     let mut bytes = Zeroizing::new(Vec::with_capacity(1 << 20));
-    serde_json::to_writer(
-        &mut *bytes,
-        &Answer {
-            version: VERSION,
-            outcome,
-        },
-    )?;
+    serde_json::to_writer(&mut *bytes, &Answer { version: VERSION, outcome })?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
 fn write_to(stream: &mut dyn Write, bytes: &[u8]) -> Result<(), Trouble> {
     match stream.write_all(bytes).and_then(|()| stream.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Trouble::new(
-            FailureCode::Failed,
-            format!("cannot write to stdout: {error}"),
-        )),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Trouble::new(FailureCode::Failed, format!("cannot write to stdout: {error}")))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
@@ -228,23 +199,14 @@ mod tests {
     #[test]
     fn foreign_text_cannot_move_the_cursor_reorder_or_hide_anything() {
         let evil = "a\x1b[2Jb\u{202e}c\u{200b}d\ne\u{9b}f";
-        assert_eq!(
-            escaped(evil).to_string(),
-            r"a\u{1b}[2Jb\u{202e}c\u{200b}d\ne\u{9b}f"
-        );
-        assert_eq!(
-            escaped("Gr\u{fc}n/\u{65e5}").to_string(),
-            "Gr\u{fc}n/\u{65e5}"
-        );
+        assert_eq!(escaped(evil).to_string(), r"a\u{1b}[2Jb\u{202e}c\u{200b}d\ne\u{9b}f");
+        assert_eq!(escaped("Gr\u{fc}n/\u{65e5}").to_string(), "Gr\u{fc}n/\u{65e5}");
     }
 
     #[test]
     fn cells_of_a_table_stand_under_each_other_without_trailing_spaces() {
         let rows = [["a", "bb", ""], ["ccc", "d", "e"]];
-        let rows: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| row.map(str::to_owned).into())
-            .collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.map(str::to_owned).into()).collect();
         assert_eq!(table(&rows), "a    bb\nccc  d   e\n");
     }
 

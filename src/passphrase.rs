@@ -27,9 +27,7 @@ pub(crate) fn for_new_vault(slot: &SlotArguments) -> Result<Option<Zeroizing<Str
     let mut terminal = Terminal::open()?;
     let first = terminal.ask("New passphrase: ")?;
     if first != terminal.ask("The same again: ")? {
-        return Err(Trouble::bad_input(
-            "the two passphrases differ; nothing was changed",
-        ));
+        return Err(Trouble::bad_input("the two passphrases differ; nothing was changed"));
     }
     checked(first).map(Some)
 }
@@ -49,17 +47,12 @@ pub(crate) fn for_locked_vault(
 /// All of the file but one final newline: a passphrase may hold newlines.
 fn from_file(path: &Path) -> Result<Zeroizing<String>, Trouble> {
     let refuse = |what: String| {
-        Trouble::bad_input(format!(
-            "cannot take a passphrase from {}: {what}",
-            path.display()
-        ))
+        Trouble::bad_input(format!("cannot take a passphrase from {}: {what}", path.display()))
     };
     let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
     let limit = u64::try_from(LONGEST + 2).unwrap_or(u64::MAX);
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| refuse(error.to_string()))?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
     }
@@ -71,9 +64,7 @@ fn checked(passphrase: Zeroizing<String>) -> Result<Zeroizing<String>, Trouble> 
     match passphrase.len() {
         0 => Err(Trouble::bad_input("the passphrase is empty").next("give at least one character")),
         1..=LONGEST => Ok(passphrase),
-        _ => Err(Trouble::bad_input(format!(
-            "the passphrase is over {LONGEST} bytes"
-        ))),
+        _ => Err(Trouble::bad_input(format!("the passphrase is over {LONGEST} bytes"))),
     }
 }
 
@@ -82,37 +73,24 @@ struct Terminal(File);
 
 impl Terminal {
     fn open() -> Result<Self, Trouble> {
-        File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/tty")
-            .map(Self)
-            .map_err(|_| {
-                Trouble::new(
-                    FailureCode::Locked,
-                    "a passphrase is needed, and there is no terminal to ask",
-                )
-                .next("give one with --passphrase-file FILE, or run the command in a terminal")
-            })
+        File::options().read(true).write(true).open("/dev/tty").map(Self).map_err(|_| {
+            Trouble::new(
+                FailureCode::Locked,
+                "a passphrase is needed, and there is no terminal to ask",
+            )
+            .next("give one with --passphrase-file FILE, or run the command in a terminal")
+        })
     }
 
     fn ask(&mut self, question: &str) -> Result<Zeroizing<String>, Trouble> {
         self.read_silently(question).map_err(|error| {
-            Trouble::new(
-                FailureCode::Failed,
-                format!("cannot read from the terminal: {error}"),
-            )
+            Trouble::new(FailureCode::Failed, format!("cannot read from the terminal: {error}"))
         })
     }
 
     /// Signals wait while the echo is off, so that none can leave the terminal without it.
     fn read_silently(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
-        let ending = [
-            Signal::SIGINT,
-            Signal::SIGTERM,
-            Signal::SIGHUP,
-            Signal::SIGQUIT,
-        ];
+        let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
         let signals: SigSet = ending.into_iter().chain([Signal::SIGTSTP]).collect();
         let before = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
         let arrived = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?;
@@ -201,9 +179,7 @@ mod tests {
     fn read(content: &[u8]) -> Option<String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
-        from_file(file.path())
-            .ok()
-            .map(|passphrase| passphrase.to_string())
+        from_file(file.path()).ok().map(|passphrase| passphrase.to_string())
     }
 
     #[test]

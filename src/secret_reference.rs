@@ -20,18 +20,13 @@ impl SecretReference {
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
         let (vault, path) = text.split_once(':').unwrap_or((DEFAULT_VAULT, text));
         SecretPath::try_from(path).map_err(Trouble::bad_input)?;
-        Ok(Self {
-            vault: vault_name(vault)?,
-            path: path.to_owned(),
-        })
+        Ok(Self { vault: vault_name(vault)?, path: path.to_owned() })
     }
 }
 
 /// Reads the name of a vault.
 pub(crate) fn vault_name(text: &str) -> Result<String, Trouble> {
-    VaultName::try_from(text)
-        .map(|name| name.to_string())
-        .map_err(Trouble::bad_input)
+    VaultName::try_from(text).map(|name| name.to_string()).map_err(Trouble::bad_input)
 }
 
 #[cfg(test)]
@@ -60,9 +55,7 @@ mod tests {
 
     #[test]
     fn a_reference_with_a_bad_vault_or_a_bad_path_is_refused() {
-        for text in [
-            "", ":", ":a", "work:", "Work:a", "../x:a", "work:/a", "a//b", "a/", "..",
-        ] {
+        for text in ["", ":", ":a", "work:", "Work:a", "../x:a", "work:/a", "a//b", "a/", ".."] {
             assert_eq!(read(text), None, "{text:?}");
         }
     }

@@ -35,16 +35,11 @@ impl Settings {
         let absolute = std::path::absolute(&root).map_err(|error| {
             Trouble::bad_input(format!("{} is no path of a root: {error}", root.display()))
         })?;
-        let program = arguments.root.as_ref().map_or_else(
-            || "ward".to_owned(),
-            |_| format!("ward --root {}", quoted(&absolute)),
-        );
-        Ok(Self {
-            root: absolute,
-            runtime: runtime(),
-            form: Form::of(arguments),
-            program,
-        })
+        let program = arguments
+            .root
+            .as_ref()
+            .map_or_else(|| "ward".to_owned(), |_| format!("ward --root {}", quoted(&absolute)));
+        Ok(Self { root: absolute, runtime: runtime(), form: Form::of(arguments), program })
     }
 }
 
@@ -70,12 +65,7 @@ fn runtime() -> Option<PathBuf> {
 }
 
 fn home() -> Option<PathBuf> {
-    let of_user = || {
-        User::from_uid(Uid::effective())
-            .ok()
-            .flatten()
-            .map(|user| user.dir)
-    };
+    let of_user = || User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir);
     directory("HOME").or_else(of_user)
 }
 
@@ -85,9 +75,7 @@ fn directory(name: &str) -> Option<PathBuf> {
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// A path as a shell takes it.
@@ -95,11 +83,7 @@ fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain =
         |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -16,12 +16,7 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// Trouble of this class; `message` is a sentence that names the thing.
     pub(crate) fn new(code: FailureCode, message: impl Display) -> Self {
-        Self::from(Failure {
-            code,
-            message: message.to_string(),
-            next: None,
-            request: None,
-        })
+        Self::from(Failure { code, message: message.to_string(), next: None, request: None })
     }
 
     /// The input is no name, policy, value or id.
@@ -31,10 +26,7 @@ impl Trouble {
 
     /// No daemon answers, and none could be started.
     pub(crate) fn unreachable(message: impl Display) -> Self {
-        Self {
-            exit: ExitCode::Unreachable,
-            ..Self::new(FailureCode::Failed, message)
-        }
+        Self { exit: ExitCode::Unreachable, ..Self::new(FailureCode::Failed, message) }
     }
 
     /// The same, with what to do next.
@@ -47,9 +39,6 @@ impl Trouble {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self {
-            exit: failure.code.into(),
-            failure,
-        }
+        Self { exit: failure.code.into(), failure }
     }
 }

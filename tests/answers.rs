@@ -98,7 +98,8 @@ fn an_approver_sees_what_is_asked_with_the_askers_words_made_harmless() {
     let request = request_of(&mut asker);
     let shown = root.ward(&["list", "--pending"]).by(OWNER).succeed();
     let labels: Vec<&str> = shown.lines().filter_map(|line| line.split(' ').next()).collect();
-    let order = ["secret", "program", "who", "reason", "", "", "ticket", "grants", "ends", "answer"];
+    let order =
+        ["secret", "program", "who", "reason", "", "", "ticket", "grants", "ends", "answer"];
     assert_eq!(labels, order, "{shown}");
     assert!(shown.contains("secret   default:a\n"), "{shown}");
     assert!(shown.contains(&format!("who      {STRANGER} (uid ")), "{shown}");

@@ -20,7 +20,10 @@ fn every_command_answers_as_its_file_says() {
 fn every_exit_code_of_the_contract_is_met_by_a_case() {
     let met: BTreeSet<i32> = Case::all().iter().map(|(_, case)| case.status).collect();
     let missing: Vec<i32> = (0..=11).filter(|code| !met.contains(code)).collect();
-    assert!(missing.is_empty(), "{missing:?} are missing; 12 takes a log that failed: daemon.rs has it");
+    assert!(
+        missing.is_empty(),
+        "{missing:?} are missing; 12 takes a log that failed: daemon.rs has it"
+    );
 }
 
 fn fault(case: &Case) -> Option<String> {

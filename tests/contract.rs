@@ -77,9 +77,26 @@ fn every_example_of_the_protocol_document_is_what_both_sides_accept() {
 fn every_command_of_the_program_is_in_the_contract() {
     let contract = document("cli-contract.md");
     for command in [
-        "init", "daemon start", "daemon stop", "daemon status", "set", "get", "list", "revoke",
-        "request", "approve", "deny", "status", "vault init", "vault mount", "vault unmount",
-        "vault list", "vault status", "audit show", "audit verify", "policy check",
+        "init",
+        "daemon start",
+        "daemon stop",
+        "daemon status",
+        "set",
+        "get",
+        "list",
+        "revoke",
+        "request",
+        "approve",
+        "deny",
+        "status",
+        "vault init",
+        "vault mount",
+        "vault unmount",
+        "vault list",
+        "vault status",
+        "audit show",
+        "audit verify",
+        "policy check",
     ] {
         let is_row = |line: &str| {
             let rest = line.strip_prefix(&format!("| `{command}"));

@@ -34,7 +34,9 @@ fn of_many_commands_that_start_the_daemon_at_once_all_reach_the_same_one() {
     let root = Root::private();
     let numbers: BTreeSet<u64> = std::thread::scope(|scope| {
         let commands: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| root.run(&["status", "--json"]).json()["result"]["pid"].as_u64()))
+            .map(|_| {
+                scope.spawn(|| root.run(&["status", "--json"]).json()["result"]["pid"].as_u64())
+            })
             .collect();
         commands.into_iter().map(|command| command.join().unwrap().unwrap()).collect()
     });

@@ -12,4 +12,8 @@ mod contract;
 mod daemon;
 mod mounts;
 mod passphrases;
+mod readme;
+mod repository;
+mod semantics;
 mod support;
+mod way_of_a_read;

@@ -1,8 +1,10 @@
 //! What tests stand on: a root that cleans up, commands, users, and waiting for events.
 
 pub(crate) mod case;
+pub(crate) mod person;
 pub(crate) mod root;
 pub(crate) mod session;
+pub(crate) mod stage;
 pub(crate) mod terminal;
 pub(crate) mod users;
 pub(crate) mod wait;

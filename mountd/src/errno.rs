@@ -32,8 +32,8 @@ pub(crate) fn of_read(error: &ReadError) -> Errno {
         ReadError::Ended => ENDED,
         ReadError::Unidentified(error) => of_identity(error),
         ReadError::Lease(end) => of_lease(*end),
-        ReadError::Denied(_) => Errno::EACCES,
-        ReadError::Decrypt(_) | ReadError::Log(_) | ReadError::NoRandomness(_) => Errno::EIO,
+        ReadError::Open(error) => of_open(error),
+        ReadError::Decrypt(_) | ReadError::Log(_) => Errno::EIO,
     }
 }
 
@@ -43,6 +43,7 @@ pub(crate) fn of_write(error: &WriteError) -> Errno {
         WriteError::Ended => ENDED,
         WriteError::Unidentified(error) => of_identity(error),
         WriteError::Lease(end) => of_lease(*end),
+        WriteError::Open(error) => of_open(error),
         WriteError::TooLong(_) => Errno::EFBIG,
         WriteError::Store(error) => of_store(error),
         WriteError::Log(_) => Errno::EIO,

@@ -18,13 +18,13 @@ use crate::approval_queue::ApprovalQueue;
 use crate::caller::{Asker, Callers, IdentifyError};
 use crate::clock;
 use crate::handle_table::{HandleId, HandleTable};
-use crate::lease_table::{LeaseTable, NoRandomness, Reach};
+use crate::lease_table::{LeaseTable, Reach};
 use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log, Record};
-use ward_policy::{Decision, LeaseEnd, RequestId, ScopeKind};
+use ward_policy::{Decision, LeaseEnd, Operation, ScopeKind};
 use ward_store::{DecryptError, Revealed};
 
 /// Everything an open passes through. One for the daemon.
@@ -64,17 +64,14 @@ pub(crate) enum ReadError {
     #[error(transparent)]
     Lease(#[from] LeaseEnd),
     /// The reader is not the opener, and may not read it itself.
-    #[error("refused: {0}")]
-    Denied(RequestId),
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The store could not decrypt.
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
     /// The log took no record.
     #[error(transparent)]
     Log(#[from] AppendError),
-    /// No id for a lease.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
 }
 
 impl Pipeline {
@@ -112,7 +109,7 @@ impl Pipeline {
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
         }
-        let lease = self.lease_for(&handle, &reader)?; // [7] pipeline/open.rs
+        let lease = self.lease_for(&handle, &reader, Operation::FileRead)?; // [7] pipeline/open.rs
         let lease = lease.active_for(&reader, clock::now())?; // [7] policy/src/lease.rs
         let plaintext = handle.decrypt(&lease, request.offset, request.length)?; // [8] mountd/store
         let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);

@@ -13,8 +13,6 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Report<Done>, Trouble> {
     let text = format!("approved {}\n", escaped(&arguments.request));
-    let command = Command::Approve {
-        request: arguments.request,
-    };
+    let command = Command::Approve { request: arguments.request };
     Ok(Report::new(Client::connect(settings)?.ask(command)?, text))
 }

@@ -13,28 +13,9 @@ pub(crate) fn run(
     arguments: AuditShowArguments,
     settings: &Settings,
 ) -> Result<Report<AuditPage>, Trouble> {
-    let AuditShowArguments {
-        vault,
-        path,
-        uid,
-        event,
-        decision,
-        since,
-        until,
-        after,
-        limit,
-    } = arguments;
-    let filter = AuditFilter {
-        vault,
-        path,
-        uid,
-        event,
-        decision,
-        since,
-        until,
-        after,
-        limit,
-    };
+    let AuditShowArguments { vault, path, uid, event, decision, since, until, after, limit } =
+        arguments;
+    let filter = AuditFilter { vault, path, uid, event, decision, since, until, after, limit };
     let page: AuditPage = Client::connect(settings)?.ask(Command::AuditShow { filter })?;
     let mut text = table(&page.entries.iter().map(row).collect::<Vec<_>>());
     if let (Some(_), Some(next)) = (after, page.next) {
@@ -53,11 +34,7 @@ fn row(shown: &Value) -> Vec<String> {
     }
     let decision = text("decision");
     let reason = text("reason");
-    let reason = if reason.is_empty() {
-        String::new()
-    } else {
-        format!("\"{}\"", escaped(reason))
-    };
+    let reason = if reason.is_empty() { String::new() } else { format!("\"{}\"", escaped(reason)) };
     vec![
         escaped(text("seq")).to_string(),
         escaped(text("ts")).to_string(),
@@ -74,10 +51,7 @@ fn actor(actor: Option<&Value>) -> String {
         return "-".to_owned();
     };
     let number = |name: &str| actor.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let exe = actor
-        .get("exe")
-        .and_then(Value::as_str)
-        .unwrap_or("unknown");
+    let exe = actor.get("exe").and_then(Value::as_str).unwrap_or("unknown");
     let uid = u32::try_from(number("uid")).unwrap_or(u32::MAX);
     format!("{}/{} {}", user(uid), number("pid"), escaped(exe))
 }

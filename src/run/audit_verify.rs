@@ -66,9 +66,6 @@ fn exit_code(verdict: &str) -> Result<ExitCode, Trouble> {
         "torn" => Ok(ExitCode::LogTorn),
         "broken" => Ok(ExitCode::LogBroken),
         "missing" => Ok(ExitCode::LogMissing),
-        other => Err(Trouble::new(
-            FailureCode::Failed,
-            format!("unknown verdict {other:?}"),
-        )),
+        other => Err(Trouble::new(FailureCode::Failed, format!("unknown verdict {other:?}"))),
     }
 }

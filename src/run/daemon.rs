@@ -44,12 +44,7 @@ pub(crate) fn start(
     let client = running.map_or_else(|| Client::connect(settings), Ok)?;
     let pid = client.daemon()?;
     let text = if changed { "started" } else { "already runs" };
-    Ok(report(
-        settings,
-        Some(pid),
-        changed,
-        &format!("{text}, pid {pid}"),
-    ))
+    Ok(report(settings, Some(pid), changed, &format!("{text}, pid {pid}")))
 }
 
 /// Ends it and every mount.
@@ -71,20 +66,17 @@ pub(crate) fn status(settings: &Settings) -> Result<Report<DaemonState>, Trouble
             .next(format!("start it with {} daemon start", settings.program)));
     };
     let pid = client.daemon()?;
-    Ok(report(
-        settings,
-        Some(pid),
-        false,
-        &format!("runs, pid {pid}"),
-    ))
+    Ok(report(settings, Some(pid), false, &format!("runs, pid {pid}")))
 }
 
 /// Busy mounts and stuck invalidations have deadlines of their own, well below this one.
 fn wait_for_end(process: &OwnedFd) -> Result<(), Trouble> {
     let mut sources = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     match poll(&mut sources, PATIENCE) {
-        Ok(0) => Err(Trouble::new(FailureCode::Failed, "the daemon was told to stop and still runs")
-            .next("look again in a moment: ward daemon status")),
+        Ok(0) => {
+            Err(Trouble::new(FailureCode::Failed, "the daemon was told to stop and still runs")
+                .next("look again in a moment: ward daemon status"))
+        }
         Ok(_) => Ok(()),
         Err(errno) => {
             Err(Trouble::new(FailureCode::Failed, format!("cannot wait for the daemon: {errno}")))
@@ -100,13 +92,5 @@ fn report(
 ) -> Report<DaemonState> {
     let root = settings.root.display().to_string();
     let text = format!("the daemon of {} {words}\n", escaped(&root));
-    Report::new(
-        DaemonState {
-            root,
-            running: pid.is_some(),
-            pid,
-            changed,
-        },
-        text,
-    )
+    Report::new(DaemonState { root, running: pid.is_some(), pid, changed }, text)
 }

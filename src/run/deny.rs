@@ -10,9 +10,6 @@ use ward_mountd::control::message::{Command, Done};
 /// Says no.
 pub(crate) fn run(arguments: DenyArguments, settings: &Settings) -> Result<Report<Done>, Trouble> {
     let text = format!("denied {}\n", escaped(&arguments.request));
-    let command = Command::Deny {
-        request: arguments.request,
-        reason: arguments.reason,
-    };
+    let command = Command::Deny { request: arguments.request, reason: arguments.reason };
     Ok(Report::new(Client::connect(settings)?.ask(command)?, text))
 }

@@ -22,27 +22,15 @@ pub(crate) fn run(
         return Err(Trouble::bad_input(message)
             .next("say --raw to write it into a file or a pipe, or read it through a mount"));
     }
-    let command = Command::Get {
-        vault: vault.clone(),
-        path,
-    };
+    let command = Command::Get { vault: vault.clone(), path };
     let mut client = Client::connect(settings)?;
     let secret: Secret = client.ask_unlocked(command, None, &vault, &arguments.unlock)?;
     let mut bytes = Zeroizing::new(vec![0; secret.value.0.len()]);
-    let length = STANDARD
-        .decode_slice(secret.value.0.as_bytes(), &mut bytes)
-        .map_err(|error| {
-            Trouble::new(
-                FailureCode::Failed,
-                format!("the daemon sent no base64: {error}"),
-            )
-        })?;
+    let length = STANDARD.decode_slice(secret.value.0.as_bytes(), &mut bytes).map_err(|error| {
+        Trouble::new(FailureCode::Failed, format!("the daemon sent no base64: {error}"))
+    })?;
     let value = bytes.get(..length).unwrap_or_default();
-    let text = if arguments.raw {
-        value.to_vec()
-    } else {
-        shown(value)
-    };
+    let text = if arguments.raw { value.to_vec() } else { shown(value) };
     Ok(Report::new(secret, text))
 }
 
@@ -58,10 +46,7 @@ fn shown(value: &[u8]) -> Vec<u8> {
                 text.push(character);
             }
         }
-        chunk
-            .invalid()
-            .iter()
-            .for_each(|byte| text.extend(byte.escape_ascii().map(char::from)));
+        chunk.invalid().iter().for_each(|byte| text.extend(byte.escape_ascii().map(char::from)));
     }
     if !text.ends_with('\n') {
         text.push('\n');
@@ -77,9 +62,6 @@ mod tests {
     fn a_value_on_a_terminal_keeps_its_lines_and_moves_no_cursor() {
         assert_eq!(shown(b"one\ntwo"), b"one\ntwo\n");
         assert_eq!(shown(b"one\n"), b"one\n");
-        assert_eq!(
-            shown(b"\x1b]0;evil\x07\xff"),
-            b"\\u{1b}]0;evil\\u{7}\\xff\n"
-        );
+        assert_eq!(shown(b"\x1b]0;evil\x07\xff"), b"\\u{1b}]0;evil\\u{7}\\xff\n");
     }
 }

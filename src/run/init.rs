@@ -45,13 +45,9 @@ pub(crate) fn run(
     };
     let passphrase = passphrase::for_new_vault(&arguments.slot)?
         .map(|passphrase| Zeroizing::new(passphrase.as_bytes().to_vec()));
-    let wanted = InitSettings {
-        layout,
-        owner,
-        passphrase,
-    };
-    let initialised = initialise(&settings.root, &wanted)
-        .map_err(|error| Trouble::new(class(&error), error))?;
+    let wanted = InitSettings { layout, owner, passphrase };
+    let initialised =
+        initialise(&settings.root, &wanted).map_err(|error| Trouble::new(class(&error), error))?;
     match initialised {
         Initialised::AlreadyThere => Ok(there_already(root)),
         Initialised::Made => {
@@ -63,33 +59,14 @@ pub(crate) fn run(
                 protection(layout.name())
             );
             let layout = Some(layout.name());
-            Ok(Report::new(
-                RootState {
-                    root,
-                    made: true,
-                    layout,
-                    owner: Some(uid),
-                },
-                text,
-            ))
+            Ok(Report::new(RootState { root, made: true, layout, owner: Some(uid) }, text))
         }
     }
 }
 
 fn there_already(root: String) -> Report<RootState> {
-    let text = format!(
-        "{} is a root already; nothing was changed\n",
-        escaped(&root)
-    );
-    Report::new(
-        RootState {
-            root,
-            made: false,
-            layout: None,
-            owner: None,
-        },
-        text,
-    )
+    let text = format!("{} is a root already; nothing was changed\n", escaped(&root));
+    Report::new(RootState { root, made: false, layout: None, owner: None }, text)
 }
 
 const fn class(error: &InitError) -> FailureCode {
@@ -111,8 +88,6 @@ fn user_named(name: &str) -> Result<UserId, Trouble> {
         Ok(Some(user)) => Ok(UserId(user.uid.as_raw())),
         Ok(None) => Err(Trouble::bad_input(format!("there is no user {name}"))
             .next("give the name or number of a user of this machine")),
-        Err(errno) => Err(Trouble::bad_input(format!(
-            "cannot look up the user {name}: {errno}"
-        ))),
+        Err(errno) => Err(Trouble::bad_input(format!("cannot look up the user {name}: {errno}"))),
     }
 }

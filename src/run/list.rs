@@ -14,9 +14,7 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Report<Names>, Trouble> {
     let vault = vault_name(arguments.vault.as_deref().unwrap_or(DEFAULT_VAULT))?;
-    let command = Command::List {
-        vault: vault.clone(),
-    };
+    let command = Command::List { vault: vault.clone() };
     let mut client = Client::connect(settings)?;
     let names: Names = client.ask_unlocked(command, None, &vault, &arguments.unlock)?;
     let text = table(&names.names.iter().map(row).collect::<Vec<_>>());
@@ -24,13 +22,7 @@ pub(crate) fn run(
 }
 
 fn row(name: &Name) -> Vec<String> {
-    let size = name
-        .bytes
-        .map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} B"));
+    let size = name.bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} B"));
     let modified = escaped(&name.modified);
-    vec![
-        escaped(&name.path).to_string(),
-        format!("{size:>9}"),
-        modified.to_string(),
-    ]
+    vec![escaped(&name.path).to_string(), format!("{size:>9}"), modified.to_string()]
 }

@@ -13,10 +13,7 @@ const BOX_WIDTH: usize = 66;
 /// Lists them.
 pub(crate) fn run(settings: &Settings) -> Result<Report<Pending>, Trouble> {
     let pending: Pending = Client::connect(settings)?.ask(Command::ListPending {})?;
-    let shown = pending
-        .requests
-        .iter()
-        .map(|request| show(request, &settings.program));
+    let shown = pending.requests.iter().map(|request| show(request, &settings.program));
     let mut text = shown.collect::<Vec<_>>().join("\n");
     if text.is_empty() {
         text.push_str("no request waits\n");
@@ -30,32 +27,15 @@ fn show(request: &PendingRequest, program: &str) -> String {
         // Writing into a string cannot fail.
         let _written = writeln!(text, "{label:<9}{words}");
     };
-    say(
-        "secret",
-        format!("{}:{}", escaped(&request.vault), escaped(&request.path)),
-    );
+    say("secret", format!("{}:{}", escaped(&request.vault), escaped(&request.path)));
     say("program", program_of(request));
-    let held = if request.is_held {
-        ", waits in open() now"
-    } else {
-        ""
-    };
+    let held = if request.is_held { ", waits in open() now" } else { "" };
     let asker = &request.asker;
-    say(
-        "who",
-        format!(
-            "{} (uid {}), pid {}{held}",
-            user(asker.uid),
-            asker.uid,
-            asker.pid
-        ),
-    );
+    say("who", format!("{} (uid {}), pid {}{held}", user(asker.uid), asker.uid, asker.pid));
     match &request.reason {
         Some(reason) => {
             let labels = std::iter::once("reason").chain(std::iter::repeat(""));
-            labels
-                .zip(boxed(reason))
-                .for_each(|(label, line)| say(label, line));
+            labels.zip(boxed(reason)).for_each(|(label, line)| say(label, line));
         }
         None => say("reason", "none given".to_owned()),
     }
@@ -64,18 +44,12 @@ fn show(request: &PendingRequest, program: &str) -> String {
     }
     say("grants", granted(request));
     let left = time(request.expires_in);
-    say(
-        "ends",
-        format!("unanswered in {left}, at {}", escaped(&request.expires)),
-    );
+    say("ends", format!("unanswered in {left}, at {}", escaped(&request.expires)));
     let id = escaped(&request.request);
     if request.may_answer {
         say("answer", format!("{program} approve {id}"));
     } else {
-        say(
-            "answer",
-            format!("not yours to give; an approver says: {program} approve {id}"),
-        );
+        say("answer", format!("not yours to give; an approver says: {program} approve {id}"));
     }
     text
 }
@@ -83,15 +57,8 @@ fn show(request: &PendingRequest, program: &str) -> String {
 fn program_of(request: &PendingRequest) -> String {
     let asker = &request.asker;
     let path = asker.program.as_deref().unwrap_or("unknown");
-    let hash = asker
-        .sha256
-        .as_deref()
-        .map_or_else(|| "unknown".to_owned(), short);
-    format!(
-        "{} ({}), sha256 {hash}",
-        escaped(path),
-        escaped(&asker.grade)
-    )
+    let hash = asker.sha256.as_deref().map_or_else(|| "unknown".to_owned(), short);
+    format!("{} ({}), sha256 {hash}", escaped(path), escaped(&asker.grade))
 }
 
 fn granted(request: &PendingRequest) -> String {
@@ -107,22 +74,11 @@ fn granted(request: &PendingRequest) -> String {
 /// The asker's words, in a frame that they cannot leave.
 fn boxed(reason: &str) -> Vec<String> {
     let harmless: Vec<char> = escaped(reason).to_string().chars().collect();
-    let lines: Vec<String> = harmless
-        .chunks(BOX_WIDTH)
-        .map(|line| line.iter().collect())
-        .collect();
-    let width = lines
-        .iter()
-        .map(|line| line.chars().count())
-        .max()
-        .unwrap_or(0);
+    let lines: Vec<String> = harmless.chunks(BOX_WIDTH).map(|line| line.iter().collect()).collect();
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
     let edge = format!("+{}+", "-".repeat(width + 2));
     let inside = lines.iter().map(|line| format!("| {line:<width$} |"));
-    [edge.clone()]
-        .into_iter()
-        .chain(inside)
-        .chain([edge])
-        .collect()
+    [edge.clone()].into_iter().chain(inside).chain([edge]).collect()
 }
 
 #[cfg(test)]
@@ -174,22 +130,12 @@ answer   ward approve 01JABC
     fn a_long_reason_stays_in_its_box() {
         let lines = boxed(&"a".repeat(BOX_WIDTH * 2 + 1));
         assert_eq!(lines.len(), 5);
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.chars().count() == BOX_WIDTH + 4)
-        );
+        assert!(lines.iter().all(|line| line.chars().count() == BOX_WIDTH + 4));
     }
 
     #[test]
     fn who_may_not_answer_is_told_so() {
-        let shown = show(
-            &PendingRequest {
-                may_answer: false,
-                ..request()
-            },
-            "ward",
-        );
+        let shown = show(&PendingRequest { may_answer: false, ..request() }, "ward");
         assert!(shown.contains("not yours to give"));
     }
 }

@@ -20,13 +20,7 @@ pub(crate) fn run(
         operations.push(Operation::FileWrite.name().to_owned());
     }
     let RequestArguments { reason, ticket, .. } = arguments;
-    let command = Command::Request {
-        vault,
-        path,
-        operations,
-        reason,
-        ticket,
-    };
+    let command = Command::Request { vault, path, operations, reason, ticket };
     let requested: Requested = Client::connect(settings)?.ask(command)?;
     let text = format!(
         "asked: {}, waits until {}\n",

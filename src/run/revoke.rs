@@ -15,13 +15,7 @@ pub(crate) fn run(
 ) -> Result<Report<Done>, Trouble> {
     let SecretReference { vault, path } = SecretReference::parse(&arguments.name)?;
     let text = format!("revoked {}:{}\n", vault, escaped(&path));
-    let command = Command::Revoke {
-        vault: vault.clone(),
-        path,
-    };
+    let command = Command::Revoke { vault: vault.clone(), path };
     let mut client = Client::connect(settings)?;
-    Ok(Report::new(
-        client.ask_unlocked(command, None, &vault, &arguments.unlock)?,
-        text,
-    ))
+    Ok(Report::new(client.ask_unlocked(command, None, &vault, &arguments.unlock)?, text))
 }

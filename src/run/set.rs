@@ -18,11 +18,7 @@ use zeroize::Zeroizing;
 pub(crate) fn run(arguments: SetArguments, settings: &Settings) -> Result<Report<Stored>, Trouble> {
     let SecretReference { vault, path } = SecretReference::parse(&arguments.name)?;
     let value = read(arguments.source, &arguments.name)?;
-    let command = Command::Set {
-        vault: vault.clone(),
-        path,
-        value,
-    };
+    let command = Command::Set { vault: vault.clone(), path, value };
     let mut client = Client::connect(settings)?;
     let stored: Stored = client.ask_unlocked(command, None, &vault, &arguments.unlock)?;
     let text = format!(
@@ -36,13 +32,8 @@ pub(crate) fn run(arguments: SetArguments, settings: &Settings) -> Result<Report
 
 fn read(source: ValueSource, name: &str) -> Result<Value, Trouble> {
     match source {
-        ValueSource {
-            generate: Some(length),
-            ..
-        } => Ok(Value::Generate(length)),
-        ValueSource {
-            value: Some(value), ..
-        } => encode(value.0.as_bytes(), name),
+        ValueSource { generate: Some(length), .. } => Ok(Value::Generate(length)),
+        ValueSource { value: Some(value), .. } => encode(value.0.as_bytes(), name),
         ValueSource { value: None, .. } => encode(&read_stdin()?, name),
     }
 }
@@ -51,15 +42,9 @@ fn read(source: ValueSource, name: &str) -> Result<Value, Trouble> {
 fn read_stdin() -> Result<Zeroizing<Vec<u8>>, Trouble> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_VALUE + 64));
     let limit = u64::try_from(LONGEST_VALUE + 1).unwrap_or(u64::MAX);
-    std::io::stdin()
-        .take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            Trouble::new(
-                FailureCode::Failed,
-                format!("cannot read the value from stdin: {error}"),
-            )
-        })?;
+    std::io::stdin().take(limit).read_to_end(&mut bytes).map_err(|error| {
+        Trouble::new(FailureCode::Failed, format!("cannot read the value from stdin: {error}"))
+    })?;
     Ok(bytes)
 }
 

@@ -63,10 +63,7 @@ fn log(log: &LogState) -> String {
     let relaxed = if log.opens == "durable" {
         String::new()
     } else {
-        format!(
-            "; opens are {}, a power cut may lose their records",
-            escaped(&log.opens)
-        )
+        format!("; opens are {}, a power cut may lose their records", escaped(&log.opens))
     };
     format!("{}, last entry {}{relaxed}", escaped(&log.state), log.last)
 }
@@ -115,11 +112,7 @@ mod tests {
             pid: 7,
             version: "0.1.0".to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
-            log: LogState {
-                state: "healthy".into(),
-                last: 42,
-                opens: "written".into(),
-            },
+            log: LogState { state: "healthy".into(), last: 42, opens: "written".into() },
             policy: "0123456789abcdef".to_owned(),
             layout: "private".to_owned(),
             mounts: vec![MountState {

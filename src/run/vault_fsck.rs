@@ -45,7 +45,8 @@ pub(crate) fn run(
         return Err(Trouble::new(FailureCode::NotFound, message).next("see ward vault list"));
     }
     let secret = secret_of(&vault, &root.join(KEYS).join(&vault), arguments)?;
-    let report = fsck(&directory, &secret).map_err(|error| Trouble::new(FailureCode::from(&error), error))?;
+    let report = fsck(&directory, &secret)
+        .map_err(|error| Trouble::new(FailureCode::from(&error), error))?;
     let verdict = verdict_of(vault, &report);
     let text = words(&verdict);
     let exit = if verdict.findings.is_empty() { ExitCode::Done } else { ExitCode::Damaged };

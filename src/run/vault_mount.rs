@@ -42,12 +42,8 @@ pub(crate) fn run(
     let directory = Some(place.directory.as_fd());
     let state: MountState = client.ask_unlocked(command, directory, &vault, &arguments.unlock)?;
     place.is_ours = false;
-    let text = format!(
-        "{} is at {} for {}\n",
-        escaped(&state.vault),
-        escaped(&state.path),
-        time(ttl)
-    );
+    let text =
+        format!("{} is at {} for {}\n", escaped(&state.vault), escaped(&state.path), time(ttl));
     Ok(Report::new(state, text))
 }
 
@@ -77,11 +73,7 @@ impl Place {
         let path = real.into_os_string().into_string().map_err(|real| {
             Trouble::bad_input(format!("cannot mount at {}: no UTF-8 path", real.display()))
         })?;
-        Ok(Self {
-            directory,
-            path,
-            is_ours,
-        })
+        Ok(Self { directory, path, is_ours })
     }
 }
 
@@ -98,17 +90,11 @@ impl Drop for Place {
 /// must be reachable for them.
 fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
     let Some(runtime) = &settings.runtime else {
-        return Err(
-            Trouble::bad_input("there is no XDG_RUNTIME_DIR to mount in")
-                .next("give a PATH to mount at"),
-        );
+        return Err(Trouble::bad_input("there is no XDG_RUNTIME_DIR to mount in")
+            .next("give a PATH to mount at"));
     };
     let folder = runtime.join("ward");
-    let mode = if nix::unistd::Uid::effective().is_root() {
-        0o755
-    } else {
-        0o700
-    };
+    let mode = if nix::unistd::Uid::effective().is_root() { 0o755 } else { 0o700 };
     match DirBuilder::new().mode(mode).create(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             let message = format!("cannot make {}: {error}", folder.display());
@@ -120,10 +106,7 @@ fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
 
 /// Reads a time such as `45m`, in whole seconds.
 fn lifetime(text: &str) -> Result<u64, Trouble> {
-    let parsed = text
-        .parse::<SignedDuration>()
-        .ok()
-        .map(|duration| duration.as_secs());
+    let parsed = text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs());
     parsed
         .and_then(|seconds| u64::try_from(seconds).ok())
         .filter(|seconds| *seconds > 0)
@@ -139,12 +122,7 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_read_from_hours_minutes_and_seconds() {
-        for (text, seconds) in [
-            ("45m", 2700),
-            ("1h30m", 5400),
-            ("1h 30m", 5400),
-            ("90s", 90),
-        ] {
+        for (text, seconds) in [("45m", 2700), ("1h30m", 5400), ("1h 30m", 5400), ("90s", 90)] {
             assert_eq!(lifetime(text).ok(), Some(seconds), "{text}");
         }
     }

@@ -14,9 +14,7 @@ pub(crate) fn run(
     arguments: &VaultArguments,
     settings: &Settings,
 ) -> Result<Report<VaultState>, Trouble> {
-    let command = Command::VaultStatus {
-        vault: vault_name(&arguments.vault)?,
-    };
+    let command = Command::VaultStatus { vault: vault_name(&arguments.vault)? };
     let state: VaultState = Client::connect(settings)?.ask(command)?;
     let text = table(&[row(&state)]);
     Ok(Report::new(state, text))

@@ -15,8 +15,5 @@ pub(crate) fn run(
 ) -> Result<Report<Done>, Trouble> {
     let vault = vault_name(&arguments.vault)?;
     let text = format!("unmounted {vault}\n");
-    Ok(Report::new(
-        Client::connect(settings)?.ask(Command::VaultUnmount { vault })?,
-        text,
-    ))
+    Ok(Report::new(Client::connect(settings)?.ask(Command::VaultUnmount { vault })?, text))
 }

@@ -98,9 +98,8 @@ impl Root {
     pub(crate) fn held(&self, pid: u32) -> Vec<PathBuf> {
         let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
         let paths = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-        let is_remembered = |path: &Path| {
-            path == Path::new("anon_inode:[pidfd]") || path.ends_with("pagemap")
-        };
+        let is_remembered =
+            |path: &Path| path == Path::new("anon_inode:[pidfd]") || path.ends_with("pagemap");
         paths.filter(|path| !path.starts_with(&self.path) && !is_remembered(path)).collect()
     }
 
@@ -120,26 +119,23 @@ impl Root {
         let _ended = kill(number, Signal::SIGTERM);
         if !wait::has_ended(pid) {
             let _ended = kill(number, Signal::SIGKILL);
-            panic!("the daemon {pid} did not end on SIGTERM");
+            assert!(std::thread::panicking(), "the daemon {pid} did not end on SIGTERM");
         }
     }
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            if let Some(pid) = self.path.exists().then(|| self.running()).flatten() {
-                let number = Pid::from_raw(i32::try_from(pid).unwrap());
-                let _ended = kill(number, Signal::SIGTERM);
-            }
-            return;
-        }
         let Some(pid) = self.path.exists().then(|| self.running()).flatten() else { return };
-        if let Some(daemon) = self.daemon.filter(|daemon| daemon.pid == pid) {
-            let is_clean = wait::until(|| self.held(pid).len() <= daemon.descriptors);
-            assert!(is_clean, "the daemon keeps descriptors open: {:?}", self.held(pid));
-        }
+        let known = self.daemon.filter(|daemon| daemon.pid == pid && !std::thread::panicking());
+        let is_clean =
+            known.is_none_or(|daemon| wait::until(|| self.held(pid).len() <= daemon.descriptors));
+        let held = self.held(pid);
         self.end(pid);
-        assert_eq!(self.mounts(), Vec::<String>::new(), "mounts are left");
+        // A test that failed has said why already.
+        if !std::thread::panicking() {
+            assert!(is_clean, "the daemon kept descriptors open: {held:?}");
+            assert_eq!(self.mounts(), Vec::<String>::new(), "mounts are left");
+        }
     }
 }

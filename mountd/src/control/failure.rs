@@ -70,7 +70,7 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
 
 pub(super) fn of_read(error: &ReadError) -> Failure {
     match error {
-        ReadError::Denied(id) => denied(*id),
+        ReadError::Open(error) => of_open(error),
         ReadError::Unidentified(error) => of_identity(error),
         ReadError::Decrypt(_) => {
             let next = "run: ward vault fsck; restore the vault from a backup";
@@ -79,10 +79,9 @@ pub(super) fn of_read(error: &ReadError) -> Failure {
         ReadError::Log(_) => {
             failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
         }
-        ReadError::NotOpen
-        | ReadError::Ended
-        | ReadError::Lease(_)
-        | ReadError::NoRandomness(_) => failure(FailureCode::Failed, error, "try again"),
+        ReadError::NotOpen | ReadError::Ended | ReadError::Lease(_) => {
+            failure(FailureCode::Failed, error, "try again")
+        }
     }
 }
 

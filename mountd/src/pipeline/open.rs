@@ -242,35 +242,32 @@ impl Pipeline {
         Ok(Some(draft))
     }
 
-    /// The lease under which `reader` may use `handle`: the opener's own, or for another process
-    /// one of its own, which takes an allow or a live lease and never raises a request.
+    /// The lease under which `user` may do `operation` on `handle`: the opener's own, or for another
+    /// process one of its own, which takes an allow or a live lease and never raises a request.
     pub(super) fn lease_for(
         &self,
         handle: &Handle,
-        reader: &Arc<Caller>,
-    ) -> Result<Arc<Lease>, ReadError> {
-        if handle.lease.holder().is(reader) {
+        user: &Arc<Caller>,
+        operation: Operation,
+    ) -> Result<Arc<Lease>, OpenError> {
+        if handle.lease.holder().is(user) {
             return Ok(Arc::clone(&handle.lease));
         }
-        let secret = handle.place.secret_of(handle.file).ok_or(ReadError::NotOpen)?;
-        let question = secret.question(OperationSet::of(Operation::FileRead), None);
-        let denial = match self.policy.evaluate(reader, &question) {
+        let secret = handle.place.secret_of(handle.file).ok_or(OpenError::Ended)?;
+        let question = secret.question(OperationSet::of(operation), None);
+        let denial = match self.policy.evaluate(user, &question) {
             Decision::Permitted(permit) => {
-                let holder = reader.fingerprint(ScopeKind::Process).ok_or(ReadError::NotOpen)?;
+                let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
                 let ends = handle.place.ends();
                 return Ok(self.leases.begin(permit, holder, Reach::Handle, ends)?);
             }
-            Decision::NeedsApproval(request) => match self.leases.find(&request, reader) {
+            Decision::NeedsApproval(request) => match self.leases.find(&request, user) {
                 Some(lease) => return Ok(lease),
                 None => Denial::NoRule,
             },
             Decision::Denied(denial) => denial,
         };
-        match self.record_refusal(reader, &question, &denial) {
-            Ok(id) => Err(ReadError::Denied(id)),
-            Err(OpenError::Log(error)) => Err(ReadError::Log(error)),
-            Err(_unrecorded) => Err(ReadError::NotOpen),
-        }
+        Err(OpenError::Denied(self.record_refusal(user, &question, &denial)?))
     }
 }
 

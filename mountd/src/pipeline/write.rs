@@ -1,6 +1,6 @@
 //! Writing to an open file: into its draft, and from there into a version.
 
-use super::Pipeline;
+use super::{OpenError, Pipeline};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, State, TooLong};
@@ -24,6 +24,9 @@ pub(crate) enum WriteError {
     /// The lease is over, or somebody else's.
     #[error(transparent)]
     Lease(#[from] LeaseEnd),
+    /// The writer is not the opener, and may not write it itself.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// More than the store takes.
     #[error(transparent)]
     TooLong(#[from] TooLong),
@@ -133,7 +136,8 @@ impl Pipeline {
             return Err(WriteError::Ended);
         }
         let writer = self.callers.identify(asker)?;
-        handle.lease.active_for(&writer, clock::now())?;
+        let lease = self.lease_for(&handle, &writer, Operation::FileWrite)?;
+        lease.active_for(&writer, clock::now())?;
         let draft = handle.draft.clone().ok_or(WriteError::NotOpen)?;
         Ok((handle, draft))
     }

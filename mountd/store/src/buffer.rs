@@ -4,28 +4,32 @@
 //! and malloc puts every large block at page + 16. So bytes read from a file lie at their offset in
 //! the page, and bytes for a reply at page + 2048.
 
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 /// The size of a page.
 pub(crate) const PAGE: usize = 4096;
 /// Where the bytes of a reply start in their page: callers' buffers lie at +0 or +16.
 const REPLY: usize = 2048;
 
-/// Bytes that start at a chosen offset of a page; wiped when dropped.
+/// Bytes that start at a chosen offset of a page.
 pub(crate) struct Buffer {
     storage: Vec<u8>,
     start: usize,
     length: usize,
+    /// Whether they are wiped when dropped: plaintext for a reply, not ciphertext of a file.
+    is_secret: bool,
 }
 
 impl Buffer {
-    /// Zeros at the same offset in the page as `offset` has in its file.
+    /// Zeros for ciphertext, at the same offset in the page as `offset` has in its file.
     pub(crate) fn for_file(offset: u64, length: usize) -> Self {
         let in_page = crate::fields::in_memory(offset % crate::fields::on_disk(PAGE));
-        Self::at(in_page, length)
+        let mut buffer = Self::at(in_page, length);
+        buffer.is_secret = false;
+        buffer
     }
 
-    /// Zeros where a reply's bytes should lie.
+    /// Zeros for plaintext, where a reply's bytes should lie.
     pub(crate) fn for_reply(length: usize) -> Self {
         Self::at(REPLY, length)
     }
@@ -35,7 +39,7 @@ impl Buffer {
         // `align_offset` may answer `usize::MAX`; then the placement is given up, not the bytes.
         let to_page = storage.as_ptr().align_offset(PAGE);
         let start = if to_page < PAGE { to_page + in_page } else { 0 };
-        Self { storage, start, length }
+        Self { storage, start, length, is_secret: true }
     }
 
     /// Keeps the first `length` bytes.
@@ -60,7 +64,11 @@ impl std::fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.storage.zeroize();
+        if self.is_secret {
+            // `zeroize` writes byte by byte, which costs more than the decryption.
+            self.storage.fill(0);
+            optimization_barrier(&self.storage);
+        }
     }
 }
 

@@ -161,6 +161,12 @@ impl Index {
         version
     }
 
+    /// Leaves numbers out: those that a crash took back may be remembered by leases and records.
+    pub(crate) fn skip_numbers(&mut self, count: u32) {
+        self.next_file += u64::from(count);
+        self.next_version += u64::from(count);
+    }
+
     /// The node behind a name.
     pub(crate) fn lookup(&self, parent: FileId, name: &SecretName) -> Option<FileId> {
         self.directory(parent)?.get(name).copied()
@@ -323,6 +329,14 @@ impl Index {
             return Err(Misfit::Name(NameFault::TooLong));
         }
         SecretPath::within(folder.as_ref(), &place.name).map_err(Misfit::Name)
+    }
+
+    /// How many bytes the longest path inside a directory adds to its own.
+    pub(crate) fn longest_below(&self, directory: FileId) -> usize {
+        let entries = self.directory(directory).into_iter().flatten();
+        let lengths =
+            entries.map(|(name, file)| 1 + name.as_bytes().len() + self.longest_below(*file));
+        lengths.max().unwrap_or(0)
     }
 
     pub(crate) fn is_below(&self, node: FileId, above: FileId) -> bool {

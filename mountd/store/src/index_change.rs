@@ -6,7 +6,10 @@ use crate::index::{Body, Content, Index, Misfit, Nameless, Node, NodeKind};
 use crate::secret_history::History;
 use crate::wall_time::WallTime;
 use std::collections::BTreeMap;
-use ward_policy::{FileId, SecretName, SecretPath};
+use ward_policy::{FileId, NameFault, SecretName, SecretPath};
+
+/// What is below a directory must have a path too, wherever the directory goes.
+const LONGEST_PATH: usize = 4095;
 
 impl Index {
     /// Makes a change, or says why it does not fit and leaves everything as it was.
@@ -105,6 +108,9 @@ impl Index {
                     return Err(Misfit::NotEmpty);
                 }
             }
+        }
+        if path.as_bytes().len() + self.longest_below(file) > LONGEST_PATH {
+            return Err(Misfit::Name(NameFault::TooLong));
         }
         let mut older = History::default();
         if let Some(Body::File(history)) =

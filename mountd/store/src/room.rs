@@ -1,6 +1,7 @@
 //! Room in the log: which segment the next frame goes into, and where a full disk is noticed.
 
 use crate::durable::{Access, DiskFile};
+use crate::kind::VaultKind;
 use crate::open_segment::OpenSegment;
 use crate::padding::GRID;
 use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, path_of};
@@ -8,9 +9,6 @@ use crate::write_error::{ReadOnly, WriteError};
 use crate::writer::{State, SyncedHead, UNPUBLISHED, Workplace, Writer};
 use std::io;
 use std::sync::{Arc, MutexGuard};
-
-/// How much of a segment is preallocated; a longer frame makes its segment longer. Tests want many.
-const SEGMENT_ROOM: u64 = if cfg!(test) { 128 << 10 } else { 4 << 20 };
 
 impl Writer {
     /// Makes sure that the open segment has `needed` bytes besides those promised.
@@ -90,7 +88,7 @@ impl Writer {
 
     /// Takes the blocks of a new segment. The only place where the disk can be found full.
     fn prepare(&self, needed: u64) -> Result<(Box<dyn DiskFile>, u64), WriteError> {
-        let room = (needed + SEGMENT_HEADER + 2 * GRID).max(SEGMENT_ROOM);
+        let room = (needed + SEGMENT_HEADER + 2 * GRID).max(segment_room(self.place.kind));
         let path = self.place.directory.join(UNPUBLISHED);
         let file = self.place.disk.open(&path, Access::Create).map_err(no_space_or_io)?;
         match file.allocate(room) {
@@ -142,4 +140,16 @@ impl Writer {
 fn no_space_or_io(error: io::Error) -> WriteError {
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
     if full.contains(&error.kind()) { WriteError::NoSpace } else { WriteError::Io(error) }
+}
+
+/// How much of a segment is preallocated; a longer frame makes its segment longer.
+const fn segment_room(kind: VaultKind) -> u64 {
+    if cfg!(test) {
+        // Tests want many segments.
+        return 128 << 10;
+    }
+    match kind {
+        VaultKind::Secrets => 4 << 20,
+        VaultKind::Workspace => 64 << 20,
+    }
 }

@@ -158,6 +158,8 @@ impl Vault {
                 WriteError::ReadOnly(_) | WriteError::TooLong => io(io::ErrorKind::Other.into()),
             })?;
         recovered.header_repaired = is_healthy && is_lame;
+        let skipped = getrandom::u32().map_err(|error| io(io::Error::other(error)))?;
+        replayed.index.skip_numbers(skipped);
         let vault = Self {
             directory: directory.to_owned(),
             disk,

@@ -278,7 +278,10 @@ impl Writer {
     pub(crate) fn close(&self) -> Result<SyncedHead, WriteError> {
         let head = self.sync()?;
         let state = self.lock();
-        if state.open.is_none() || state.refusal.is_some() {
+        if let Some(refusal) = state.refusal {
+            return Err(WriteError::ReadOnly(refusal));
+        }
+        if state.open.is_none() {
             return Ok(head);
         }
         // An empty batch: its mark says that all before it was synced.

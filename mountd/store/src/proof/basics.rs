@@ -138,6 +138,38 @@ fn a_change_that_does_not_fit_is_refused_by_its_reason() {
 }
 
 #[test]
+fn a_directory_does_not_go_where_a_path_below_it_would_be_too_long() {
+    let fixture = Fixture::new();
+    let vault = fixture.vault();
+    let long = name(&"x".repeat(250));
+    let mut folder = vault.root();
+    for _ in 0..15 {
+        folder = vault.make_directory(folder, &long, at(1)).unwrap();
+    }
+    let mut other = vault.make_directory(vault.root(), &name("o"), at(1)).unwrap();
+    let (from, moved) = ((vault.root(), &name("o")), name("m"));
+    vault.rename(from, (folder, &moved), Existing::Keep, at(2)).unwrap();
+    vault.rename((folder, &moved), from, Existing::Keep, at(2)).unwrap();
+    for _ in 0..2 {
+        other = vault.make_directory(other, &long, at(1)).unwrap();
+    }
+    let refused = vault.rename(from, (folder, &moved), Existing::Keep, at(3));
+    assert!(matches!(refused, Err(ChangeError::Name(_))));
+    assert!(vault.path_of(other).is_some());
+}
+
+#[test]
+fn a_number_that_a_crash_took_back_is_not_given_to_another_file() {
+    let fixture = Fixture::new();
+    let vault = fixture.vault();
+    let lost = put(&vault, "never-synced", b"1");
+    drop(vault);
+    let vault = fixture.vault();
+    assert_eq!(vault.entries(vault.root()), []);
+    assert_ne!(put(&vault, "another", b"2"), lost);
+}
+
+#[test]
 fn every_refusal_to_unlock_has_its_own_reason() {
     let fixture = Fixture::new();
     let directory = fixture.directory();

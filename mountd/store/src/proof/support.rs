@@ -23,11 +23,11 @@ impl Fixture {
     }
 
     pub(super) fn of_kind(kind: VaultKind) -> Self {
-        let fixture = Self { folder: tempfile::tempdir().unwrap(), disk: Arc::default() };
+        let fixture = Self { folder: folder(), disk: Arc::default() };
         let keyfile = Keyfile::create(&fixture.folder.path().join("key")).unwrap();
         let settings = NewVault { kind, label: "test".to_owned() };
         let slot = NewSlot::Keyfile(&keyfile);
-        Vault::create(&fixture.directory(), &settings, &slot).unwrap();
+        Vault::create_on(fixture.disk.clone(), &fixture.directory(), &settings, &slot).unwrap();
         fixture
     }
 
@@ -60,7 +60,7 @@ impl Fixture {
 
     /// A copy of the vault as its files are now, beside the same key.
     pub(super) fn copy(&self) -> Self {
-        let copy = Self { folder: tempfile::tempdir().unwrap(), disk: Arc::default() };
+        let copy = Self { folder: folder(), disk: Arc::default() };
         copy_tree(self.folder.path(), copy.folder.path());
         copy
     }
@@ -71,6 +71,11 @@ impl Fixture {
         files.retain(|file| !file.ends_with("lock"));
         files
     }
+}
+
+/// In memory where that is possible: the tests of durable.rs and released.rs use the disk.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -1,0 +1,79 @@
+//! The repository itself: which crate may know which, and what may be done in one place only.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Our crates, each of which may know only those before it.
+const DIRECTION: [&str; 5] = ["ward-policy", "ward-audit", "ward-store", "ward-mountd", "wardfs"];
+
+#[test]
+fn a_crate_knows_only_the_crates_to_its_left() {
+    for (place, name) in DIRECTION.iter().enumerate() {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--edges", "normal,build", "--depth", "1"])
+            .args(["--prefix", "none", "--package", name])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        for known in tree.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+            let left = DIRECTION.iter().position(|crate_name| *crate_name == known);
+            assert!(left.is_none_or(|left| left < place), "{name} must not know {known}");
+        }
+    }
+}
+
+#[test]
+fn only_the_adapter_and_the_table_of_errors_name_the_fuse_library() {
+    let allowed = ["mountd/src/filesystem.rs", "mountd/src/errno.rs"];
+    for (file, text) in sources() {
+        let is_adapter = file.starts_with("mountd/src/filesystem/");
+        if text.contains("fuser::") && !is_adapter {
+            assert!(allowed.contains(&file.as_str()), "{file} names the FUSE library");
+        }
+    }
+}
+
+#[test]
+fn a_request_becomes_a_permit_in_one_file_only() {
+    let calls = sources().into_iter().filter(|(file, text)| {
+        file != "policy/src/request.rs" && file.ends_with(".rs") && text.contains("request.approve(")
+    });
+    let files: Vec<String> = calls.map(|(file, _)| file).collect();
+    assert_eq!(files, ["mountd/src/approval_queue.rs"]);
+}
+
+#[test]
+fn no_file_of_source_is_longer_than_500_lines() {
+    for (file, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{file} has {lines} lines: two concepts in one?");
+    }
+}
+
+/// Every Rust file of the programs, not of their tests, by its path in the repository.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for folder in ["policy/src", "mountd/src", "mountd/audit/src", "mountd/store/src", "src"] {
+        collect(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 50, "the sources have moved: {}", found.len());
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,10 @@
+//! What callers see: one file for each part of docs/semantics.md.
+
+mod end_of_a_mount;
+mod end_of_the_daemon;
+mod errors;
+mod invariants;
+mod mapping;
+mod names;
+mod saving;
+mod writing;
