@@ -68,6 +68,7 @@ impl From<FailureCode> for ExitCode {
             FailureCode::Locked | FailureCode::WrongKey => Self::Locked,
             FailureCode::Damaged | FailureCode::Version => Self::Damaged,
             FailureCode::Unsupported => Self::Unsupported,
+            FailureCode::Unreachable => Self::Unreachable,
             FailureCode::LogFailed => Self::LogFailed,
             FailureCode::Malformed | FailureCode::Failed => Self::Failed,
         }

@@ -26,7 +26,7 @@ impl Trouble {
 
     /// No daemon answers, and none could be started.
     pub(crate) fn unreachable(message: impl Display) -> Self {
-        Self { exit: ExitCode::Unreachable, ..Self::new(FailureCode::Failed, message) }
+        Self::new(FailureCode::Unreachable, message)
     }
 
     /// The same, with what to do next.

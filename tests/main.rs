@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod attacks;
 mod commands;
 mod contract;
 mod daemon;

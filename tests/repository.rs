@@ -38,7 +38,9 @@ fn only_the_adapter_and_the_table_of_errors_name_the_fuse_library() {
 #[test]
 fn a_request_becomes_a_permit_in_one_file_only() {
     let calls = sources().into_iter().filter(|(file, text)| {
-        file != "policy/src/request.rs" && file.ends_with(".rs") && text.contains("request.approve(")
+        file != "policy/src/request.rs"
+            && file.ends_with(".rs")
+            && text.contains("request.approve(")
     });
     let files: Vec<String> = calls.map(|(file, _)| file).collect();
     assert_eq!(files, ["mountd/src/approval_queue.rs"]);

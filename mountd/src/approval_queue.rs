@@ -10,8 +10,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_policy::{
-    ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease, Moment, Permit,
-    RequestId, Require, Rules, SameUser, Ticket, UserId, VaultName,
+    ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease, Moment,
+    OperationSet, Permit, RequestId, Require, Rules, SameUser, SecretPath, Ticket, UserId,
+    VaultName,
 };
 
 /// How long a request waits for its answer.
@@ -137,11 +138,26 @@ struct Pending {
     held: Vec<Held>,
 }
 
-/// What makes two requests the same.
+/// What is asked, by whom: not why, nor with which ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Question {
-    grant: Grant,
+    vault: Option<VaultName>,
+    path: Option<SecretPath>,
+    file: Option<FileId>,
+    operations: OperationSet,
     holder: Fingerprint,
+}
+
+impl Question {
+    fn of(grant: &Grant, holder: Fingerprint) -> Self {
+        Self {
+            vault: grant.vault.clone(),
+            path: grant.path.clone(),
+            file: grant.file,
+            operations: grant.operations,
+            holder,
+        }
+    }
 }
 
 impl ApprovalQueue {
@@ -160,7 +176,7 @@ impl ApprovalQueue {
         let now = clock::now();
         let scope = request.obligations().scope;
         let holder = asker.fingerprint(scope).ok_or(AskError::NoHolder)?;
-        let question = Question { grant: request.grant().clone(), holder };
+        let question = Question::of(request.grant(), holder);
         let mut state = self.state();
         state.silenced.retain(|(_, until)| *until > now);
         if state.silenced.iter().any(|(silenced, _)| *silenced == question) {
@@ -168,7 +184,9 @@ impl ApprovalQueue {
         }
         let reason: Option<Arc<str>> = reason.map(Arc::from);
         let same = state.pending.iter().find(|(_, pending)| {
-            pending.question == question && (reason.is_none() || pending.reason == reason)
+            pending.question == question
+                && pending.request.grant() == request.grant()
+                && (reason.is_none() || pending.reason == reason)
         });
         if let Some((id, _)) = same {
             return Ok((*id, Freshness::Known));
@@ -220,7 +238,7 @@ impl ApprovalQueue {
         let mut ended = Vec::new();
         self.state().pending.retain(|_, pending| {
             let is_meant =
-                pending.question.grant.vault.as_ref() == Some(vault) && !pending.held.is_empty();
+                pending.question.vault.as_ref() == Some(vault) && !pending.held.is_empty();
             if is_meant {
                 ended.append(&mut pending.held);
             }
@@ -248,12 +266,12 @@ impl ApprovalQueue {
     ) -> Option<Ticket> {
         let state = self.state();
         let asked = state.pending.values().filter(|pending| {
-            let grant = &pending.question.grant;
+            let grant = pending.request.grant();
             grant.vault.as_ref() == Some(vault)
                 && grant.file == Some(file)
                 && pending.question.holder.is(caller)
         });
-        asked.filter_map(|pending| pending.question.grant.ticket.clone()).next()
+        asked.filter_map(|pending| pending.request.grant().ticket.clone()).next()
     }
 
     /// Whether `approver`'s answer to `id` would count.

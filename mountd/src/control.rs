@@ -2,6 +2,7 @@
 //! it may do.
 
 mod connection;
+mod connection_table;
 mod failure;
 pub mod message;
 mod requests;
@@ -11,4 +12,5 @@ mod state;
 mod vaults;
 
 pub use connection::{Connection, Line, ReceiveError, Sender};
+pub(crate) use connection_table::ConnectionTable;
 pub(crate) use session::serve;

@@ -3,7 +3,7 @@
 use crate::approval_queue::ApprovalQueue;
 use crate::caller::Callers;
 use crate::clock;
-use crate::control::{self, Connection};
+use crate::control::{self, Connection, ConnectionTable};
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
 use crate::lease_table::LeaseTable;
@@ -23,12 +23,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Child;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
 
-/// How many connections are served at once.
-const MOST_CONNECTIONS: usize = 64;
 /// How long a record may be written and not yet on disk.
 const LOG_AGE: Duration = Duration::from_millis(100);
 /// How often the log is looked at for that.
@@ -48,7 +46,7 @@ pub(crate) struct Daemon {
     pub(crate) mounts: Arc<MountTable>,
     stopping: AtomicBool,
     events: Sender<Event>,
-    connections: AtomicUsize,
+    pub(crate) connections: ConnectionTable,
 }
 
 /// What can happen to a daemon.
@@ -63,11 +61,15 @@ enum Event {
 }
 
 impl Daemon {
-    /// Has it stop once the command that asked is answered.
+    /// Takes no more commands; [`Self::leave`] ends it once the one that asked is answered.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        // Full or closed: it is stopping.
-        let _stopping_already = self.events.try_send(Event::Stop);
+    }
+
+    /// Has it end every mount and itself.
+    pub(crate) fn leave(&self) {
+        // Full or closed: it is leaving.
+        let _leaving_already = self.events.try_send(Event::Stop);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -167,7 +169,7 @@ fn assemble(
         mounts,
         stopping: AtomicBool::new(false),
         events,
-        connections: AtomicUsize::new(0),
+        connections: ConnectionTable::default(),
     }))
 }
 
@@ -269,17 +271,15 @@ fn accept(daemon: &Arc<Daemon>, listener: &UnixListener) {
             return;
         }
         let Ok(stream) = stream else { continue };
-        if daemon.connections.fetch_add(1, Ordering::AcqRel) >= MOST_CONNECTIONS {
-            daemon.connections.fetch_sub(1, Ordering::AcqRel);
-            continue;
-        }
+        let Some(admitted) = daemon.connections.admit(&stream) else { continue };
         let serving = Arc::clone(daemon);
-        let started = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+        let serve = move || {
             control::serve(&serving, Connection::over(stream.into()));
-            serving.connections.fetch_sub(1, Ordering::AcqRel);
-        });
+            serving.connections.leave(admitted);
+        };
+        let started = std::thread::Builder::new().name("control".to_owned()).spawn(serve);
         if started.is_err() {
-            daemon.connections.fetch_sub(1, Ordering::AcqRel);
+            daemon.connections.leave(admitted);
         }
     }
 }

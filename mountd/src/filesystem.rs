@@ -198,32 +198,26 @@ impl Filesystem for WardFilesystem {
 
     fn flush(
         &self,
-        request: &Request,
+        _request: &Request,
         _inode: INodeNo,
         handle: FileHandle,
         _lock_owner: LockOwner,
         reply: ReplyEmpty,
     ) {
-        let asker = Some(asker(request));
-        match self.pipeline.settle(HandleId(handle.0), asker, Occasion::Flush) {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(errno::of_write(&error)),
-        }
+        let settled = self.pipeline.settle(HandleId(handle.0), Occasion::Flush);
+        empty(reply, settled.map_err(|error| errno::of_write(&error)));
     }
 
     fn fsync(
         &self,
-        request: &Request,
+        _request: &Request,
         _inode: INodeNo,
         handle: FileHandle,
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        let asker = Some(asker(request));
-        match self.pipeline.settle(HandleId(handle.0), asker, Occasion::Settle) {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(errno::of_write(&error)),
-        }
+        let settled = self.pipeline.settle(HandleId(handle.0), Occasion::Settle);
+        empty(reply, settled.map_err(|error| errno::of_write(&error)));
     }
 
     fn release(

@@ -5,7 +5,7 @@ use crate::place::Place;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::Receipt;
-use ward_policy::{FileId, Lease, Operation, VaultName};
+use ward_policy::{Caller, FileId, Lease, Operation, VaultName};
 use ward_store::VersionId;
 
 /// The number of an open file, as the kernel gives it back to us.
@@ -17,6 +17,8 @@ pub(crate) struct HandleId(pub(crate) u64);
 pub(crate) struct Handle {
     pub(crate) place: Arc<Place>,
     pub(crate) lease: Arc<Lease>,
+    /// Who opened it, and stands in the record of what is written through it.
+    pub(crate) opener: Arc<Caller>,
     pub(crate) file: FileId,
     /// What it reads; `None` when the file had no version yet.
     pub(crate) version: Option<VersionId>,

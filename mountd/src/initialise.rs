@@ -151,6 +151,9 @@ pub(crate) fn make_vault(
     passphrase: Option<&Zeroizing<Vec<u8>>>,
 ) -> Result<(), InitError> {
     let directory = root.join(VAULTS).join(name.as_str());
+    if directory.exists() {
+        return Err(CreateError::Exists(directory).into());
+    }
     let settings = NewVault { kind: VaultKind::Secrets, label: String::new() };
     match passphrase {
         Some(bytes) => {

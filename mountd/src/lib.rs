@@ -24,6 +24,7 @@ mod tree;
 mod vault_table;
 
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
+pub use policy_in_force::digest as policy_digest;
 pub use root::{Layout, Root};
 
 use std::ffi::OsString;

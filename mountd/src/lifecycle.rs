@@ -214,7 +214,11 @@ impl MountTable {
         pipeline.leases.withdraw_vault(&vault);
         let took_pages_back = session.invalidator.forget_all();
         let detached = pipeline.monitor.end(number);
-        let _an_aborted_session_is_an_ended_one = session.join();
+        // Without the monitor nothing was aborted: the event loops, which yield nothing any more, end
+        // with the process.
+        if detached.is_ok() {
+            let _an_aborted_session_is_an_ended_one = session.join();
+        }
         pipeline.handles.remove_vault(&vault);
         let mut reason = why.text().to_owned();
         if !took_pages_back {

@@ -68,7 +68,7 @@ impl PolicyInForce {
 }
 
 /// SHA-256 of a policy's text.
-pub(crate) fn digest(text: &str) -> Digest {
+pub fn digest(text: &str) -> Digest {
     Digest::from_bytes(Sha256::digest(text.as_bytes()).into())
 }
 

@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use ward_audit::{AppendError, Log};
+use ward_audit::{AppendError, Durability, EventType, Log, Record};
 use ward_policy::{Moment, VaultName};
-use ward_store::{Keyfile, KeyfileError, Passphrase, SlotSecret, UnlockError, Vault};
+use ward_store::{
+    Keyfile, KeyfileError, Passphrase, Recovered, SlotSecret, TornTail, UnlockError, Vault,
+};
 use zeroize::Zeroizing;
 
 /// How long a vault without a mount stays unlocked after the last command.
@@ -191,8 +193,11 @@ impl VaultTable {
         name: &VaultName,
         secret: &SlotSecret,
     ) -> Result<Arc<OpenVault>, ReachError> {
-        let (vault, _recovered) = Vault::unlock(&self.folder(name), secret)?;
+        let (vault, recovered) = Vault::unlock(&self.folder(name), secret)?;
         self.log.seal_names(name, &vault.names_key())?;
+        let found = words(&recovered);
+        let record = Record::new(EventType::VaultUnlocked).within(name).reason(&found);
+        let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         let used = AtomicU64::new(clock::now().nanoseconds());
         let drafts = DraftTable::default();
         let open = Arc::new(OpenVault { name: name.clone(), vault, drafts, used });
@@ -213,4 +218,24 @@ impl VaultTable {
     fn table(&self) -> MutexGuard<'_, BTreeMap<VaultName, Arc<OpenVault>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What unlocking found, for the log: nothing is cut or mended silently.
+fn words(recovered: &Recovered) -> String {
+    let Recovered { head: _, torn, damage, shreds_finished, header_repaired } = recovered;
+    let mut words = Vec::new();
+    if let Some(torn) = torn {
+        let TornTail { segment, position, length } = torn;
+        words.push(format!(
+            "a torn tail of {length} bytes at {position} of segment {segment} was cut"
+        ));
+    }
+    words.extend(damage.iter().map(ToString::to_string));
+    if *shreds_finished > 0 {
+        words.push(format!("{shreds_finished} interrupted shreds were finished"));
+    }
+    if *header_repaired {
+        words.push("one copy of the header was written anew".to_owned());
+    }
+    if words.is_empty() { "whole".to_owned() } else { words.join("; ") }
 }

@@ -1,5 +1,5 @@
 """A caller for tests: evaluates one Python expression or statement a line, and answers in JSON."""
-import ctypes, errno, fcntl, json, mmap, os, resource, select, signal, socket, struct, subprocess, sys
+import ctypes, errno, fcntl, json, mmap, os, resource, select, signal, socket, struct, subprocess, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -51,6 +51,16 @@ def child(step):
             os._exit(42)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+
+
+def dies(step):
+    """Does a step again and again until it fails: the name of its errno, and the boot clock then."""
+    while True:
+        try:
+            eval(step, scope)
+        except OSError as error:
+            return [errno.errorcode[error.errno], time.clock_gettime(time.CLOCK_BOOTTIME)]
+        select.select([], [], [], 0.005)
 
 
 def plain(value):

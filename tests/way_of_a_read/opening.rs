@@ -58,7 +58,8 @@ fn reading_and_writing_takes_both_rights() {
     let Some(stage) = Stage::set() else { return };
     let path = stage.secret("read/token", "s3cret");
     let mut person = Person::of(OWNER);
-    for flags in ["os.O_RDWR", "os.O_WRONLY", "os.O_WRONLY | os.O_APPEND", "os.O_RDONLY | os.O_TRUNC"]
+    for flags in
+        ["os.O_RDWR", "os.O_WRONLY", "os.O_WRONLY | os.O_APPEND", "os.O_RDONLY | os.O_TRUNC"]
     {
         assert_eq!(person.fails(&format!("os.open({path:?}, {flags})")), "EACCES", "{flags}");
     }
@@ -68,7 +69,8 @@ fn reading_and_writing_takes_both_rights() {
 #[test]
 fn a_secret_can_be_read_from_any_offset_and_in_pieces() {
     let Some(stage) = Stage::set() else { return };
-    let value: String = (0..300_000_u32).map(|number| char::from(b'a' + (number % 23) as u8)).collect();
+    let value: String =
+        (0..300_000_u32).map(|number| char::from(b'a' + (number % 23) as u8)).collect();
     let path = stage.secret("read/large", &value);
     let mut person = Person::of(OWNER);
     person.must(&format!("file = os.open({path:?}, os.O_RDONLY)"));

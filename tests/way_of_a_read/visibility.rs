@@ -62,7 +62,8 @@ fn a_listing_shows_each_caller_what_that_caller_may_see() {
     assert_eq!(stranger.must(&list(top)), json!(["both", "read"]));
     assert_eq!(owner.must(&list(&stage.path("read"))), json!(["b", "c"]));
     // getdents64(2) itself: the positions of entries count what is visible and nothing else.
-    stranger.must(&format!("folder, entries = os.open({top:?}, 0), ctypes.create_string_buffer(4096)"));
+    stranger
+        .must(&format!("folder, entries = os.open({top:?}, 0), ctypes.create_string_buffer(4096)"));
     stranger.must("length, place, positions = call('syscall', 217, folder, entries, 4096), 0, []");
     stranger.must(
         "while place < length: \

@@ -118,9 +118,9 @@ impl From<&UnlockError> for FailureCode {
         match error {
             UnlockError::NoVault(_) => Self::NotFound,
             UnlockError::NoSlot(_) | UnlockError::WrongSecret => Self::WrongKey,
-            UnlockError::Newer { .. }
-            | UnlockError::HeaderDamaged
-            | UnlockError::HeaderChanged => Self::Damaged,
+            UnlockError::Newer { .. } | UnlockError::HeaderDamaged | UnlockError::HeaderChanged => {
+                Self::Damaged
+            }
             UnlockError::TooCostly => Self::Unsupported,
             UnlockError::Locked(_) => Self::Conflict,
             UnlockError::NoSpace | UnlockError::Io { .. } => Self::Failed,

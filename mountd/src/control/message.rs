@@ -90,6 +90,8 @@ pub enum FailureCode {
     Version,
     /// The line is no request.
     Malformed,
+    /// No daemon answers, and none could be started; said by `ward` itself.
+    Unreachable,
     /// Anything else.
     Failed,
 }
@@ -203,11 +205,8 @@ pub enum Command {
     },
     /// Whether the log is whole: [`AuditVerdict`].
     AuditVerify {},
-    /// Whether a policy text, or the one in force when there is none, loads: [`PolicyVerdict`].
-    PolicyCheck {
-        /// The text to check instead.
-        text: Option<String>,
-    },
+    /// Whether the root's policy loads as it is in the file now: [`PolicyVerdict`].
+    PolicyCheck {},
 }
 
 /// A passphrase on its way to the daemon; wiped when dropped, never shown.

@@ -36,6 +36,7 @@ impl Control<'_> {
         let file = open.vault.find(&path);
         let about = About { vault: Some(&vault), path: Some(&path), file };
         let value = bytes_of(value)?;
+        self.permit(Operation::SecretSet, EventType::SecretSet, about)?;
         if file
             .and_then(|file| open.vault.attributes(file))
             .is_some_and(|it| it.kind == NodeKind::Directory)
@@ -43,7 +44,6 @@ impl Control<'_> {
             let message = format!("{path} is a folder");
             return Err(failure(FailureCode::Conflict, message, "choose another name"));
         }
-        self.permit(Operation::SecretSet, EventType::SecretSet, about)?;
         let stored = (|| {
             let file = match file {
                 Some(file) => file,

@@ -50,6 +50,7 @@ pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
             return;
         }
         if daemon.is_stopping() {
+            daemon.leave();
             return;
         }
     }
@@ -139,7 +140,7 @@ impl Control<'_> {
             Command::VaultStatus { vault } => encoded(self.vault_status(&vault)),
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
             Command::AuditVerify {} => encoded(self.audit_verify()),
-            Command::PolicyCheck { text } => encoded(self.policy_check(text.as_deref())),
+            Command::PolicyCheck {} => encoded(self.policy_check()),
         }
     }
 

@@ -7,11 +7,11 @@ use super::message::{
 };
 use super::requests::words;
 use super::session::{About, Control};
-use crate::root::AUDIT;
+use crate::root::{AUDIT, POLICY};
 use crate::{clock, policy_in_force};
 use std::ops::ControlFlow;
 use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
-use ward_policy::{Basis, Lease, OpenRecords, Operation, Rules, UserId, VaultName};
+use ward_policy::{Basis, Lease, OpenRecords, Operation, UserId, VaultName};
 
 /// How many entries a page of the log has, unless asked otherwise, and at most.
 const PAGE: u64 = 100;
@@ -56,6 +56,7 @@ impl Control<'_> {
 
     pub(super) fn audit_show(&self, filter: &AuditFilter) -> Result<AuditPage, Failure> {
         self.permit(Operation::AuditShow, EventType::Command, About::default())?;
+        self.unlock_what_opens_by_itself();
         let limit = filter.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let wanted = filter_of(filter)?;
@@ -79,6 +80,14 @@ impl Control<'_> {
         Ok(AuditPage { entries, next })
     }
 
+    /// Names in the log are sealed under keys of their vaults: those that need no passphrase open.
+    fn unlock_what_opens_by_itself(&self) {
+        for vault in self.daemon.vaults.names().unwrap_or_default() {
+            // One that does not open shows its names as sealed.
+            let _stays_sealed = self.daemon.vaults.reach(&vault);
+        }
+    }
+
     pub(super) fn audit_verify(&self) -> Result<AuditVerdict, Failure> {
         self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
         let report = ward_audit::verify(&self.daemon.root.join(AUDIT), None);
@@ -92,15 +101,10 @@ impl Control<'_> {
         })
     }
 
-    pub(super) fn policy_check(&self, text: Option<&str>) -> Result<PolicyVerdict, Failure> {
+    pub(super) fn policy_check(&self) -> Result<PolicyVerdict, Failure> {
         self.permit(Operation::PolicyCheck, EventType::Command, About::default())?;
-        let loaded = match text {
-            Some(text) => Rules::load(text, policy_in_force::digest(text)).map_err(|fault| {
-                bad_input(format!("the policy does not load: {fault}"), "mend that line")
-            }),
-            None => policy_in_force::load(&self.daemon.root, crate::root::POLICY)
-                .map_err(|error| bad_input(error, "mend the file; the running policy stays")),
-        }?;
+        let loaded = policy_in_force::load(&self.daemon.root, POLICY)
+            .map_err(|error| bad_input(error, "mend the file; the running policy stays"))?;
         Ok(PolicyVerdict {
             policy: loaded.digest().to_string(),
             rules: u64::try_from(loaded.count()).unwrap_or(u64::MAX),

@@ -117,16 +117,17 @@ fn check_mountpoint(directory: &OwnedFd, wanted: &Prepare) -> Result<PathBuf, Mo
     let path =
         path.map_err(|errno| refuse("the mountpoint", &format!("cannot be read ({errno})")))?;
     let shown = path.display().to_string();
-    let stat =
-        fstat(directory).map_err(|errno| refuse(&shown, &format!("cannot be read ({errno})")))?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
-        return Err(refuse(&shown, "is no directory"));
-    }
+    // First of all, since to look at a directory of our own mount is to ask ourselves.
     let Some(entry) = mount_of(directory.as_fd()) else {
         return Err(refuse(&shown, "lies in another mount namespace than the daemon's"));
     };
     if entry.kind == TYPE {
         return Err(refuse(&shown, "lies in a mount of wardfs"));
+    }
+    let stat =
+        fstat(directory).map_err(|errno| refuse(&shown, &format!("cannot be read ({errno})")))?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
+        return Err(refuse(&shown, "is no directory"));
     }
     if path.parent().is_none_or(|parent| parent == std::path::Path::new("/")) {
         return Err(refuse(&shown, "is a top-level directory, where a dead mount would hang ls /"));

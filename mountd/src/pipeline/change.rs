@@ -7,7 +7,7 @@ use crate::clock;
 use crate::handle_table::HandleId;
 use crate::place::{Access, Place, Secret};
 use std::sync::Arc;
-use ward_audit::{AppendError, Durability, EventType, Record};
+use ward_audit::{AppendError, Durability, EventType, Outcome, Record};
 use ward_policy::{
     Caller, Decision, Denial, FileId, NameFault, Operation, OperationSet, RequestId, SecretName,
     SecretPath,
@@ -76,7 +76,7 @@ impl Pipeline {
         let caller = self.begin(place, asker)?;
         let secret = secret_at(place, entry)?;
         self.permit(&caller, &secret, operations)?;
-        let record = Record::new(EventType::FileCreate).by(&caller).on(&secret.vault, &secret.path);
+        let record = changing(EventType::FileCreate, &caller, &secret);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         let vault = &place.vault.vault;
         let file = vault.create_file(entry.folder, entry.name, clock::file_time())?;
@@ -98,7 +98,7 @@ impl Pipeline {
         let caller = self.begin(place, asker)?;
         let secret = secret_at(place, entry)?;
         self.permit_folder(&caller, &secret)?;
-        let record = Record::new(EventType::FileCreate).by(&caller).on(&secret.vault, &secret.path);
+        let record = changing(EventType::FileCreate, &caller, &secret);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         Ok(place.vault.vault.make_directory(entry.folder, entry.name, clock::file_time())?)
     }
@@ -121,7 +121,7 @@ impl Pipeline {
         }
         let vault = &place.vault.vault;
         vault.lookup(entry.folder, entry.name).ok_or(ChangeError::NoSuchName)?;
-        let record = Record::new(EventType::FileRemove).by(&caller).on(&secret.vault, &secret.path);
+        let record = changing(EventType::FileRemove, &caller, &secret);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         match removed {
             Removed::File => vault.unlink(entry.folder, entry.name, clock::file_time())?,
@@ -155,8 +155,7 @@ impl Pipeline {
             self.permit(&caller, &source, write.with(Operation::FileRead))?;
             self.permit(&caller, &target, write)?;
         }
-        let record = Record::new(EventType::FileRename).by(&caller);
-        let record = record.on(&source.vault, &source.path).renamed_to(&target.path);
+        let record = changing(EventType::FileRename, &caller, &source).renamed_to(&target.path);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         let time = clock::file_time();
         vault.rename((from.folder, from.name), (to.folder, to.name), existing, time)?;
@@ -182,7 +181,7 @@ impl Pipeline {
             return Err(ChangeError::Ended);
         };
         let cut = self.truncate_open(handle, asker, length);
-        let settled = cut.and_then(|()| self.settle(handle, Some(asker), Occasion::Settle));
+        let settled = cut.and_then(|()| self.settle(handle, Occasion::Settle));
         let released = self.release(handle);
         Ok(settled.and(released)?)
     }
@@ -238,6 +237,14 @@ impl Pipeline {
         }
         self.permit(caller, secret, OperationSet::of(Operation::FileWrite))
     }
+}
+
+fn changing<'a>(event: EventType, caller: &'a Caller, secret: &'a Secret) -> Record<'a> {
+    Record::new(event)
+        .by(caller)
+        .on(&secret.vault, &secret.path)
+        .operations(OperationSet::of(Operation::FileWrite))
+        .decision(Outcome::Permitted)
 }
 
 /// The secret that an entry is or would be.

@@ -220,7 +220,8 @@ impl Pipeline {
         let receipt = self.log.append(record, durability, clock::stamp())?; // [6] mountd/audit
         let draft = self.draft_for(attempt, &lease)?;
         let version = place.vault.vault.current_version(request.file);
-        let handle = Handle { place: Arc::clone(place), lease, file: request.file, version, draft };
+        let (place, opener) = (Arc::clone(place), Arc::clone(caller));
+        let handle = Handle { place, lease, opener, file: request.file, version, draft };
         Ok(self.handles.insert(handle, &receipt))
     }
 

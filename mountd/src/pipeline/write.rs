@@ -85,12 +85,10 @@ impl Pipeline {
     }
 
     /// Makes a version of what was written, durably; nothing for a handle that only reads.
-    pub(crate) fn settle(
-        &self,
-        id: HandleId,
-        asker: Option<Asker>,
-        occasion: Occasion,
-    ) -> Result<(), WriteError> {
+    ///
+    /// Whoever closes need not be known: a process that ends closes when nothing is left of it to
+    /// look at, and what it wrote was attested when it wrote it.
+    pub(crate) fn settle(&self, id: HandleId, occasion: Occasion) -> Result<(), WriteError> {
         let handle = self.handles.find(id).ok_or(WriteError::NotOpen)?;
         let Some(draft) = &handle.draft else {
             return Ok(());
@@ -98,7 +96,6 @@ impl Pipeline {
         if !handle.place.is_open(clock::now()) {
             return Err(WriteError::Ended);
         }
-        let caller = asker.map(|asker| self.callers.identify(asker)).transpose()?;
         let is_due = |state| match occasion {
             Occasion::Flush => state == State::Dirty,
             Occasion::Settle => state != State::Clean,
@@ -108,7 +105,7 @@ impl Pipeline {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let record = Record::new(EventType::FileWrite).granted(handle.lease.grant());
             let record = record.lease(handle.lease.id()).bytes(length);
-            let record = caller.as_deref().map_or(record, |caller| record.by(caller));
+            let record = record.by(&handle.opener);
             let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
             vault.write_version(handle.file, bytes, clock::file_time())?;
             vault.sync()?;
@@ -118,7 +115,7 @@ impl Pipeline {
 
     /// Closes an open file for good. A file that was only cut to nothing becomes a version now.
     pub(crate) fn release(&self, id: HandleId) -> Result<(), WriteError> {
-        let settled = self.settle(id, None, Occasion::Settle);
+        let settled = self.settle(id, Occasion::Settle);
         self.handles.remove(id);
         settled
     }

@@ -108,14 +108,17 @@ impl SealedHeader {
         self.header.generation
     }
 
+    /// Whether it was written by who had this key.
+    pub(crate) fn is_genuine(&self, key: &VaultKey) -> bool {
+        key.header_mac(self.header.vault).verifies(&self.signed, &self.mac)
+    }
+
     /// Tries `secret` on every slot of its kind, and with the key checks the whole header.
-    pub(crate) fn open(self, secret: &SlotSecret) -> Result<(Header, VaultKey), OpenFault> {
+    pub(crate) fn open(&self, secret: &SlotSecret) -> Result<(Header, VaultKey), OpenFault> {
         let mut fault = OpenFault::NoSlot;
         for slot in self.header.slots.iter().filter(|slot| slot.kind == secret.kind()) {
             match slot.open(self.header.vault, secret) {
-                Ok(key) if key.header_mac(self.header.vault).verifies(&self.signed, &self.mac) => {
-                    return Ok((self.header, key));
-                }
+                Ok(key) if self.is_genuine(&key) => return Ok((self.header.clone(), key)),
                 Ok(_) => return Err(OpenFault::Changed),
                 Err(OpenFault::WrongSecret) if fault == OpenFault::TooCostly => {}
                 Err(slot_fault) => fault = slot_fault,

@@ -59,14 +59,14 @@ pub(crate) fn open(
         decoded.swap(0, 1);
     }
     let [newer, older] = decoded;
-    let first = match newer {
+    let first = match &newer {
         Ok(sealed) => match sealed.open(secret) {
             Ok((header, key)) => {
                 return Ok(OpenedHeader { header, key, is_lame });
             }
             Err(fault) => HeaderFileError::Open(fault),
         },
-        Err(fault) => fault.into(),
+        Err(fault) => (*fault).into(),
     };
     // Two equal copies give the same answer: a passphrase costs a second to try.
     if !is_lame {
@@ -76,6 +76,8 @@ pub(crate) fn open(
         .map_err(HeaderFileError::from)
         .and_then(|sealed| sealed.open(secret).map_err(HeaderFileError::Open))
     {
+        // A crash between the copies must not bring back a slot that the newer one has not.
+        Ok((_, key)) if newer.is_ok_and(|newer| newer.is_genuine(&key)) => Err(first),
         Ok((header, key)) => Ok(OpenedHeader { header, key, is_lame }),
         // The newer copy's own answer says more, unless it was no header at all.
         Err(second) => Err(if matches!(first, HeaderFileError::Damaged) { second } else { first }),

@@ -216,3 +216,36 @@ impl Window<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::{Access, Disk as _, RealDisk};
+    use crate::header::VaultId;
+    use crate::key::VaultKey;
+    use crate::kind::VaultKind;
+    use zeroize::Zeroizing;
+
+    #[test]
+    fn a_frame_that_does_not_continue_the_chain_is_a_fault_and_reading_goes_on_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&folder.path().join("segment"), Access::Create).unwrap();
+        let key = VaultKey::from_bytes(&[2; 32]).unwrap();
+        let cipher = key.segment_cipher(VaultId([1; 16]), &[3; 16]);
+        let segment = Segment { number: 1, file, cipher };
+        let start = Standing { segment: 1, position: 192, sequence: 0, chain: [7; 32] };
+        let batch = || Batch { sync_mark: 192, changes: Zeroizing::new(Vec::new()) };
+        let seal = |place| frame::seal_batch(&segment.cipher, VaultKind::Secrets, place, &batch());
+        let (first, chain) = seal((1, start.chain)).unwrap();
+        let (forked, other) = seal((2, [8; 32])).unwrap();
+        let (third, _) = seal((3, other)).unwrap();
+        assert_ne!(chain, [8; 32]);
+        for (place, frame) in (0..).zip([first, forked, third]) {
+            segment.file.write(frame.as_slice(), 192 + place * 576).unwrap();
+        }
+        let scan = scan(&segment, start, u64::MAX, Source::Cached).unwrap();
+        assert_eq!(scan.faults, [192 + 576]);
+        let sequences: Vec<u64> = scan.pieces.iter().map(|piece| piece.behind.sequence).collect();
+        assert_eq!(sequences, [1, 3]);
+    }
+}

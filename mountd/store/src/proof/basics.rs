@@ -224,6 +224,23 @@ fn a_slot_can_be_added_and_removed_but_not_the_last() {
 }
 
 #[test]
+fn a_crash_between_the_copies_of_the_header_does_not_bring_back_a_removed_slot() {
+    let fixture = Fixture::new();
+    let vault = fixture.vault();
+    let code = RecoveryCode::generate().unwrap();
+    vault.add_slot(&NewSlot::Recovery(&code)).unwrap();
+    let second = fixture.directory().join("header.2");
+    let older = std::fs::read(&second).unwrap();
+    vault.remove_slot(vault.slots()[0].id).unwrap();
+    drop(vault);
+    crate::durable::replace(&crate::durable::RealDisk, &second, &older).unwrap();
+    assert!(fixture.try_unlock().is_err());
+    let code = SlotSecret::Recovery(code);
+    let (vault, recovered) = Vault::unlock(&fixture.directory(), &code).unwrap();
+    assert!(recovered.header_repaired && vault.slots().len() == 1);
+}
+
+#[test]
 fn two_vaults_with_the_same_content_share_no_ciphertext() {
     let segment = || {
         let fixture = Fixture::new();
