@@ -11,6 +11,7 @@ mod attacks;
 mod commands;
 mod contract;
 mod daemon;
+mod endurance;
 mod mounts;
 mod passphrases;
 mod readme;

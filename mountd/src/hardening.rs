@@ -26,6 +26,9 @@ pub(crate) enum Memory {
 pub(crate) fn harden() -> nix::Result<()> {
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // Two descriptors for each caller that is remembered: as many as the system lets us have.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     set_dumpable(false)
 }
 

@@ -36,6 +36,11 @@ impl Root {
         Self { directory, path, daemon: None }
     }
 
+    /// A place for a root at `path`, and nothing there.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), path, daemon: None }
+    }
+
     /// A private root; no daemon runs yet.
     pub(crate) fn private() -> Self {
         let root = Self::absent();
