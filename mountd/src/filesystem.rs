@@ -139,8 +139,9 @@ impl Filesystem for WardFilesystem {
         let opening = self.open_request(request, inode, flags).and_then(|open| {
             self.pipeline.open(&self.place, open).map_err(|error| errno::of_open(&error))
         });
-        let answer = |reply: ReplyOpen, outcome| match outcome {
-            Ok(HandleId(handle)) => reply.opened(FileHandle(handle), FopenFlags::FOPEN_DIRECT_IO),
+        let reply_flags = open::reply_flags(flags.0);
+        let answer = move |reply: ReplyOpen, outcome| match outcome {
+            Ok(HandleId(handle)) => reply.opened(FileHandle(handle), reply_flags),
             Err(errno) => reply.error(errno),
         };
         match opening {

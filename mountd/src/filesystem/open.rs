@@ -2,7 +2,7 @@
 
 use super::{Errno, WardFilesystem, asker};
 use crate::pipeline::{Content, OpenRequest, Patience};
-use fuser::{INodeNo, OpenFlags, Request};
+use fuser::{FopenFlags, INodeNo, OpenFlags, Request};
 use ward_policy::{Operation, OperationSet};
 
 impl WardFilesystem {
@@ -20,6 +20,16 @@ impl WardFilesystem {
             content: if truncate { Content::Truncate } else { Content::Keep },
             patience: if flags.0 & libc::O_NONBLOCK != 0 { Patience::None } else { Patience::Hold },
         })
+    }
+}
+
+/// How the kernel is to treat the open file: nothing of it stays in the page cache, and the close of
+/// one that is only read is no request.
+pub(super) fn reply_flags(flags: i32) -> FopenFlags {
+    if operations(flags).contains(Operation::FileWrite) {
+        FopenFlags::FOPEN_DIRECT_IO
+    } else {
+        FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH
     }
 }
 
