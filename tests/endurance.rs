@@ -1,14 +1,18 @@
-//! What goes wrong around the program: a full disk, and a daemon killed at any moment.
+//! What goes wrong around the program: a full disk, a machine without FUSE, a vault from the future,
+//! and a daemon killed at any moment.
 
 use crate::support::root::Root;
+use crate::support::ward::WARD;
 use crate::support::{users, wait};
 use nix::mount::{MsFlags, umount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::fs::{FallocateFlags, Mode, OFlags};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A disk of a few megabytes, unmounted when dropped.
 struct SmallDisk(PathBuf);
@@ -84,6 +88,49 @@ fn on_a_full_disk_nothing_is_half_done_and_with_room_again_all_goes_on() {
     root.ward(&["daemon", "stop"]).succeed();
     assert!(root.ward(&["audit", "verify"]).succeed().contains("whole"));
     assert!(root.ward(&["vault", "fsck", "default"]).succeed().contains("whole"));
+}
+
+#[test]
+fn without_dev_fuse_a_mount_is_refused_by_name_and_nothing_is_left() {
+    if !users::can_act_as_others() {
+        return;
+    }
+    let root = Root::private();
+    let mountpoint = root.directory().join("secrets");
+    // The daemon starts in a mount namespace of its own, where /dev/fuse is another thing.
+    let script = format!(
+        "mount --bind /dev/null /dev/fuse; export WARD_ROOT={}; {} vault mount default {}; \
+         code=$?; {} daemon stop >&2; exit $code",
+        root.path().display(),
+        WARD,
+        mountpoint.display(),
+        WARD,
+    );
+    let output = Command::new("/usr/bin/unshare")
+        .args(["--mount", "/bin/sh", "-c", &script])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(11), "{stderr}");
+    assert!(stderr.contains("/dev/fuse") && stderr.contains("next:"), "{stderr}");
+    assert!(!mountpoint.exists());
+}
+
+#[test]
+fn a_vault_of_a_newer_format_is_refused_by_both_versions() {
+    let root = Root::private();
+    for copy in ["header", "header.2"] {
+        let path = root.path().join("vaults/default").join(copy);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[8] = 9;
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+    }
+    let ended = root.run(&["list"]);
+    assert_eq!(ended.status, Some(10), "{ended:?}");
+    assert!(ended.stderr.contains("format 9") && ended.stderr.contains("up to 1"), "{ended:?}");
+    assert!(ended.stderr.contains("next:"), "{ended:?}");
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn a_killed_daemon_leaves_no_mount_and_the_next_one_has_all_that_was_acknowledge
     let known = stage.log().len();
     send(core, Signal::SIGKILL);
     let begun = wait::seconds();
-    assert_eq!(person.must("dies('os.pread(file, 9, 0)')")[0], "ENOTCONN");
+    let death = person.must("dies('os.pread(file, 9, 0)')");
+    assert!(["ENOTCONN", "ECONNABORTED"].contains(&death[0].as_str().unwrap()), "{death}");
     assert!(wait::until(|| stage.root().mounts().is_empty()), "the monitor left a mount");
     let took = wait::seconds() - begun;
     assert!(took < 1.0, "the mount stayed for {took} s");
