@@ -6,5 +6,6 @@ mod errors;
 mod invariants;
 mod mapping;
 mod names;
+mod private_root;
 mod saving;
 mod writing;

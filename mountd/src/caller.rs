@@ -1,11 +1,11 @@
 //! Who is asking: a thread's number to an attested caller.
 //!
-//! The monitor attests; what it said is kept for as long as the same thread runs the same program,
-//! which two descriptors tell for about a microsecond: a pidfd of the thread, and one of its program
-//! image that yields nothing any more after exec(2).
+//! The monitor attests; what it said is kept for as long as the same thread runs the same program
+//! under the same ids, session and tracer. Three descriptors tell in a few microseconds: a pidfd of
+//! the thread, its program image, which yields nothing any more after exec(2), and its `status`.
 
 use crate::monitor::message::{Facts, GradeFacts, ProcessFacts};
-use crate::monitor::{Attestation, Monitor, MonitorError};
+use crate::monitor::{Attestation, Monitor, MonitorError, identity};
 use lru::LruCache;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::num::NonZeroUsize;
@@ -15,7 +15,7 @@ use ward_policy::{
     Caller, Digest, Executable, Grade, GroupId, ProcessId, Session, ThreadId, UserId,
 };
 
-/// How many threads are remembered; each costs two descriptors.
+/// How many threads are remembered; each costs three descriptors.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// A thread and the ids its request carries, as the kernel put them there.
@@ -55,6 +55,8 @@ pub(crate) struct Callers {
 struct Known {
     thread: OwnedFd,
     image: OwnedFd,
+    status: OwnedFd,
+    identity: [u8; 32],
     asker: Asker,
     caller: Arc<Caller>,
 }
@@ -76,11 +78,22 @@ impl Callers {
         if self.is_ours(asker.thread) {
             return Err(IdentifyError::Ourselves);
         }
-        let Attestation { facts, thread, image } = self.monitor.attest(asker.thread)?;
+        let Attestation { facts, thread, image, status } = self.monitor.attest(asker.thread)?;
+        let identity = facts.status;
         let caller = Arc::new(caller_of(asker, facts));
-        let known = Known { thread, image, asker, caller: Arc::clone(&caller) };
+        let known = Known { thread, image, status, identity, asker, caller: Arc::clone(&caller) };
         self.known().put(asker.thread, Arc::new(known));
         Ok(caller)
+    }
+
+    /// Forgets threads that have ended, and the descriptors that told of them.
+    pub(crate) fn forget_ended(&self) {
+        let mut known = self.known();
+        let ended = known.iter().filter(|(_, known)| !known.is_alive());
+        let ended: Vec<u32> = ended.map(|(thread, _)| *thread).collect();
+        for thread in ended {
+            known.pop(&thread);
+        }
     }
 
     fn is_ours(&self, thread: u32) -> bool {
@@ -97,13 +110,25 @@ impl Callers {
 }
 
 impl Known {
-    /// Whether the thread still runs, and still the same program.
+    /// Whether the thread still runs, still the same program, and is who it was.
     fn is_current(&self) -> bool {
-        let mut descriptors = [PollFd::new(self.thread.as_fd(), PollFlags::POLLIN)];
-        let is_alive = poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready == 0);
         // One entry of pagemap is 8 bytes, of any address; of an image that is gone there is none.
         let mut entry = [0; 8];
-        is_alive && rustix::io::pread(&self.image, &mut entry, 0).is_ok_and(|count| count == 8)
+        self.is_alive()
+            && rustix::io::pread(&self.image, &mut entry, 0).is_ok_and(|count| count == 8)
+            && self.has_same_identity()
+    }
+
+    fn is_alive(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.thread.as_fd(), PollFlags::POLLIN)];
+        poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready == 0)
+    }
+
+    /// A `status` longer than we read, one of hundreds of groups, never counts as the same.
+    fn has_same_identity(&self) -> bool {
+        let mut status = [0; 4096];
+        let count = rustix::io::pread(&self.status, &mut status, 0);
+        count.is_ok_and(|count| status.get(..count).map(identity) == Some(self.identity))
     }
 }
 

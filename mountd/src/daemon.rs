@@ -31,7 +31,7 @@ use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
 const LOG_AGE: Duration = Duration::from_millis(100);
 /// How often the log is looked at for that.
 const LOG_PERIOD: Duration = Duration::from_millis(50);
-/// How often vaults are synced, and idle ones locked.
+/// How often vaults are synced, idle ones locked, and callers that have ended forgotten.
 const VAULT_PERIOD: Duration = Duration::from_secs(1);
 
 /// The running daemon, as commands see it.
@@ -247,7 +247,7 @@ fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
     }
 }
 
-/// Syncs what waits for it, and locks vaults that nobody uses.
+/// Syncs what waits for it, and lets go of what nobody uses.
 fn keep(daemon: &Daemon, stop: &Receiver<()>) {
     let (log, vaults) = (tick(LOG_PERIOD), tick(VAULT_PERIOD));
     loop {
@@ -260,6 +260,7 @@ fn keep(daemon: &Daemon, stop: &Receiver<()>) {
             recv(vaults) -> _ => {
                 daemon.vaults.sync();
                 daemon.vaults.lock_idle();
+                daemon.pipeline.callers.forget_ended();
             }
         }
     }

@@ -12,6 +12,7 @@ mod mount_table;
 mod mounting;
 mod waiting;
 
+pub(crate) use attest::identity;
 pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
 
@@ -95,9 +96,9 @@ impl Privileged {
         let channel = channel.as_fd();
         match task {
             Task::Attest { thread } => match attest(thread, &self.hashes) {
-                Ok(Attested { facts, thread, image }) => {
+                Ok(Attested { facts, thread, image, status }) => {
                     let answer = Ok::<_, MonitorError>(facts);
-                    send(channel, &answer, &[thread.as_fd(), image.as_fd()])
+                    send(channel, &answer, &[thread.as_fd(), image.as_fd(), status.as_fd()])
                 }
                 Err(error) => send(channel, &Err::<message::Facts, _>(error), &[]),
             },

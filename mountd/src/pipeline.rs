@@ -84,22 +84,21 @@ impl Pipeline {
         let secret = place.secret_of(request.file).ok_or(OpenError::NoSuchSecret)?; // [1] place.rs
         let caller = self.callers.identify(request.asker)?; // [2] caller.rs
         let attempt = self.attempt(place, secret, caller, request);
-        match self.policy.evaluate(&attempt.caller, &attempt.question()) {
-            // [3] policy/src/decision.rs
-            Decision::Denied(denial) => Err(self.refuse(&attempt, &denial)),
+        let decision = self.policy.evaluate(&attempt.caller, &attempt.question()); // [3] policy
+        let lease = match decision {
+            Decision::Denied(denial) => return Err(self.refuse(&attempt, &denial)),
             Decision::NeedsApproval(question) => {
                 match self.leases.find(&question, &attempt.caller) {
-                    // [4] lease_table.rs
-                    Some(lease) => self.admit(&attempt, lease).map(Opening::Admitted),
-                    None => self.ask(attempt, question), // [4] approval_queue.rs
+                    Some(lease) => lease,                       // [4] lease_table.rs
+                    None => return self.ask(attempt, question), // [4] approval_queue.rs
                 }
             }
             Decision::Permitted(permit) => {
                 let holder = attempt.holder(ScopeKind::Process)?;
-                let lease = self.leases.begin(permit, holder, Reach::Handle, place.ends())?; // [5] lease_table.rs
-                self.admit(&attempt, lease).map(Opening::Admitted) // [6] pipeline/open.rs
+                self.leases.begin(permit, holder, Reach::Handle, place.ends())? // [5] lease_table.rs
             }
-        }
+        };
+        self.admit(&attempt, lease).map(Opening::Admitted) // [6] pipeline/open.rs, mountd/audit
     }
 
     /// Reads from an open file: no bytes without a live lease and a record of this very read.

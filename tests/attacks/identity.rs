@@ -2,7 +2,8 @@
 
 use crate::support::person::{PYTHON, Person};
 use crate::support::stage::Stage;
-use crate::support::users::OWNER;
+use crate::support::users::{OWNER, user};
+use crate::support::wait;
 use serde_json::Value;
 
 /// Steps that give the owner a directory of their own, `folder`.
@@ -75,7 +76,7 @@ fn a_program_bind_mounted_over_an_allowed_one_in_a_namespace_of_its_own_is_refus
     let root = format!(
         "mount --bind /usr/bin/head /usr/bin/cat && exec setpriv --reuid={0} \
                         --regid={0} --clear-groups /usr/bin/cat -c9 $0",
-        crate::support::users::user(OWNER).uid
+        user(OWNER).uid
     );
     let mut admin = Person::started_by(&[], None);
     finds_nothing(&admin.must(&format!("run('unshare', '-m', 'sh', '-c', {root:?}, {path:?})")));
@@ -103,6 +104,34 @@ fn a_traced_program_is_refused() {
     person.must(&format!("traced = run('strace', '-o', '/dev/null', 'cat', {path:?})"));
     finds_nothing(&person.must("traced"));
     person.must(REMOVE);
+}
+
+#[test]
+fn a_process_that_was_known_is_refused_from_the_moment_a_tracer_attaches() {
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("read/token", "s3cret");
+    let mut victim = Person::of(OWNER);
+    assert_eq!(victim.reads(&path), Ok("s3cret".to_owned()));
+    let mut tracer = Person::started_by(&[], None);
+    tracer.must(&format!("call('ptrace', 0x4206, {}, 0, 0)", victim.pid()));
+    assert_eq!(victim.reads(&path), Err("ENOENT".to_owned()));
+    drop(tracer);
+    assert!(wait::until(|| victim.reads(&path) == Ok("s3cret".to_owned())));
+}
+
+#[test]
+fn a_process_that_gives_up_a_group_is_looked_at_anew() {
+    let rules = "[clients.team]\ngroup = [4242]\n[[rule]]\nname = \"team-reads\"\n\
+                 clients = [\"team\"]\nops = [\"file.list\", \"file.read\"]\n\
+                 path = [\"team/**\"]\ndecide = \"allow\"\n";
+    let Some(stage) = Stage::with("1s", rules) else { return };
+    let path = stage.secret("team/token", "s3cret");
+    let owner = user(OWNER).uid;
+    let mut person = Person::started_by(&[], None);
+    person.must(&format!("os.setgroups([4242]), os.setresuid({owner}, {owner}, 0)"));
+    assert_eq!(person.reads(&path), Ok("s3cret".to_owned()));
+    person.must(&format!("os.seteuid(0); os.setgroups([]); os.seteuid({owner})"));
+    assert_eq!(person.reads(&path), Err("ENOENT".to_owned()));
 }
 
 #[test]

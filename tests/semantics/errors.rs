@@ -35,7 +35,9 @@ fn every_errno_of_the_program_has_a_row_in_the_table_and_every_row_is_true() {
     let rows = document.lines().filter_map(|line| line.strip_prefix("| `E")?.split('`').next());
     let mut rows: BTreeSet<String> = rows.map(|name| format!("E{name}")).collect();
     // These come from the kernel, on our behalf.
-    ["ECONNABORTED", "ENODEV", "ENOTCONN"].iter().for_each(|name| assert!(rows.remove(*name), "{name} has no row"));
+    ["ECONNABORTED", "ENODEV", "ENOTCONN"]
+        .iter()
+        .for_each(|name| assert!(rows.remove(*name), "{name} has no row"));
     assert_eq!(rows, named);
 }
 

@@ -1,6 +1,6 @@
 //! The twelve invariants of docs/semantics.md, each once more as a whole.
 
-use crate::support::person::Person;
+use crate::support::person::{PYTHON, Person};
 use crate::support::root::Root;
 use crate::support::stage::{HOLD, Stage, policy, replace};
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
@@ -276,7 +276,7 @@ fn invariant_11_identity_is_what_the_kernel_attests() {
     ));
     let read = stage.log_of("file.read", "read/token").pop().unwrap();
     assert_eq!(read["actor"]["uid"], user(OWNER).uid.as_raw());
-    assert_eq!(read["actor"]["exe"], "/usr/bin/python3.11");
+    assert!(read["actor"]["exe"].as_str().unwrap().starts_with(PYTHON), "{read}");
     assert_eq!(read["actor"]["grade"], "weak");
     assert_eq!(read["actor"]["exeSha256"].as_str().unwrap().len(), 64);
 }

@@ -103,8 +103,11 @@ impl Root {
     pub(crate) fn held(&self, pid: u32) -> Vec<PathBuf> {
         let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten();
         let paths = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
-        let is_remembered =
-            |path: &Path| path == Path::new("anon_inode:[pidfd]") || path.ends_with("pagemap");
+        let is_remembered = |path: &Path| {
+            path == Path::new("anon_inode:[pidfd]")
+                || path.ends_with("pagemap")
+                || path.ends_with("status")
+        };
         paths.filter(|path| !path.starts_with(&self.path) && !is_remembered(path)).collect()
     }
 

@@ -1,6 +1,6 @@
 //! What the log has when, and what the caller never learns.
 
-use crate::support::person::Person;
+use crate::support::person::{PYTHON, Person};
 use crate::support::stage::Stage;
 use crate::support::users::{OWNER, STRANGER, user};
 
@@ -17,7 +17,7 @@ fn the_record_of_an_open_is_in_the_log_when_the_open_succeeds() {
     }
     let open = stage.log_of("file.open", "read/token").pop().unwrap();
     assert_eq!(open["actor"]["uid"], user(OWNER).uid.as_raw());
-    assert_eq!(open["actor"]["exe"], "/usr/bin/python3.11");
+    assert!(open["actor"]["exe"].as_str().unwrap().starts_with(PYTHON), "{open}");
     assert_eq!(open["decision"], "permitted");
     assert_eq!(open["rules"], serde_json::json!(["owner-reads"]));
     assert_eq!(open["vault"], "default");

@@ -7,6 +7,7 @@ use super::executable::{Hashes, Looked};
 use super::message::{Facts, GradeFacts, MonitorError, MonitorFault, ProcessFacts, SessionFacts};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -19,13 +20,15 @@ const MOST_PARENTS: usize = 16;
 /// The longest file of `/proc` that is read, in bytes.
 const LONGEST: u64 = 64 << 10;
 
-/// An attested thread: the facts, a pidfd of the thread, and a descriptor of its program image,
-/// which yields nothing any more once the process runs another program (`pagemap`, proc(5)).
+/// An attested thread: the facts, a pidfd of the thread, a descriptor of its program image, which
+/// yields nothing any more once the process runs another program (`pagemap`, proc(5)), and one of
+/// its `status`, which tells anew at each read.
 #[derive(Debug)]
 pub(crate) struct Attested {
     pub(crate) facts: Facts,
     pub(crate) thread: OwnedFd,
     pub(crate) image: OwnedFd,
+    pub(crate) status: OwnedFd,
 }
 
 /// Attests thread `thread`.
@@ -37,8 +40,9 @@ pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorEr
         .ok_or_else(|| no_process("no such thread"))?;
     let pidfd = pidfd_open(number, PIDFD_THREAD).map_err(|errno| gone(errno.into()))?;
     let image = proc.open_file("pagemap").map_err(gone)?;
-    let status = Status::parse(&proc.text("status").map_err(gone)?)
-        .ok_or_else(|| no_process("its status cannot be read"))?;
+    let status_file = proc.open_file("status").map_err(gone)?;
+    let text = proc.text("status").map_err(gone)?;
+    let status = Status::parse(&text).ok_or_else(|| no_process("its status cannot be read"))?;
     let leader = Proc::open(status.process).map_err(gone)?;
     let stat = Stat::parse(&leader.text("stat").map_err(gone)?)
         .ok_or_else(|| no_process("its stat cannot be read"))?;
@@ -52,12 +56,24 @@ pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorEr
         parents: parents(status.parent),
         groups: status.groups,
         grade,
+        status: identity(text.as_bytes()),
     };
     // Everything above was read of a living thread if it is alive now: its number was not reused.
     if !is_alive(&pidfd) {
         return Err(no_process("it ended while it was looked at"));
     }
-    Ok(Attested { facts, thread: pidfd, image })
+    Ok(Attested { facts, thread: pidfd, image, status: status_file })
+}
+
+/// SHA-256 over the lines of a `status` that say who a thread is: tracer, ids, groups and session
+/// (proc(5)).
+pub(crate) fn identity(status: &[u8]) -> [u8; 32] {
+    const KEYS: [&[u8]; 6] = [b"Tgid:", b"TracerPid:", b"Uid:", b"Gid:", b"Groups:", b"NSsid:"];
+    let lines = status.split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| KEYS.iter().any(|key| line.starts_with(key)));
+    let mut hasher = Sha256::new();
+    lines.for_each(|line| hasher.update(line));
+    hasher.finalize().into()
 }
 
 /// Whether the thread behind a pidfd still runs: a pidfd is readable from its end on.

@@ -21,12 +21,13 @@ pub(crate) struct Monitor {
     process: u32,
 }
 
-/// An attested thread: facts, a pidfd of the thread, and the image descriptor.
+/// An attested thread: facts, a pidfd of the thread, and the descriptors of image and `status`.
 #[derive(Debug)]
 pub(crate) struct Attestation {
     pub(crate) facts: Facts,
     pub(crate) thread: OwnedFd,
     pub(crate) image: OwnedFd,
+    pub(crate) status: OwnedFd,
 }
 
 /// What the core must keep of a monitor it started.
@@ -70,8 +71,8 @@ impl Monitor {
 
     pub(crate) fn attest(&self, thread: u32) -> Result<Attestation, MonitorError> {
         let (facts, descriptors) = self.ask(&Task::Attest { thread }, None)?;
-        let [thread, image] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| gone())?;
-        Ok(Attestation { facts, thread, image })
+        let [thread, image, status] = <[OwnedFd; 3]>::try_from(descriptors).map_err(|_| gone())?;
+        Ok(Attestation { facts, thread, image, status })
     }
 
     pub(crate) fn prepare(

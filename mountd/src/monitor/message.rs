@@ -88,6 +88,8 @@ pub(crate) struct Facts {
     pub(crate) session: Option<SessionFacts>,
     pub(crate) parents: Vec<ProcessFacts>,
     pub(crate) grade: GradeFacts,
+    /// SHA-256 over what `status` says of it: while that stays, so do these facts.
+    pub(crate) status: [u8; 32],
 }
 
 /// A process by number and start.

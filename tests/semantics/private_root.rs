@@ -1,0 +1,65 @@
+//! A private root: the same way of a read for one user without privileges, by fusermount3.
+
+use crate::support::person::Person;
+use crate::support::root::Root;
+use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
+use crate::support::wait;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::os::unix::fs::chown;
+
+/// A private root of the owner with one secret, mounted at the path that is given with it.
+fn mounted(ttl: &str) -> Option<(Root, String)> {
+    if !can_act_as_others() {
+        return None;
+    }
+    let root = Root::absent();
+    let owner = user(OWNER);
+    chown(root.directory(), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
+    let path = root.directory().join("mount").to_str().unwrap().to_owned();
+    let ward = |words: &[&str]| root.ward(words).by(OWNER).succeed();
+    ward(&["init"]);
+    ward(&["set", "token", "--value", "s3cret"]);
+    ward(&["vault", "mount", "default", &path, "--ttl", ttl]);
+    Some((root, path))
+}
+
+#[test]
+fn its_owner_reads_and_writes_and_nobody_else_does() {
+    let Some((root, path)) = mounted("10m") else { return };
+    let token = path.clone() + "/token";
+    let mut owner = Person::of(OWNER);
+    assert_eq!(owner.reads(&token), Ok("s3cret".to_owned()));
+    owner.must(&format!("write({token:?}, 'new')"));
+    assert_eq!(owner.reads(&token), Ok("new".to_owned()));
+    assert_eq!(Person::of(STRANGER).reads(&token), Err("EACCES".to_owned()));
+    assert!(std::fs::read(&token).is_err(), "root reads it");
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+    assert_eq!(root.mounts(), Vec::<String>::new());
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[test]
+fn its_mount_ends_under_an_open_descriptor_and_a_busy_user() {
+    let Some((root, path)) = mounted("1s") else { return };
+    let begun = wait::seconds();
+    let mut owner = Person::of(OWNER);
+    owner.must(&format!("os.chdir({path:?}); file = os.open('token', os.O_RDONLY)"));
+    let death = owner.must("dies('os.pread(file, 9, 0)')");
+    let took = death[1].as_f64().unwrap() - begun;
+    assert!(took < 2.0, "the descriptor lived for {took} s");
+    assert!(wait::until(|| root.mounts().is_empty()));
+    assert!(wait::seconds() - begun < 2.5);
+    assert!(["ESTALE", "ENOTCONN"].contains(&owner.fails("os.pread(file, 9, 0)").as_str()));
+}
+
+#[test]
+fn its_killed_daemon_leaves_no_mount() {
+    let Some((root, path)) = mounted("10m") else { return };
+    let core = root.running().unwrap();
+    kill(Pid::from_raw(i32::try_from(core).unwrap()), Signal::SIGKILL).unwrap();
+    assert!(wait::until(|| root.mounts().is_empty()));
+    let again = root.ward(&["vault", "mount", "default", &path]).by(OWNER).run();
+    assert_eq!(again.status, Some(0), "{again:?}");
+    assert_eq!(Person::of(OWNER).reads(&(path + "/token")), Ok("s3cret".to_owned()));
+}
