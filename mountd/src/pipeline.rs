@@ -75,7 +75,7 @@ pub(crate) enum ReadError {
 }
 
 impl Pipeline {
-    /// Decides an open. A human's answer is not waited for here: see [`HeldOpen::answer_with`].
+    /// Decides an open. A human's answer is not waited for here: see [`open::HeldOpen::answer_with`].
     pub(crate) fn open(
         self: &Arc<Self>,
         place: &Arc<Place>,
