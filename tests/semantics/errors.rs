@@ -43,9 +43,11 @@ fn every_errno_of_the_program_has_a_row_in_the_table_and_every_row_is_true() {
 
 #[test]
 fn every_test_that_a_document_names_exists() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let sources: String = files_below(&tests)
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["tests", "policy", "mountd"].map(|name| files_below(&top.join(name)));
+    let sources: String = folders
         .iter()
+        .flatten()
         .filter(|path| path.extension().is_some_and(|it| it == "rs"))
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();

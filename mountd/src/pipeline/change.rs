@@ -9,10 +9,12 @@ use crate::place::{Access, Place, Secret};
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, EventType, Outcome, Record};
 use ward_policy::{
-    Caller, Decision, Denial, FileId, NameFault, Operation, OperationSet, RequestId, SecretName,
-    SecretPath,
+    Caller, Decision, FileId, NameFault, Operation, OperationSet, RequestId, SecretName, SecretPath,
 };
 use ward_store::{Existing, NodeKind};
+
+/// A pending change of a name would block its whole folder for everybody, unkillably (measured).
+const NEVER_HELD: &str = "a change of a name waits for nobody, and this one needs an approval";
 
 /// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +218,7 @@ impl Pipeline {
         operations: OperationSet,
     ) -> Result<(), ChangeError> {
         let question = secret.question(operations, None);
-        let denial = match self.policy.evaluate(caller, &question) {
+        let refused = match self.policy.evaluate(caller, &question) {
             Decision::Permitted(permit) => {
                 let _spent_on_this_change = permit.spend();
                 return Ok(());
@@ -224,10 +226,10 @@ impl Pipeline {
             Decision::NeedsApproval(request) if self.leases.find(&request, caller).is_some() => {
                 return Ok(());
             }
-            Decision::NeedsApproval(_) => Denial::NoRule,
-            Decision::Denied(denial) => denial,
+            Decision::NeedsApproval(_) => self.record_refusal(caller, &question, &NEVER_HELD),
+            Decision::Denied(denial) => self.record_refusal(caller, &question, &denial),
         };
-        Err(ChangeError::Denied(self.record_refusal(caller, &question, &denial)?))
+        Err(ChangeError::Denied(refused?))
     }
 
     fn permit_folder(&self, caller: &Caller, secret: &Secret) -> Result<(), ChangeError> {

@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::handle_table::{Handle, HandleId};
 use crate::lease_table::{NoRandomness, Reach};
 use crate::place::{Access, Place, Secret};
+use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Record};
@@ -16,6 +17,9 @@ use ward_policy::{
     OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
 };
 use ward_store::{DecryptError, Plaintext};
+
+/// Why a process that did not open the file itself gets nothing through it.
+const NEEDS_ITS_OWN: &str = "somebody else opened the file, and this process needs an approval";
 
 /// An open as asked for.
 #[derive(Clone, Copy, Debug)]
@@ -140,15 +144,15 @@ impl Pipeline {
         }
     }
 
-    /// Records that `question` was refused to `caller`.
+    /// Records that `question` was refused to `caller`, and `why`, which only the log says.
     pub(crate) fn record_refusal(
         &self,
         caller: &Caller,
         question: &Question<'_>,
-        denial: &Denial,
+        why: &dyn Display,
     ) -> Result<RequestId, OpenError> {
         let id = RequestId(clock::new_id().ok_or(NoRandomness)?);
-        let reason = denial.to_string();
+        let reason = why.to_string();
         let policy = self.policy.rules().digest();
         let record = Record::refusal(caller, question, id).reason(&reason).policy(policy);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
@@ -184,9 +188,8 @@ impl Pipeline {
         let (id, freshness) = match self.approvals.ask(request, caller, reason) {
             Ok(asked) => asked,
             Err(AskError::NoRandomness) => return Err(NoRandomness.into()),
-            Err(AskError::Silenced | AskError::NoHolder) => {
-                let denial = Denial::NoRule;
-                return Err(OpenError::Denied(self.record_refusal(caller, question, &denial)?));
+            Err(why @ (AskError::Silenced | AskError::NoHolder)) => {
+                return Err(OpenError::Denied(self.record_refusal(caller, question, &why)?));
             }
         };
         if freshness == Freshness::New {
@@ -256,7 +259,7 @@ impl Pipeline {
         }
         let secret = handle.place.secret_of(handle.file).ok_or(OpenError::Ended)?;
         let question = secret.question(OperationSet::of(operation), None);
-        let denial = match self.policy.evaluate(user, &question) {
+        let refused = match self.policy.evaluate(user, &question) {
             Decision::Permitted(permit) => {
                 let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
                 let ends = handle.place.ends();
@@ -264,11 +267,11 @@ impl Pipeline {
             }
             Decision::NeedsApproval(request) => match self.leases.find(&request, user) {
                 Some(lease) => return Ok(lease),
-                None => Denial::NoRule,
+                None => self.record_refusal(user, &question, &NEEDS_ITS_OWN),
             },
-            Decision::Denied(denial) => denial,
+            Decision::Denied(denial) => self.record_refusal(user, &question, &denial),
         };
-        Err(OpenError::Denied(self.record_refusal(user, &question, &denial)?))
+        Err(OpenError::Denied(refused?))
     }
 }
 
