@@ -2,8 +2,10 @@
 
 use crate::extent::{Extent, Region, VersionId};
 use crate::fields::Fields;
+use crate::frame::Chain;
 use crate::index::NodeKind;
 use crate::wall_time::WallTime;
+use crate::writer::SyncedHead;
 use ward_policy::{FileId, SecretName};
 
 /// A name in a directory.
@@ -34,6 +36,14 @@ pub(crate) enum Change {
     Discard { file: FileId, regions: Vec<Region> },
     /// The destruction that `file` named is complete.
     ShredDone { file: FileId },
+    /// The content of a version lies elsewhere now; what it was copied from is dead.
+    Relocate { version: Version },
+    /// A version beyond those of its history is given up; its bytes are dead.
+    Forget { version: VersionId },
+    /// Nothing that lives is in the segment any more.
+    Retire { segment: u64 },
+    /// A restart put what was behind the end of a segment elsewhere: up to this frame and chain value.
+    Moved { segment: u64, sequence: u64, chain: Chain },
     /// A restart found this much behind the last good frame, and cut it.
     Cut { segment: u64, position: u64, length: u64 },
 }
@@ -89,6 +99,18 @@ impl Change {
                 number(bytes, file.0);
                 encode_regions(bytes, regions);
             }
+            Self::Relocate { version: Version { id, length, extents } } => {
+                number(bytes, id.0);
+                number(bytes, *length);
+                encode_extents(bytes, extents);
+            }
+            Self::Forget { version } => number(bytes, version.0),
+            Self::Retire { segment } => number(bytes, *segment),
+            Self::Moved { segment, sequence, chain } => {
+                number(bytes, *segment);
+                number(bytes, *sequence);
+                bytes.extend_from_slice(chain);
+            }
         }
     }
 
@@ -104,7 +126,17 @@ impl Change {
             Self::ShredDone { .. } => 8,
             Self::Cut { .. } => 9,
             Self::Discard { .. } => 10,
+            Self::Moved { .. } => 11,
+            Self::Relocate { .. } => 12,
+            Self::Forget { .. } => 13,
+            Self::Retire { .. } => 14,
         }
+    }
+
+    /// Whether this position was in a tail that a restart put elsewhere, as the change says.
+    pub(crate) fn has_moved(&self, head: &SyncedHead) -> bool {
+        matches!(self, Self::Moved { segment, sequence, chain }
+            if *segment == head.segment && head.sequence <= *sequence && *chain == head.chain)
     }
 
     /// Reads the next change of a batch; `None` when the bytes are none.
@@ -148,6 +180,17 @@ impl Change {
                 file: FileId(fields.u64()?),
                 regions: list(fields, 24, decode_region)?,
             },
+            11 => {
+                let (segment, sequence) = (fields.u64()?, fields.u64()?);
+                Self::Moved { segment, sequence, chain: fields.array()? }
+            }
+            12 => {
+                let (id, length) = (VersionId(fields.u64()?), fields.u64()?);
+                let extents = list(fields, Extent::ENCODED, Extent::decode)?;
+                Self::Relocate { version: Version { id, length, extents } }
+            }
+            13 => Self::Forget { version: VersionId(fields.u64()?) },
+            14 => Self::Retire { segment: fields.u64()? },
             _ => return None,
         })
     }
@@ -168,13 +211,12 @@ impl Version {
         number(bytes, self.id.0);
         number(bytes, self.length);
         moment(bytes, time);
-        count(bytes, self.extents.len());
-        self.extents.iter().for_each(|extent| extent.encode(bytes));
+        encode_extents(bytes, &self.extents);
     }
 }
 
 impl Place {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         let name = self.name.as_bytes();
         number(bytes, self.parent.0);
         // A name has 255 bytes at most.
@@ -187,6 +229,14 @@ impl Place {
         let length = usize::from(fields.u8()?);
         let name = SecretName::try_from(fields.bytes(length)?).ok()?;
         Some(Self { parent, name })
+    }
+
+    /// Reads a place, or nine zeros that stand for none.
+    pub(crate) fn decode_or_none(fields: &mut Fields<'_>) -> Option<Option<Self>> {
+        match fields.starts_with(&[0; 9]) {
+            true => fields.bytes(9).map(|_| None),
+            false => Self::decode(fields).map(Some),
+        }
     }
 }
 
@@ -201,6 +251,11 @@ fn moment(bytes: &mut Vec<u8>, time: WallTime) {
 fn count(bytes: &mut Vec<u8>, count: usize) {
     // A list of 4 billion pieces does not fit a frame, which refuses it by its length.
     bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+}
+
+fn encode_extents(bytes: &mut Vec<u8>, extents: &[Extent]) {
+    count(bytes, extents.len());
+    extents.iter().for_each(|extent| extent.encode(bytes));
 }
 
 fn encode_regions(bytes: &mut Vec<u8>, regions: &[Region]) {
@@ -250,7 +305,10 @@ mod tests {
         let regions = vec![extent.region()];
         vec![
             Change::Create { file, kind: NodeKind::Directory, place: place("a"), time },
-            Change::Write { file, version, time },
+            Change::Write { file, version: version.clone(), time },
+            Change::Relocate { version },
+            Change::Forget { version: VersionId(4) },
+            Change::Retire { segment: 2 },
             Change::Rename { from: place("a"), to: place(&"b".repeat(255)), time },
             Change::Unlink { place: place("a"), time },
             Change::RemoveDirectory { place: place("a"), time },
@@ -259,6 +317,7 @@ mod tests {
             Change::Discard { file, regions },
             Change::ShredDone { file },
             Change::Cut { segment: 1, position: 2, length: 3 },
+            Change::Moved { segment: 1, sequence: 2, chain: [3; 32] },
         ]
     }
 

@@ -111,15 +111,7 @@ impl Vault {
         };
         let extent = self.writer.write_content(content)?;
         let version = Version { id, length: on_disk(content.len()), extents: vec![extent] };
-        match self.change(Change::Write { file, version, time: now }) {
-            Ok(()) => Ok(id),
-            Err(ChangeError::NotFound) => {
-                // Shredded meanwhile: what was just written must not outlive it.
-                self.discard(file, vec![extent.region()])?;
-                Err(ChangeError::NotFound)
-            }
-            Err(error) => Err(error),
-        }
+        self.write_extents(file, version, now)
     }
 
     /// Gives a node another name. A file that is replaced leaves its history to the name.

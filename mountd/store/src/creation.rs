@@ -6,11 +6,12 @@ use crate::header_file;
 use crate::key::VaultKey;
 use crate::key_slot::KeySlot;
 use crate::kind::VaultKind;
+use crate::lineage::Lineage;
 use crate::segment::{SegmentTable, Standing};
 use crate::slot_secret::{NewSlot, SlotId};
 use crate::vault::{IMAGES, SEGMENTS, Vault};
 use crate::write_error::WriteError;
-use crate::writer::{SyncedHead, Workplace, Writer};
+use crate::writer::{SyncedHead, Workplace, Writer, WriterStart};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -88,7 +89,9 @@ fn make(
     getrandom::fill(&mut vault.0).map_err(io::Error::other)?;
     let slot = KeySlot::seal((vault, &key), (SlotId(0), 1), slot)?;
     let NewVault { kind, label } = settings.clone();
-    let header = Header { vault, generation: 1, kind, label, slots: vec![slot], next_slot: 1 };
+    let slots = vec![slot];
+    let header =
+        Header { vault, generation: 1, kind, label, slots, next_slot: 1, is_pinned: false };
     let segments_at = directory.join(SEGMENTS);
     disk.make_directory(directory)?;
     disk.make_directory(&segments_at)?;
@@ -104,7 +107,13 @@ fn make(
     let head =
         SyncedHead { branch: 0, segment: 0, sequence: 0, chain: [0; 32], header_generation: 1 };
     // The first segment is there from the start: a vault without one has lost it.
-    let writer = Writer::new(place, Standing::START, head);
+    let start = WriterStart {
+        standing: Standing::START,
+        head,
+        lineage: Lineage::default(),
+        metadata_since_image: 0,
+    };
+    let writer = Writer::new(place, start);
     let born = writer.begin_unpublished(0).and_then(|()| writer.publish_recovered());
     born.and_then(|_| writer.close()).map_err(|error| match error {
         WriteError::Io(error) => error,

@@ -15,6 +15,11 @@ impl<'bytes> Fields<'bytes> {
         self.rest.is_empty()
     }
 
+    /// Whether these bytes come next.
+    pub(crate) fn starts_with(&self, bytes: &[u8]) -> bool {
+        self.rest.starts_with(bytes)
+    }
+
     pub(crate) fn bytes(&mut self, length: usize) -> Option<&'bytes [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;

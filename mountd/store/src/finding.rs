@@ -8,6 +8,8 @@ use ward_policy::SecretPath;
 pub enum Fault {
     /// One copy of the header is not whole; the other one is.
     HeaderCopy,
+    /// An image does not open; the log serves in its place.
+    Image,
     /// A segment is not there.
     SegmentMissing,
     /// A segment's header is not whole, or belongs elsewhere.
@@ -41,6 +43,7 @@ impl Fault {
     const fn words(self) -> &'static str {
         match self {
             Self::HeaderCopy => "one copy of the header is not whole; the other copy serves",
+            Self::Image => "an image of the index is not whole; the log serves in its place",
             Self::SegmentMissing => "the segment is missing",
             Self::SegmentHeader => "the header of the segment is not whole or belongs elsewhere",
             Self::SegmentOrder => "the segment does not follow the one before it",
@@ -69,7 +72,7 @@ impl fmt::Display for Finding {
         if let Some(segment) = self.segment {
             write!(formatter, "segment {segment}")?;
         } else {
-            formatter.write_str("header")?;
+            formatter.write_str(if self.fault == Fault::Image { "images" } else { "header" })?;
         }
         if let Some(position) = self.position {
             write!(formatter, " at {position}")?;

@@ -3,10 +3,11 @@
 use crate::durable::{Access, Disk, RealDisk};
 use crate::finding::{Fault, Finding};
 use crate::header_file::OpenedHeader;
+use crate::image_choice::{Images, replay_everything};
 use crate::recovery::TornTail;
-use crate::replay::{Depth, Plan, replay};
+use crate::replay::{Depth, Plan};
 use crate::slot_secret::SlotSecret;
-use crate::vault::{SEGMENTS, UnlockError, open_header};
+use crate::vault::{IMAGES, SEGMENTS, UnlockError, open_header};
 use std::path::Path;
 
 /// What a check found.
@@ -32,7 +33,7 @@ pub fn fsck(directory: &Path, secret: &SlotSecret) -> Result<FsckReport, UnlockE
     check(&RealDisk, directory, secret)
 }
 
-fn check(
+pub(crate) fn check(
     disk: &dyn Disk,
     directory: &Path,
     secret: &SlotSecret,
@@ -47,7 +48,8 @@ fn check(
         access: Access::Read,
         depth: Depth::Everything,
     };
-    let replayed = replay(&plan)
+    let images = Images { disk, directory: &directory.join(IMAGES), kind: header.kind };
+    let replayed = replay_everything(&plan, &images)
         .map_err(|source| UnlockError::Io { directory: directory.to_owned(), source })?;
     let mut findings = replayed.findings;
     if is_lame {

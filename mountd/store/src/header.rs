@@ -32,6 +32,8 @@ pub(crate) struct Header {
     pub(crate) slots: Vec<KeySlot>,
     /// The next slot's number.
     pub(crate) next_slot: u32,
+    /// A pin was written for it: without one it may have been rolled back.
+    pub(crate) is_pinned: bool,
 }
 
 /// A header as it was read: whether it is genuine shows only under its key.
@@ -77,7 +79,7 @@ impl Header {
         bytes.extend(u8::try_from(self.slots.len()));
         bytes.extend(u8::try_from(self.label.len()));
         // Retired keys: none until a vault can be given a new key.
-        bytes.extend_from_slice(&[0; 5]);
+        bytes.extend_from_slice(&[0, u8::from(self.is_pinned), 0, 0, 0]);
         bytes.extend_from_slice(self.label.as_bytes());
         self.slots.iter().for_each(|slot| slot.encode(&mut bytes));
         let mac = key.header_mac(self.vault).sign(&bytes);
@@ -140,11 +142,18 @@ fn decode_fields(fields: &mut Fields<'_>) -> Option<Header> {
     let generation = fields.u64()?;
     let kind = kind::from_number(fields.u8()?)?;
     let (slots, label) = (fields.u8()?, usize::from(fields.u8()?));
-    fields.zeros(5)?;
+    fields.zeros(1)?;
+    let is_pinned = match fields.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    fields.zeros(3)?;
     let label = String::from_utf8(fields.bytes(label)?.to_vec()).ok()?;
     let slots = (0..slots).map(|_| KeySlot::decode(fields)).collect::<Option<Vec<_>>>()?;
     fields.bytes(MAC)?;
-    fields.is_empty().then_some(Header { vault, generation, kind, label, slots, next_slot })
+    let header = Header { vault, generation, kind, label, slots, next_slot, is_pinned };
+    fields.is_empty().then_some(header)
 }
 
 #[cfg(test)]
@@ -169,7 +178,10 @@ mod tests {
         let slot = KeySlot::seal((vault, &key), (SlotId(0), 1), new).unwrap();
         let label = "payments".to_owned();
         let kind = VaultKind::Secrets;
-        Header { vault, generation: 1, kind, label, slots: vec![slot], next_slot: 1 }.encode(&key)
+        let slots = vec![slot];
+        let header =
+            Header { vault, generation: 1, kind, label, slots, next_slot: 1, is_pinned: true };
+        header.encode(&key)
     }
 
     #[test]

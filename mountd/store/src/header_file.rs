@@ -7,7 +7,8 @@ use crate::slot_secret::SlotSecret;
 use std::io;
 use std::path::Path;
 
-const COPIES: [&str; 2] = ["header", "header.2"];
+/// The names of the two files.
+pub(crate) const COPIES: [&str; 2] = ["header", "header.2"];
 
 /// The newest whole header, opened.
 #[derive(Debug)]

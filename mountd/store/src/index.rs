@@ -2,10 +2,12 @@
 //!
 //! Answers questions; what changes it is in `index_change.rs`.
 
-use crate::change::Place;
+use crate::change::{Change, Place};
 use crate::extent::{Extent, Region, VersionId};
+use crate::frame::Chain;
 use crate::secret_history::{History, Removed};
 use crate::wall_time::WallTime;
+use crate::writer::SyncedHead;
 use std::collections::{BTreeMap, BTreeSet};
 use ward_policy::{FileId, NameFault, SecretName, SecretPath};
 
@@ -109,6 +111,12 @@ pub(crate) struct Index {
     pub(crate) shredding: BTreeMap<FileId, Vec<Region>>,
     /// Frames that were destroyed on purpose: segment and position.
     pub(crate) shredded: BTreeSet<(u64, u64)>,
+    /// Where dead copies of versions lie, which a shred must destroy too.
+    pub(crate) copies: BTreeMap<VersionId, Vec<Region>>,
+    /// Segments in which nothing lives, with their files or without.
+    pub(crate) retired: BTreeSet<u64>,
+    /// Segments whose tail a restart put elsewhere: the last frame of it, and its chain value.
+    pub(crate) moved: BTreeMap<u64, (u64, Chain)>,
     pub(crate) next_file: u64,
     pub(crate) next_version: u64,
 }
@@ -144,6 +152,9 @@ impl Index {
             contents: BTreeMap::new(),
             shredding: BTreeMap::new(),
             shredded: BTreeSet::new(),
+            copies: BTreeMap::new(),
+            retired: BTreeSet::new(),
+            moved: BTreeMap::new(),
             next_file: ROOT.0 + 1,
             next_version: 1,
         }
@@ -259,11 +270,39 @@ impl Index {
         self.removed.iter().map(shown).collect()
     }
 
-    /// Every frame of every version of a file.
+    /// Every frame of every version of a file, dead copies among them.
     pub(crate) fn regions_of(&self, file: FileId) -> Vec<Region> {
         let versions = self.history(file).map_or(&[][..], History::all);
         let contents = versions.iter().filter_map(|version| self.contents.get(version));
-        contents.flat_map(|content| content.extents.iter().map(Extent::region)).collect()
+        let living = contents.flat_map(|content| content.extents.iter().map(Extent::region));
+        let copies = versions.iter().filter_map(|version| self.copies.get(version));
+        living.chain(copies.flatten().copied()).collect()
+    }
+
+    /// Retired segments with a smaller number.
+    pub(crate) fn retired_before(&self, segment: u64) -> BTreeSet<u64> {
+        self.retired.range(..segment).copied().collect()
+    }
+
+    /// How many bytes of frames live in each segment.
+    pub(crate) fn live_bytes(&self) -> BTreeMap<u64, u64> {
+        let mut live = BTreeMap::new();
+        let shown = self.shown_versions();
+        let contents = self.contents.iter().filter(|(version, _)| shown.contains(version));
+        for extent in contents.flat_map(|(_, content)| &content.extents) {
+            *live.entry(extent.segment).or_default() += extent.region().length;
+        }
+        live
+    }
+
+    /// The versions that can be restored, of all files.
+    pub(crate) fn shown_versions(&self) -> BTreeSet<VersionId> {
+        let named = self.nodes.values().filter_map(|node| match &node.body {
+            Body::File(history) => Some(history),
+            Body::Directory(_) => None,
+        });
+        let removed = self.removed.values().map(|gone| &gone.history);
+        named.chain(removed).flat_map(History::shown).copied().collect()
     }
 
     /// Shreds whose `done` is missing.
@@ -274,6 +313,14 @@ impl Index {
     /// Whether the frame was destroyed on purpose.
     pub(crate) fn is_shredded(&self, segment: u64, position: u64) -> bool {
         self.shredded.contains(&(segment, position))
+    }
+
+    /// Whether this position was in a tail that a restart put elsewhere.
+    pub(crate) fn has_moved(&self, head: &SyncedHead) -> bool {
+        let moved = self.moved.get(&head.segment).copied();
+        moved.is_some_and(|(sequence, chain)| {
+            Change::Moved { segment: head.segment, sequence, chain }.has_moved(head)
+        })
     }
 
     /// How many files, directories and versions there are, and the bytes of current versions.

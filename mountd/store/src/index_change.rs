@@ -1,7 +1,7 @@
 //! Changes of the index: one way, live and at replay, so that both always agree.
 
 use crate::change::{Change, Place, Version};
-use crate::extent::Region;
+use crate::extent::{Extent, Region};
 use crate::index::{Body, Content, Index, Misfit, Nameless, Node, NodeKind};
 use crate::secret_history::History;
 use crate::wall_time::WallTime;
@@ -32,6 +32,21 @@ impl Index {
             }
             Change::ShredDone { file } => {
                 self.shredding.remove(file);
+                Ok(())
+            }
+            Change::Relocate { version } => self.relocate(version),
+            Change::Forget { version } => {
+                let content = self.contents.remove(version).ok_or(Misfit::NoSuchFile)?;
+                let copies = self.copies.entry(*version).or_default();
+                copies.extend(content.extents.iter().map(Extent::region));
+                Ok(())
+            }
+            Change::Retire { segment } => {
+                self.retired.insert(*segment);
+                Ok(())
+            }
+            Change::Moved { segment, sequence, chain } => {
+                self.moved.insert(*segment, (*sequence, *chain));
                 Ok(())
             }
             Change::Cut { .. } => Ok(()),
@@ -164,6 +179,7 @@ impl Index {
         let versions = self.history(file).ok_or(Misfit::NoSuchFile)?.all().to_vec();
         for version in versions {
             self.contents.remove(&version);
+            self.copies.remove(&version);
         }
         if let Some(place) = self.nodes.remove(&file).and_then(|node| node.place) {
             self.leave(&place, time);
@@ -171,6 +187,23 @@ impl Index {
         self.removed.retain(|_, gone| gone.file != file);
         self.destroy(file, regions);
         Ok(())
+    }
+
+    fn relocate(&mut self, version: &Version) -> Result<(), Misfit> {
+        let content = self.contents.get_mut(&version.id).ok_or(Misfit::NoSuchFile)?;
+        let older = std::mem::replace(&mut content.extents, version.extents.clone().into());
+        let left = older.iter().filter(|extent| !content.extents.contains(extent));
+        self.copies.entry(version.id).or_default().extend(left.map(Extent::region));
+        Ok(())
+    }
+
+    /// Leaves out what was in a segment whose file is gone.
+    pub(crate) fn forget_segment(&mut self, segment: u64) {
+        self.copies.retain(|_, regions| {
+            regions.retain(|region| region.segment != segment);
+            !regions.is_empty()
+        });
+        self.shredded.retain(|(other, _)| *other != segment);
     }
 
     fn destroy(&mut self, file: FileId, regions: &[Region]) {

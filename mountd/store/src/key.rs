@@ -16,6 +16,8 @@ pub(crate) const KEY_LENGTH: usize = 32;
 const HEADER_MAC: &[u8] = b"wardfs header mac v1";
 const SEGMENT_SEAL: &[u8] = b"wardfs segment seal v1";
 const SEGMENT_MAC: &[u8] = b"wardfs segment mac v1";
+const PIN_MAC: &[u8] = b"wardfs pin mac v1";
+const IMAGE_SEAL: &[u8] = b"wardfs image seal v1";
 const AUDIT_NAMES: &[u8] = b"wardfs audit names v1";
 
 /// The key of a vault, from which all others come; wrapped by each key slot.
@@ -57,6 +59,13 @@ impl VaultKey {
         key
     }
 
+    /// HMAC key of the pin.
+    pub(crate) fn pin_mac(&self, vault: VaultId) -> MacKey {
+        let mut key = MacKey(Box::default());
+        self.derive(vault, &[PIN_MAC], &mut key.0);
+        key
+    }
+
     /// HMAC key of the header of the segment with this random id.
     pub(crate) fn segment_mac(&self, vault: VaultId, segment: &[u8; 16]) -> MacKey {
         let mut key = MacKey(Box::default());
@@ -66,9 +75,12 @@ impl VaultKey {
 
     /// AES-256-GCM-SIV of the segment with this random id.
     pub(crate) fn segment_cipher(&self, vault: VaultId, segment: &[u8; 16]) -> Aes256GcmSiv {
-        let mut key = Zeroizing::new([0; KEY_LENGTH]);
-        self.derive(vault, &[SEGMENT_SEAL, segment], &mut key);
-        Aes256GcmSiv::new((&*key).into())
+        self.cipher(vault, &[SEGMENT_SEAL, segment])
+    }
+
+    /// AES-256-GCM-SIV of the image with this random id.
+    pub(crate) fn image_cipher(&self, vault: VaultId, image: &[u8; 16]) -> Aes256GcmSiv {
+        self.cipher(vault, &[IMAGE_SEAL, image])
     }
 
     /// The key under which the audit log seals this vault's names.
@@ -76,6 +88,12 @@ impl VaultKey {
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
         self.derive(vault, &[AUDIT_NAMES], &mut key);
         key
+    }
+
+    fn cipher(&self, vault: VaultId, labels: &[&[u8]]) -> Aes256GcmSiv {
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        self.derive(vault, labels, &mut key);
+        Aes256GcmSiv::new((&*key).into())
     }
 
     /// HKDF-Expand(HKDF-Extract(salt = vault id, vault key), info = the labels joined).

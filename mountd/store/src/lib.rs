@@ -2,30 +2,39 @@
 //!
 //! Everything is appended to sealed segments, and an index in memory says where the living pieces
 //! are. Knows no policy, no caller and no FUSE: a lease is the proof that a read was decided, a
-//! receipt the proof that it was recorded, and time is an argument. `docs/formats.md` has every
+//! receipt the proof that it was recorded, and time is an argument. `docs/formats-store.md` has every
 //! byte on disk.
 
 mod buffer;
 mod change;
 mod changing;
+mod compaction;
 mod creation;
 mod durable;
 mod extent;
 mod fields;
 mod finding;
 mod frame;
+mod freshness;
 mod fsck;
 mod header;
+mod header_backup;
 mod header_file;
+mod image;
+mod image_choice;
+mod image_file;
 mod index;
 mod index_change;
+mod index_image;
 mod key;
 mod key_slot;
 mod kind;
+mod lineage;
 mod lock;
 mod open_segment;
 mod padding;
 mod passphrase;
+mod pin;
 mod plaintext;
 #[cfg(test)]
 mod proof;
@@ -33,6 +42,7 @@ mod reading;
 mod recovery;
 mod recovery_code;
 mod replay;
+mod restoring;
 mod room;
 mod secret_history;
 mod segment;
@@ -46,14 +56,19 @@ mod write_error;
 mod writer;
 
 pub use changing::{ChangeError, Existing};
+pub use compaction::Compacted;
 pub use creation::{CreateError, NewVault};
 pub use extent::VersionId;
 pub use finding::{Fault, Finding};
+pub use freshness::{RolledBack, UnlockPinnedError};
 pub use fsck::{FsckReport, fsck};
 pub use header::VaultId;
+pub use header_backup::{HeaderBackupError, backup_header, restore_header};
+pub use image::ImageUse;
 pub use index::{Attributes, Entry, NodeKind};
 pub use kind::VaultKind;
 pub use passphrase::{Passphrase, PassphraseCost};
+pub use pin::Pin;
 pub use plaintext::{Plaintext, Revealed};
 pub use reading::{DecryptError, Draft, Place};
 pub use recovery::{Recovered, TornTail};

@@ -1,9 +1,15 @@
 //! Proof: tests that need a whole vault and a disk that fails, fills up or crashes.
 
 mod basics;
+mod compaction;
+mod crash;
+mod crash_disk;
 mod damage;
 mod faults;
+mod images;
 mod model;
+mod pinned;
+mod restoring;
 mod shredding;
 mod sums;
 mod support;

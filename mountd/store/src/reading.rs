@@ -116,14 +116,8 @@ impl Vault {
         length: usize,
     ) -> Result<Plaintext, DecryptError> {
         check(lease, Operation::FileRead, file)?;
-        let (wanted, extents) = {
-            let index = self.read_index();
-            let content = index.content(file, version).ok_or(DecryptError::NoSuchVersion)?;
-            let end = offset.saturating_add(on_disk(length)).min(content.length);
-            let wanted = offset.min(end)..end;
-            (wanted.clone(), overlapping(&content.extents, &wanted))
-        };
-        let (buffer, visible) = self.open_extents(&extents, &wanted)?;
+        let wanted = offset..offset.saturating_add(on_disk(length));
+        let (buffer, visible) = self.open_version((file, version), &wanted)?;
         Ok(Plaintext::new(buffer, visible))
     }
 
@@ -133,17 +127,14 @@ impl Vault {
     /// The lease does not permit `file.write` of this file, or the content is damaged.
     pub fn draft(&self, lease: &ActiveLease<'_>, file: FileId) -> Result<Draft, DecryptError> {
         check(lease, Operation::FileWrite, file)?;
-        let (wanted, extents) = {
+        let current = {
             let index = self.read_index();
-            let history = index.history(file).ok_or(DecryptError::NoSuchVersion)?;
-            let Some(version) = history.current() else {
-                return Ok(Draft(Zeroizing::new(Vec::new())));
-            };
-            let content = index.content(file, version).ok_or(DecryptError::NoSuchVersion)?;
-            let wanted = 0..content.length;
-            (wanted.clone(), overlapping(&content.extents, &wanted))
+            index.history(file).ok_or(DecryptError::NoSuchVersion)?.current()
         };
-        let (buffer, visible) = self.open_extents(&extents, &wanted)?;
+        let Some(version) = current else {
+            return Ok(Draft(Zeroizing::new(Vec::new())));
+        };
+        let (buffer, visible) = self.open_version((file, version), &(0..u64::MAX))?;
         Ok(Draft(Zeroizing::new(buffer.as_slice()[visible].to_vec())))
     }
 
@@ -165,6 +156,35 @@ impl Vault {
         let mut buffer = Buffer::for_reply(wanted.len());
         buffer.as_mut_slice().copy_from_slice(wanted);
         Ok(Plaintext::new(buffer, 0..wanted.len()))
+    }
+
+    /// Opens the bytes `wanted` of a version, fewer at its end.
+    fn open_version(
+        &self,
+        (file, version): (FileId, VersionId),
+        wanted: &Range<u64>,
+    ) -> Result<(Buffer, Range<usize>), DecryptError> {
+        let look = || {
+            let index = self.read_index();
+            let content = index.content(file, version).ok_or(DecryptError::NoSuchVersion)?;
+            let end = wanted.end.min(content.length);
+            let wanted = wanted.start.min(end)..end;
+            Ok((wanted.clone(), overlapping(&content.extents, &wanted)))
+        };
+        let mut found = look()?;
+        loop {
+            match self.open_extents(&found.1, &found.0) {
+                // The compactor may have moved it, and removed the segment, in between.
+                Err(DecryptError::Damaged(place)) => {
+                    let again = look()?;
+                    if again == found {
+                        return Err(DecryptError::Damaged(place));
+                    }
+                    found = again;
+                }
+                done => return done,
+            }
+        }
     }
 
     fn open_extents(

@@ -49,7 +49,7 @@ pub(crate) fn settle_tail(
     segments: &SegmentTable,
     writer: &Writer,
 ) -> Result<(), WriteError> {
-    let Tail { changes, end, torn } = std::mem::take(&mut replay.tail);
+    let Tail { changes, end, last, torn } = std::mem::take(&mut replay.tail);
     let standing = replay.standing;
     if changes.is_empty() && torn == 0 {
         return Ok(());
@@ -65,6 +65,13 @@ pub(crate) fn settle_tail(
                 return Err(WriteError::Io(io::Error::new(io::ErrorKind::InvalidData, reason)));
             }
             writer.push(&admission, &change);
+        }
+    }
+    let (segment, (sequence, chain)) = (standing.segment, last);
+    if (sequence, chain) != (standing.sequence, standing.chain) {
+        let moved = Change::Moved { segment, sequence, chain };
+        if replay.index.apply(&moved).is_ok() {
+            writer.push(&writer.admit(&moved)?, &moved);
         }
     }
     if torn != 0 {
@@ -139,22 +146,12 @@ impl Copies {
     ) -> Result<Option<Change>, WriteError> {
         match change {
             Change::Write { file, version, time } => {
-                let is_gone = |extent: &Extent| {
-                    self.is_cut(&extent.region()) && self.shredded.contains(&extent.position)
-                };
-                if version.extents.iter().any(is_gone) {
-                    return Ok(None);
-                }
-                let Version { id, length, extents } = version;
-                let copied = extents.into_iter().map(|extent| {
-                    if self.is_cut(&extent.region()) {
-                        copy(&extent, segments, writer)
-                    } else {
-                        Ok(extent)
-                    }
-                });
-                let extents = copied.collect::<Result<Vec<_>, _>>()?;
-                Ok(Some(Change::Write { file, version: Version { id, length, extents }, time }))
+                let copied = self.copied(version, segments, writer)?;
+                Ok(copied.map(|version| Change::Write { file, version, time }))
+            }
+            Change::Relocate { version } => {
+                let copied = self.copied(version, segments, writer)?;
+                Ok(copied.map(|version| Change::Relocate { version }))
             }
             Change::Shred { file, mut regions, time } => {
                 regions.retain(|region| !self.is_cut(region));
@@ -170,8 +167,32 @@ impl Copies {
             | Change::RemoveDirectory { .. }
             | Change::SetTimes { .. }
             | Change::ShredDone { .. }
+            | Change::Moved { .. }
+            | Change::Forget { .. }
+            | Change::Retire { .. }
             | Change::Cut { .. } => Ok(Some(change)),
         }
+    }
+
+    /// The version with the frames copied that go with the tail; `None` when one was shredded.
+    fn copied(
+        &self,
+        version: Version,
+        segments: &SegmentTable,
+        writer: &Writer,
+    ) -> Result<Option<Version>, WriteError> {
+        let is_gone = |extent: &Extent| {
+            self.is_cut(&extent.region()) && self.shredded.contains(&extent.position)
+        };
+        let Version { id, length, extents } = version;
+        if extents.iter().any(is_gone) {
+            return Ok(None);
+        }
+        let copied = extents.into_iter().map(|extent| {
+            if self.is_cut(&extent.region()) { copy(&extent, segments, writer) } else { Ok(extent) }
+        });
+        let extents = copied.collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Version { id, length, extents }))
     }
 
     /// Whether the frame goes with the tail; those before it are still there.
@@ -180,7 +201,12 @@ impl Copies {
     }
 }
 
-fn copy(extent: &Extent, segments: &SegmentTable, writer: &Writer) -> Result<Extent, WriteError> {
+/// Seals the content of a frame anew where the log stands.
+pub(crate) fn copy(
+    extent: &Extent,
+    segments: &SegmentTable,
+    writer: &Writer,
+) -> Result<Extent, WriteError> {
     let (plain, range) = segments.read(extent, 0..extent.length).map_err(|error| {
         WriteError::Io(match error {
             ExtentError::Read(error) => error,

@@ -6,12 +6,17 @@
 use crate::change::Change;
 use crate::durable::{Access, Disk};
 use crate::extent::Region;
+use crate::fields::on_disk;
 use crate::finding::{Fault, Finding};
+use crate::frame::Chain;
 use crate::header::VaultId;
+use crate::image::Image;
 use crate::index::Index;
 use crate::key::VaultKey;
+use crate::lineage::Lineage;
 use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, SegmentTable, Standing, number_of};
 use crate::segment_scan::{Piece, PieceContent, Scan, Source, is_content_whole, scan};
+use crate::writer::SyncedHead;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -49,6 +54,9 @@ pub(crate) struct Replay {
     /// Behind the last frame that is known to be synced.
     pub(crate) standing: Standing,
     pub(crate) branch: u64,
+    pub(crate) lineage: Lineage,
+    /// Bytes of changes that the image does not hold.
+    pub(crate) metadata_since_image: u64,
     pub(crate) tail: Tail,
     /// What lies in segments behind their end.
     pub(crate) overlong: Vec<Region>,
@@ -59,8 +67,10 @@ pub(crate) struct Replay {
 pub(crate) struct Tail {
     /// Whole, but perhaps not on disk yet; not in the index.
     pub(crate) changes: Vec<Change>,
-    /// Where the whole part ends, and how many bytes behind it are torn.
+    /// Where the whole part ends, the sequence and chain value there, and how many bytes behind it
+    /// are torn.
     pub(crate) end: u64,
+    pub(crate) last: (u64, Chain),
     pub(crate) torn: u64,
 }
 
@@ -70,27 +80,33 @@ struct Opened {
     start: Standing,
 }
 
-/// Reads the log of a vault.
-pub(crate) fn replay(plan: &Plan<'_>) -> io::Result<Replay> {
-    let mut replay = Replay {
-        index: Index::empty(),
-        segments: SegmentTable::default(),
-        findings: Vec::new(),
-        standing: Standing::START,
-        branch: 0,
-        tail: Tail::default(),
-        overlong: Vec::new(),
-    };
+/// Reads the log of a vault behind an image; `None` when the image does not fit the log.
+pub(crate) fn replay(plan: &Plan<'_>, image: Option<Image>) -> io::Result<Option<Replay>> {
+    let mut replay = Replay::begin(image);
+    let imaged = replay.standing;
     let opened = replay.open_segments(plan)?;
     let mut broken = Vec::new();
     for (place, one) in opened.iter().enumerate() {
-        let next = opened.get(place + 1).map(|next| next.header.before);
+        let number = one.segment.number;
+        // The next one that is there need not be the next that was.
+        let after = opened.get(place + 1).map(|next| next.header.before);
+        let next = replay.lineage.end_of(number).filter(|_| after.is_some()).or(after);
+        if number < imaged.segment && plan.depth == Depth::Unlock {
+            replay.pass(one, next)?;
+            continue;
+        }
         replay.follow(one);
         let limit = next.map_or(u64::MAX, |next| next.position);
         let source = if next.is_some() { Source::Cached } else { Source::PastCache };
-        let scan = scan(&one.segment, one.start, limit, source)?;
+        let mut scan = scan(&one.segment, one.start, limit, source)?;
         if plan.depth == Depth::Everything {
             broken.extend(contents_not_whole(&one.segment, &scan.pieces)?);
+        }
+        if number < imaged.segment {
+            // The image holds what these say; only whether they are whole is of interest.
+            scan.pieces.iter_mut().for_each(Piece::forget);
+        } else if number == imaged.segment && !replay.go_on_at(imaged, one, &mut scan) {
+            return Ok(None);
         }
         match next {
             Some(next) => replay.take_whole(one, scan, next)?,
@@ -114,10 +130,65 @@ pub(crate) fn replay(plan: &Plan<'_>) -> io::Result<Replay> {
             finding.path = replay.index.path_of_frame(segment, position);
         }
     }
-    Ok(replay)
+    Ok(Some(replay))
 }
 
 impl Replay {
+    /// The durable position that was found.
+    pub(crate) const fn head(&self, header_generation: u64) -> SyncedHead {
+        let Standing { segment, sequence, chain, .. } = self.standing;
+        SyncedHead { branch: self.branch, segment, sequence, chain, header_generation }
+    }
+
+    /// Where an image stands, or before the first segment.
+    fn begin(image: Option<Image>) -> Self {
+        let image = image.unwrap_or_else(|| Image {
+            standing: Standing::START,
+            branch: 0,
+            lineage: Lineage::default(),
+            index: Index::empty(),
+        });
+        let Image { standing, branch, lineage, index } = image;
+        Self {
+            index,
+            segments: SegmentTable::default(),
+            findings: Vec::new(),
+            standing,
+            branch,
+            lineage,
+            metadata_since_image: 0,
+            tail: Tail::default(),
+            overlong: Vec::new(),
+        }
+    }
+
+    /// Goes past a segment that the image holds: its content is read when somebody asks for it.
+    fn pass(&mut self, opened: &Opened, next: Option<Standing>) -> io::Result<()> {
+        let (number, size) = (opened.segment.number, opened.segment.file.size()?);
+        let end = self.lineage.end_of(number).or(next);
+        let Some(position) = end.map(|end| end.position).filter(|end| size >= *end) else {
+            self.findings.push(Finding::of_segment(Fault::SegmentOrder, number));
+            return Ok(());
+        };
+        if size > position {
+            self.overlong.push(Region { segment: number, position, length: size - position });
+        }
+        Ok(())
+    }
+
+    /// Leaves out what the image holds of the segment in which it was taken.
+    fn go_on_at(&mut self, imaged: Standing, opened: &Opened, scan: &mut Scan) -> bool {
+        if opened.start != imaged {
+            let behind = |piece: &Piece| piece.behind == imaged;
+            let Some(last) = scan.pieces.iter().position(behind) else {
+                return false;
+            };
+            scan.pieces.drain(..=last);
+        }
+        self.standing = imaged;
+        true
+    }
+
     /// Opens the segments 1, 2, 3 ... and their headers.
     fn open_segments(&mut self, plan: &Plan<'_>) -> io::Result<Vec<Opened>> {
         let names = plan.disk.names(plan.directory)?;
@@ -126,8 +197,11 @@ impl Replay {
         let last = numbers.last().copied().unwrap_or(0);
         let mut opened = Vec::new();
         // A vault is born with its first segment.
-        for number in 1..=last.max(1) {
+        for number in 1..=last.max(self.standing.segment).max(1) {
             if !numbers.contains(&number) {
+                if self.index.retired.contains(&number) {
+                    continue;
+                }
                 self.findings.push(Finding::of_segment(Fault::SegmentMissing, number));
                 continue;
             }
@@ -135,6 +209,9 @@ impl Replay {
             let place = (plan.directory, number);
             match Segment::open(plan.disk, place, plan.access, keys)? {
                 Some((segment, header, start)) if header.number == number => {
+                    if !self.lineage.add(&header) {
+                        self.findings.push(Finding::of_segment(Fault::SegmentOrder, number));
+                    }
                     let segment = Arc::new(segment);
                     self.segments.insert(segment.clone());
                     opened.push(Opened { segment, header, start });
@@ -185,7 +262,8 @@ impl Replay {
             PieceContent::Batch(batch) => Some(batch.sync_mark),
             PieceContent::Data(_) | PieceContent::Void => None,
         });
-        let mark = marks.max().unwrap_or(0).max(SEGMENT_HEADER);
+        // An image is taken only of what was synced.
+        let mark = marks.max().unwrap_or(0).max(SEGMENT_HEADER).max(self.standing.position);
         let damage: Vec<u64> = scan.faults.iter().copied().filter(|fault| *fault < mark).collect();
         for fault in &damage {
             self.findings.push(Finding::at(Fault::Frame, number, *fault));
@@ -197,6 +275,7 @@ impl Replay {
         let tail = scan.pieces.split_off(first);
         self.take_pieces(number, scan.pieces);
         self.tail.end = self.standing.position;
+        self.tail.last = (self.standing.sequence, self.standing.chain);
         if damage.is_empty() {
             self.take_tail(&opened.segment, tail)?;
         } else {
@@ -237,6 +316,7 @@ impl Replay {
                 break;
             }
             self.tail.end = piece.behind.position;
+            self.tail.last = (piece.behind.sequence, piece.behind.chain);
             self.tail.changes.extend(changes);
         }
         Ok(())
@@ -250,6 +330,7 @@ impl Replay {
             };
             match Change::decode_all(&batch.changes) {
                 Some(changes) => {
+                    self.metadata_since_image += on_disk(batch.changes.len());
                     for change in &changes {
                         self.apply(change, (segment, piece.position));
                     }

@@ -55,6 +55,18 @@ impl Writer {
         Ok(state.head)
     }
 
+    /// Goes on in a new segment of a branch above `above` and its own, durably.
+    pub(crate) fn raise_branch(&self, above: u64) -> Result<SyncedHead, WriteError> {
+        let mut state = self.lock();
+        state.head.branch = state.head.branch.max(above) + 1;
+        let rolled = self.roll(&mut state, 0);
+        self.changed.notify_all();
+        rolled?;
+        let (standing, sealed) = (state.behind_batch, state.sealed);
+        state.have_synced(standing, sealed);
+        Ok(state.head)
+    }
+
     /// Goes on in a new segment, once the old one is on disk.
     fn roll(&self, state: &mut State, needed: u64) -> Result<(), WriteError> {
         let prepared = self.prepare(needed)?;
@@ -116,6 +128,8 @@ impl Writer {
         let cipher = key.segment_cipher(*vault, &id);
         let segment = Arc::new(Segment { number, file, cipher });
         segments.insert(segment.clone());
+        state.lineage.add(&header);
+        state.behind_batch = header.standing(&bytes);
         state.open = Some(OpenSegment {
             segment,
             standing: header.standing(&bytes),

@@ -118,12 +118,7 @@ impl SegmentHeader {
 
     /// Where the log stands behind this header: its chain begins with SHA-256 of all 192 bytes.
     pub(crate) fn standing(&self, bytes: &[u8]) -> Standing {
-        Standing {
-            segment: self.number,
-            position: SEGMENT_HEADER,
-            sequence: 0,
-            chain: Sha256::digest(bytes).into(),
-        }
+        start_of(self.number, bytes)
     }
 }
 
@@ -146,6 +141,13 @@ impl Segment {
             let standing = header.standing(&bytes);
             (Self { number, file, cipher }, header, standing)
         }))
+    }
+
+    /// Where the log stands behind the header of the segment.
+    pub(crate) fn start(&self) -> io::Result<Standing> {
+        let mut bytes = vec![0; in_memory(SEGMENT_HEADER)];
+        self.file.read(&mut bytes, 0)?;
+        Ok(start_of(self.number, &bytes))
     }
 
     /// Opens the chunks of `extent` that hold the bytes `wanted` of it.
@@ -190,6 +192,11 @@ impl SegmentTable {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&number).cloned()
     }
 
+    /// Takes a segment out, whose file goes.
+    pub(crate) fn remove(&self, number: u64) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
     /// All segments in order.
     pub(crate) fn all(&self) -> Vec<Arc<Segment>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -209,6 +216,11 @@ impl fmt::Debug for Segment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Segment({})", self.number)
     }
+}
+
+fn start_of(segment: u64, header: &[u8]) -> Standing {
+    let chain = Sha256::digest(header).into();
+    Standing { segment, position: SEGMENT_HEADER, sequence: 0, chain }
 }
 
 /// The file of a segment.

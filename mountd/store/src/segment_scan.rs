@@ -46,6 +46,15 @@ pub(crate) enum Source {
     PastCache,
 }
 
+impl Piece {
+    /// Keeps where it lies, not what it says.
+    pub(crate) fn forget(&mut self) {
+        if matches!(self.content, PieceContent::Batch(_)) {
+            self.content = PieceContent::Void;
+        }
+    }
+}
+
 /// Reads all frames from `start` up to `limit`.
 pub(crate) fn scan(
     segment: &Segment,

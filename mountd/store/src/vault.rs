@@ -2,18 +2,21 @@
 
 use crate::durable::{Access, Disk, RealDisk};
 use crate::fields::on_disk;
+use crate::freshness::{Judgement, PinKeeper, PinPlan, RolledBack, UnlockPinnedError};
 use crate::header::{FORMAT, Header, OpenFault, VaultId};
 use crate::header_file::{self, HeaderFileError, OpenedHeader};
+use crate::image::Shelf;
+use crate::image_choice::{Images, replay_newest};
 use crate::index::Index;
 use crate::key::VaultKey;
 use crate::kind::VaultKind;
 use crate::lock::{LockError, VaultLock};
 use crate::recovery::{self, Recovered, TornTail};
-use crate::replay::{Depth, Plan, Replay, Tail, replay};
-use crate::segment::{SegmentTable, Standing};
+use crate::replay::{Depth, Plan, Replay, Tail};
+use crate::segment::SegmentTable;
 use crate::slot_secret::{SlotKind, SlotSecret};
 use crate::write_error::{ReadOnly, WriteError};
-use crate::writer::{SyncedHead, UNPUBLISHED, Workplace, Writer};
+use crate::writer::{SyncedHead, UNPUBLISHED, Workplace, Writer, WriterStart};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -39,6 +42,9 @@ pub struct Vault {
     index: RwLock<Index>,
     pub(crate) segments: Arc<SegmentTable>,
     pub(crate) writer: Writer,
+    /// Guards the images; held while one is written. Taken before the index.
+    pub(crate) shelf: Mutex<Shelf>,
+    pub(crate) pin_keeper: Option<PinKeeper>,
     _lock: VaultLock,
 }
 
@@ -120,22 +126,36 @@ impl Vault {
         directory: &Path,
         secret: &SlotSecret,
     ) -> Result<(Self, Recovered), UnlockError> {
+        match Self::unlock_judged(disk, (directory, secret), None) {
+            Ok((vault, recovered, _)) => Ok((vault, recovered)),
+            Err(UnlockPinnedError::Unlock(error)) => Err(error),
+            Err(UnlockPinnedError::Pin { source, .. }) => {
+                Err(UnlockError::Io { directory: directory.to_owned(), source })
+            }
+            Err(UnlockPinnedError::RolledBack(_)) => {
+                unreachable!("only a pin says that a vault was rolled back")
+            }
+        }
+    }
+
+    /// Opens a vault; one that was rolled back only when `pin` says so.
+    pub(crate) fn unlock_judged(
+        disk: Arc<dyn Disk>,
+        (directory, secret): (&Path, &SlotSecret),
+        pin: Option<&PinPlan<'_>>,
+    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
         let (lock, opened) = open_header(&*disk, directory, secret)?;
         let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
         let OpenedHeader { header, key, is_lame } = opened;
-        let segments_at = directory.join(SEGMENTS);
-        let plan = Plan {
-            disk: &*disk,
-            directory: &segments_at,
-            vault: header.vault,
-            key: &key,
-            access: Access::ReadWrite,
-            depth: Depth::Unlock,
+        let (mut replayed, shelf) = read_log(&*disk, directory, (&header, &key)).map_err(io)?;
+        let judgement = match pin {
+            Some(pin) => pin.judge(&*disk, (&header, &key), &replayed)?,
+            None => Judgement::default(),
         };
-        let mut replayed = replay(&plan).map_err(io)?;
-        let is_healthy = replayed.findings.is_empty();
+        let is_frozen = judgement.rolled_back.is_some() && !judgement.is_accepted;
+        let is_healthy = replayed.findings.is_empty() && !is_frozen;
         if is_healthy {
-            remove_unpublished(&*disk, &segments_at).map_err(io)?;
+            remove_unpublished(&*disk, directory).map_err(io)?;
         }
         if is_healthy && is_lame {
             header_file::write(&*disk, directory, &header, &key).map_err(io)?;
@@ -144,19 +164,18 @@ impl Vault {
         let segments = Arc::new(std::mem::take(&mut replayed.segments));
         let place = Workplace {
             disk: disk.clone(),
-            directory: segments_at,
+            directory: directory.join(SEGMENTS),
             vault: header.vault,
             kind: header.kind,
             key: key.clone(),
             segments: segments.clone(),
         };
-        let writer = Writer::new(place, replayed.standing, head_of(&replayed, &header));
-        let mut recovered =
-            settle(&mut replayed, &segments, &writer).map_err(|error| match error {
-                WriteError::NoSpace => UnlockError::NoSpace,
-                WriteError::Io(source) => io(source),
-                WriteError::ReadOnly(_) | WriteError::TooLong => io(io::ErrorKind::Other.into()),
-            })?;
+        let writer = Writer::new(place, start_of(&mut replayed, &header));
+        if is_frozen {
+            writer.refuse(ReadOnly::RolledBack);
+        }
+        let mut recovered = settle(&mut replayed, &segments, &writer)
+            .map_err(|error| not_written(directory, error))?;
         recovered.header_repaired = is_healthy && is_lame;
         let skipped = getrandom::u32().map_err(|error| io(io::Error::other(error)))?;
         replayed.index.skip_numbers(skipped);
@@ -170,9 +189,11 @@ impl Vault {
             index: RwLock::new(replayed.index),
             segments,
             writer,
+            shelf: Mutex::new(shelf),
+            pin_keeper: judgement.keeper,
             _lock: lock,
         };
-        Ok((vault, recovered))
+        Ok((vault, recovered, judgement.rolled_back))
     }
 
     /// Syncs everything and ends the log cleanly, so that the next unlock has nothing to recover.
@@ -180,10 +201,17 @@ impl Vault {
     /// # Errors
     /// The disk fails; what was synced before is there.
     pub fn close(self) -> Result<SyncedHead, crate::ChangeError> {
-        if self.writer.refusal() == Some(ReadOnly::Damaged) {
+        if matches!(self.writer.refusal(), Some(ReadOnly::Damaged | ReadOnly::RolledBack)) {
             return Ok(self.writer.head());
         }
-        Ok(self.writer.close()?)
+        self.writer.sync()?;
+        let pinned = self.pin_synced();
+        if self.writer.metadata_since_image() != 0 {
+            // An image is a cache: without one the next unlock reads more.
+            let _the_log_is_whole = self.write_image();
+        }
+        let head = self.writer.close()?;
+        pinned.map(|()| head).map_err(crate::ChangeError::Io)
     }
 
     /// The id of the vault.
@@ -272,11 +300,31 @@ pub(crate) fn open_header(
     Ok((lock, opened))
 }
 
-/// The durable position that a replay found.
-const fn head_of(replayed: &Replay, header: &Header) -> SyncedHead {
-    let Standing { segment, sequence, chain, .. } = replayed.standing;
-    let (branch, header_generation) = (replayed.branch, header.generation);
-    SyncedHead { branch, segment, sequence, chain, header_generation }
+/// Reads the log for a vault that is going to be written.
+fn read_log(
+    disk: &dyn Disk,
+    directory: &Path,
+    (header, key): (&Header, &VaultKey),
+) -> io::Result<(Replay, Shelf)> {
+    let segments = directory.join(SEGMENTS);
+    let plan = Plan {
+        disk,
+        directory: &segments,
+        vault: header.vault,
+        key,
+        access: Access::ReadWrite,
+        depth: Depth::Unlock,
+    };
+    let images = directory.join(IMAGES);
+    replay_newest(&plan, &Images { disk, directory: &images, kind: header.kind })
+}
+
+/// Where the writer goes on.
+fn start_of(replayed: &mut Replay, header: &Header) -> WriterStart {
+    let (standing, head) = (replayed.standing, replayed.head(header.generation));
+    let lineage = std::mem::take(&mut replayed.lineage);
+    let metadata_since_image = replayed.metadata_since_image;
+    WriterStart { standing, head, lineage, metadata_since_image }
 }
 
 /// Makes a healthy vault ready to go on, and keeps a damaged one from being written.
@@ -290,7 +338,9 @@ fn settle(
     let torn = (torn != 0).then_some(TornTail { segment, position: end, length: torn });
     let damage = std::mem::take(&mut replayed.findings);
     let mut shreds_finished = 0;
-    if damage.is_empty() {
+    if writer.refusal().is_some() {
+        // It was rolled back: it is shown as it is.
+    } else if damage.is_empty() {
         recovery::settle_tail(replayed, segments, writer)?;
         recovery::trim(segments, &replayed.overlong).map_err(WriteError::Io)?;
         shreds_finished = recovery::finish_shreds(&mut replayed.index, segments, writer)?;
@@ -300,12 +350,25 @@ fn settle(
     Ok(Recovered { head: writer.head(), torn, damage, shreds_finished, header_repaired: false })
 }
 
-/// Removes the segment that an interrupted start had not published.
+/// Removes the segment and the image that an interrupted start or daemon had not published.
 fn remove_unpublished(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
-    match disk.remove(&directory.join(UNPUBLISHED)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+    for part in [SEGMENTS, IMAGES] {
+        match disk.remove(&directory.join(part).join(UNPUBLISHED)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
     }
+    Ok(())
+}
+
+/// Why a vault is not unlocked when its recovery cannot be written.
+pub(crate) fn not_written(directory: &Path, error: WriteError) -> UnlockError {
+    let source = match error {
+        WriteError::NoSpace => return UnlockError::NoSpace,
+        WriteError::Io(source) => source,
+        WriteError::ReadOnly(_) | WriteError::TooLong => io::ErrorKind::Other.into(),
+    };
+    UnlockError::Io { directory: directory.to_owned(), source }
 }
 
 fn pid(holder: &Option<u32>) -> String {

@@ -94,11 +94,28 @@ impl Vault {
         let mut header = self.lock_header();
         let mut changed = Header { generation: header.generation + 1, ..header.clone() };
         let result = change(&mut changed, &self.key)?;
-        header_file::write(&*self.disk, &self.directory, &changed, &self.key)
-            .map_err(SlotError::Io)?;
+        self.replace_header(&mut header, changed).map_err(SlotError::Io)?;
+        drop(header);
+        self.pin_synced().map_err(SlotError::Io)?;
+        Ok(result)
+    }
+
+    /// Says in the header that there is a pin; `false` when it says so already.
+    pub(crate) fn mark_pinned(&self) -> io::Result<bool> {
+        let mut header = self.lock_header();
+        if header.is_pinned {
+            return Ok(false);
+        }
+        let generation = header.generation + 1;
+        let changed = Header { generation, is_pinned: true, ..header.clone() };
+        self.replace_header(&mut header, changed).map(|()| true)
+    }
+
+    fn replace_header(&self, header: &mut Header, changed: Header) -> io::Result<()> {
+        header_file::write(&*self.disk, &self.directory, &changed, &self.key)?;
         self.writer.set_header_generation(changed.generation);
         *header = changed;
-        Ok(result)
+        Ok(())
     }
 }
 

@@ -11,6 +11,11 @@ pub enum ReadOnly {
     /// The disk failed to keep what it was given.
     #[error("the disk failed to sync; check it, then unlock the vault again")]
     Poisoned,
+    /// It is older than its pin says.
+    #[error(
+        "the vault was rolled back; if you restored a backup, say so with ward vault accept-restore"
+    )]
+    RolledBack,
     /// It was opened so.
     #[error("the vault was opened for reading only")]
     Asked,

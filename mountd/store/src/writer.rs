@@ -10,8 +10,10 @@ use crate::extent::Extent;
 use crate::fields::on_disk;
 use crate::frame::{self, Batch, DataShape};
 use crate::header::VaultId;
+use crate::image::Snapshot;
 use crate::key::VaultKey;
 use crate::kind::VaultKind;
+use crate::lineage::Lineage;
 use crate::open_segment::{Appended, OpenSegment, write_void};
 use crate::segment::{Segment, SegmentTable, Standing};
 use crate::write_error::{ReadOnly, WriteError};
@@ -58,6 +60,15 @@ pub(crate) struct Workplace {
     pub(crate) segments: Arc<SegmentTable>,
 }
 
+/// Where a writer goes on.
+#[derive(Debug)]
+pub(crate) struct WriterStart {
+    pub(crate) standing: Standing,
+    pub(crate) head: SyncedHead,
+    pub(crate) lineage: Lineage,
+    pub(crate) metadata_since_image: u64,
+}
+
 /// Appends to the log of a vault.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -76,6 +87,11 @@ pub(crate) struct State {
     pub(crate) open: Option<OpenSegment>,
     /// Where the log stands when `open` is none.
     pub(crate) closed: Standing,
+    /// Behind the last metadata frame: what the log says up to there, an image may hold.
+    pub(crate) behind_batch: Standing,
+    /// Bytes of changes sealed since the last image.
+    metadata_since_image: u64,
+    pub(crate) lineage: Lineage,
     /// Room promised to changes that are not sealed yet.
     pub(crate) admitted: u64,
     /// Positions reserved in `open` whose writes have not returned.
@@ -106,10 +122,14 @@ struct Reservation {
 
 impl Writer {
     /// A writer that goes on where the log stands, in a new segment once there is something to write.
-    pub(crate) fn new(place: Workplace, closed: Standing, head: SyncedHead) -> Self {
+    pub(crate) fn new(place: Workplace, start: WriterStart) -> Self {
+        let WriterStart { standing, head, lineage, metadata_since_image } = start;
         let state = State {
             open: None,
-            closed,
+            closed: standing,
+            behind_batch: standing,
+            metadata_since_image,
+            lineage,
             admitted: 0,
             in_flight: BTreeSet::new(),
             sealed: 0,
@@ -274,6 +294,35 @@ impl Writer {
         }
     }
 
+    /// How many bytes of changes no image holds.
+    pub(crate) fn metadata_since_image(&self) -> u64 {
+        self.lock().metadata_since_image
+    }
+
+    /// Where the log stands once all that waits is sealed. The caller holds the index.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, WriteError> {
+        let mut state = self.seal_waiting(self.lock())?;
+        let metadata = std::mem::take(&mut state.metadata_since_image);
+        let (standing, branch) = (state.behind_batch, state.head.branch);
+        Ok(Snapshot { standing, branch, lineage: state.lineage.clone(), metadata })
+    }
+
+    /// The number of the segment that frames go into, or will.
+    pub(crate) fn open_segment(&self) -> u64 {
+        let state = self.lock();
+        state.open.as_ref().map_or(state.closed.segment + 1, |open| open.segment.number)
+    }
+
+    /// Notes that this head was pinned, for the next image.
+    pub(crate) fn remember_pin(&self, head: SyncedHead) {
+        self.lock().lineage.remember_pin(&head);
+    }
+
+    /// Takes back that an image holds so many bytes of changes.
+    pub(crate) fn owe_metadata(&self, metadata: u64) {
+        self.lock().metadata_since_image += metadata;
+    }
+
     /// Ends the log cleanly: everything is durable, marked so, and unused room is given back.
     pub(crate) fn close(&self) -> Result<SyncedHead, WriteError> {
         let head = self.sync()?;
@@ -336,6 +385,10 @@ impl Writer {
                 Appended::Voided => {}
             }
         }
+        if let Some(open) = &state.open {
+            state.behind_batch = open.standing;
+        }
+        state.metadata_since_image += on_disk(batch.changes.len());
         state.admitted -= admitted;
         state.sealed = count;
         Ok(state)

@@ -7,8 +7,8 @@ use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 use ward_policy::FileId;
 
-#[derive(Clone, Debug)]
-enum Step {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
     Write {
         place: Spot,
         length: usize,
@@ -31,6 +31,7 @@ enum Step {
         place: Spot,
     },
     Sync,
+    Compact,
     /// The end of the process, after a clean close or without one.
     Close,
     Kill,
@@ -38,19 +39,19 @@ enum Step {
 
 /// One of few names in one of few directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Spot {
+pub(super) struct Spot {
     in_folder: bool,
     number: u8,
 }
 
 /// Path to content; `None` for a directory.
-type Model = BTreeMap<String, Option<Vec<u8>>>;
+pub(super) type Model = BTreeMap<String, Option<Vec<u8>>>;
 
 fn spot() -> impl Strategy<Value = Spot> {
     (proptest::bool::ANY, 0..4_u8).prop_map(|(in_folder, number)| Spot { in_folder, number })
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let existing = prop_oneof![Just(Existing::Keep), Just(Existing::Replace)];
     prop_oneof![
         6 => (spot(), prop_oneof![0..40_usize, 60_000..140_000_usize])
@@ -62,13 +63,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => spot().prop_map(|place| Step::RemoveDirectory { place }),
         1 => spot().prop_map(|place| Step::Shred { place }),
         2 => Just(Step::Sync),
+        1 => Just(Step::Compact),
         1 => Just(Step::Close),
         1 => Just(Step::Kill),
     ]
 }
 
 impl Spot {
-    fn path(self) -> String {
+    pub(super) fn path(self) -> String {
         let name = self.name();
         if self.in_folder { format!("n0/{name}") } else { name }
     }
@@ -84,7 +86,7 @@ impl Spot {
 }
 
 /// What a change does to the model; `false` when it must be refused.
-fn expected(model: &mut Model, step: &Step, value: &[u8]) -> bool {
+pub(super) fn expected(model: &mut Model, step: &Step, value: &[u8]) -> bool {
     match step {
         Step::Write { place, .. } => {
             let fits = has_parent(model, *place) && model.get(&place.path()) != Some(&None);
@@ -116,7 +118,7 @@ fn expected(model: &mut Model, step: &Step, value: &[u8]) -> bool {
             }
             fits
         }
-        Step::Sync | Step::Close | Step::Kill => true,
+        Step::Sync | Step::Compact | Step::Close | Step::Kill => true,
     }
 }
 
@@ -164,7 +166,7 @@ fn has_entries(model: &Model, path: &str) -> bool {
 }
 
 /// Whether the vault did it.
-fn made(vault: &Vault, step: &Step, value: &[u8]) -> bool {
+pub(super) fn made(vault: &Vault, step: &Step, value: &[u8]) -> bool {
     let find = |place: &Spot| vault.lookup(place.parent(vault), &name(&place.name()));
     match step {
         Step::Write { place, .. } => {
@@ -190,6 +192,7 @@ fn made(vault: &Vault, step: &Step, value: &[u8]) -> bool {
         }
         Step::Shred { place } => find(place).is_some_and(|file| vault.shred(file, at(7)).is_ok()),
         Step::Sync => vault.sync().is_ok(),
+        Step::Compact => vault.compact(u64::MAX).is_ok(),
         Step::Close | Step::Kill => true,
     }
 }
@@ -209,7 +212,7 @@ fn tree(vault: &Vault, folder: FileId, prefix: &str, model: &mut Model) {
     }
 }
 
-fn shown(vault: &Vault) -> Model {
+pub(super) fn shown(vault: &Vault) -> Model {
     let mut model = Model::new();
     tree(vault, vault.root(), "", &mut model);
     model
@@ -270,6 +273,7 @@ fn check(steps: &[Step]) {
             | Step::Unlink { .. }
             | Step::RemoveDirectory { .. }
             | Step::Shred { .. }
+            | Step::Compact
             | Step::Sync => {}
         }
     }

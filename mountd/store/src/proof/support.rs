@@ -215,6 +215,7 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.step()?;
         RealDisk.remove(path)
     }
 

@@ -1,0 +1,181 @@
+//! Compaction: gives the room of dead bytes back by copying what lives out of the worst segments.
+//!
+//! Order: copies, sync, `retire`, sync, image, pin, and only then is a file removed: when both kept
+//! images know that it is retired, so that neither needs it, and the pin stands beyond it.
+
+use crate::change::{Change, Version};
+use crate::changing::ChangeError;
+use crate::extent::{Extent, VersionId};
+use crate::index::Index;
+use crate::recovery::copy;
+use crate::segment::{SEGMENT_HEADER, path_of};
+use crate::vault::{SEGMENTS, Vault};
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use ward_policy::FileId;
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Segments out of which everything that lives was copied.
+    pub retired: u64,
+    /// Segments that were removed from the disk.
+    pub removed: u64,
+    /// Bytes of frames that were copied.
+    pub copied_bytes: u64,
+}
+
+/// A version with bytes in a segment that is to go.
+struct Tenant {
+    file: FileId,
+    id: VersionId,
+    length: u64,
+    extents: Box<[Extent]>,
+    /// It can still be restored.
+    is_shown: bool,
+}
+
+impl Vault {
+    /// Copies what lives out of segments that are more than half dead, the deadest first, until
+    /// about `limit` bytes were copied, and removes segments that nothing needs any more.
+    ///
+    /// A segment goes with the second image after its copy: call it again to go on. Versions beyond
+    /// the ten of a history are left behind.
+    ///
+    /// # Errors
+    /// The vault takes no changes, the disk is full or fails, or what lives is damaged.
+    pub fn compact(&self, limit: u64) -> Result<Compacted, ChangeError> {
+        let mut done = Compacted::default();
+        let mut emptied = Vec::new();
+        for (number, live) in self.worst_segments()? {
+            if done.copied_bytes + live > limit && done.retired != 0 {
+                break;
+            }
+            self.empty(number)?;
+            emptied.push(number);
+            done.copied_bytes += live;
+            done.retired += 1;
+        }
+        if emptied.is_empty() && !self.has_retired() {
+            return Ok(done);
+        }
+        self.sync()?;
+        for segment in emptied {
+            self.change(Change::Retire { segment })?;
+        }
+        self.sync()?;
+        self.write_image()?;
+        self.pin_synced().map_err(ChangeError::Io)?;
+        done.removed = self.remove_retired()?;
+        Ok(done)
+    }
+
+    /// Segments that are more than half dead, the deadest first, with their living bytes.
+    fn worst_segments(&self) -> Result<Vec<(u64, u64)>, ChangeError> {
+        let open = self.writer.open_segment();
+        let (live, retired) = {
+            let index = self.read_index();
+            (index.live_bytes(), index.retired.clone())
+        };
+        let mut worst = Vec::new();
+        for segment in self.segments.all() {
+            let number = segment.number;
+            let size = segment.file.size().map_err(ChangeError::Io)?;
+            let live = live.get(&number).copied().unwrap_or(0);
+            let is_dead = live * 2 < size.saturating_sub(SEGMENT_HEADER).max(1);
+            if number < open && is_dead && !retired.contains(&number) {
+                worst.push((number, live, size));
+            }
+        }
+        worst.sort_by_key(|(number, live, size)| (live * 1000 / size.max(&1), *number));
+        Ok(worst.into_iter().map(|(number, live, _)| (number, live)).collect())
+    }
+
+    /// Copies every version that can be restored out of a segment, and gives the others up.
+    fn empty(&self, segment: u64) -> Result<(), ChangeError> {
+        let tenants = self.read_index().tenants_of(segment);
+        for tenant in tenants {
+            if tenant.is_shown {
+                self.relocate(&tenant, segment)?;
+            } else {
+                let version = tenant.id;
+                let change = Change::Forget { version };
+                let admission = self.writer.admit(&change)?;
+                let lives = |index: &Index| index.contents.contains_key(&version);
+                self.make(admission, |index| Ok(lives(index).then_some(change)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn relocate(&self, tenant: &Tenant, segment: u64) -> Result<(), ChangeError> {
+        let is_same = |index: &Index| {
+            let content = index.contents.get(&tenant.id);
+            content.is_some_and(|content| content.extents == tenant.extents)
+        };
+        let (mut extents, mut copies) = (tenant.extents.to_vec(), Vec::new());
+        for extent in extents.iter_mut().filter(|extent| extent.segment == segment) {
+            match copy(extent, &self.segments, &self.writer) {
+                Ok(copied) => *extent = copied,
+                // Shredded while it was read.
+                Err(_) if !is_same(&self.read_index()) => break,
+                Err(error) => return Err(error.into()),
+            }
+            copies.push(extent.region());
+        }
+        let version = Version { id: tenant.id, length: tenant.length, extents };
+        let change = Change::Relocate { version };
+        let admission = self.writer.admit(&change)?;
+        if self.make(admission, |index| Ok(is_same(index).then_some(change)))?.is_none() {
+            // Shredded meanwhile: the copies must not outlive it.
+            self.discard(tenant.file, copies)?;
+        }
+        Ok(())
+    }
+
+    fn has_retired(&self) -> bool {
+        let index = self.read_index();
+        index.retired.iter().any(|segment| self.segments.get(*segment).is_some())
+    }
+
+    /// Removes the files of segments that neither kept image needs.
+    fn remove_retired(&self) -> Result<u64, ChangeError> {
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let [newest, older] = &shelf.retired;
+        let directory = self.directory.join(SEGMENTS);
+        let mut removed = 0;
+        for number in newest.intersection(older) {
+            if self.segments.get(*number).is_none() {
+                continue;
+            }
+            self.write_index().forget_segment(*number);
+            self.segments.remove(*number);
+            self.disk.remove(&path_of(&directory, *number)).map_err(ChangeError::Io)?;
+            removed += 1;
+        }
+        if removed != 0 {
+            self.disk.sync_directory(&directory).map_err(ChangeError::Io)?;
+        }
+        Ok(removed)
+    }
+}
+
+impl Index {
+    /// The versions with bytes in a segment.
+    fn tenants_of(&self, segment: u64) -> Vec<Tenant> {
+        let shown: BTreeSet<VersionId> = self.shown_versions();
+        let lives = self
+            .contents
+            .iter()
+            .filter(|(_, content)| content.extents.iter().any(|extent| extent.segment == segment));
+        lives
+            .map(|(id, content)| Tenant {
+                file: content.file,
+                id: *id,
+                length: content.length,
+                extents: content.extents.clone(),
+                is_shown: shown.contains(id),
+            })
+            .collect()
+    }
+}

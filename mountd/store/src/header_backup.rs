@@ -1,0 +1,101 @@
+//! A backup of the header: the key slots as they are, to be put back when both copies are lost.
+//!
+//! Who has a backup opens the vault with every slot that it had then, removed ones too.
+
+use crate::durable::{Access, Disk as _, RealDisk, read_whole, replace};
+use crate::header::{LONGEST, OpenFault, SealedHeader};
+use crate::header_file;
+use crate::lock::{LockError, VaultLock};
+use crate::segment::{Segment, number_of};
+use crate::slot_secret::SlotSecret;
+use crate::vault::SEGMENTS;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a header is not saved or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum HeaderBackupError {
+    /// Neither copy, or not the backup, is a header that this program knows.
+    #[error("{0} holds no whole header; name another backup")]
+    NotHeader(PathBuf),
+    /// There is something where the backup is to go.
+    #[error("{0} exists already; name a new file")]
+    Exists(PathBuf),
+    /// No slot of the backup opens with it.
+    #[error("the passphrase, key file or code opens no slot of the backup; try another")]
+    WrongSecret,
+    /// The backup is whole, and its key opens no segment of this vault.
+    #[error("the backup belongs to another vault; name the backup of this one")]
+    OtherVault,
+    /// A daemon has the vault open.
+    #[error("the vault is open in another process; end that one first")]
+    Locked,
+    /// The disk fails.
+    #[error("cannot read or write {path}: {source}; check the disk")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Copies the newest whole header of a vault to a new file; needs no secret.
+///
+/// # Errors
+/// The vault has no whole header, the file exists, or the disk fails.
+pub fn backup_header(directory: &Path, to: &Path) -> Result<(), HeaderBackupError> {
+    let newest = header_file::COPIES
+        .iter()
+        .filter_map(|copy| read_whole(&RealDisk, &directory.join(copy), LONGEST).ok())
+        .filter_map(|bytes| Some((SealedHeader::decode(&bytes).ok()?.generation(), bytes)))
+        .max_by_key(|(generation, _)| *generation);
+    let Some((_, bytes)) = newest else {
+        return Err(HeaderBackupError::NotHeader(directory.to_owned()));
+    };
+    if to.symlink_metadata().is_ok() {
+        return Err(HeaderBackupError::Exists(to.to_owned()));
+    }
+    replace(&RealDisk, to, &bytes)
+        .map_err(|source| HeaderBackupError::Io { path: to.to_owned(), source })
+}
+
+/// Puts a header back that `secret` opens and that is of this vault.
+///
+/// A vault with a pin counts as rolled back when the header was changed since the backup.
+///
+/// # Errors
+/// The backup is none, opens with another secret, or belongs to another vault; or the disk fails.
+pub fn restore_header(
+    directory: &Path,
+    from: &Path,
+    secret: &SlotSecret,
+) -> Result<(), HeaderBackupError> {
+    let io = |source| HeaderBackupError::Io { path: directory.to_owned(), source };
+    let _lock = VaultLock::take(directory).map_err(|error| match error {
+        LockError::Held(_) => HeaderBackupError::Locked,
+        LockError::Io(source) => io(source),
+    })?;
+    let bytes = read_whole(&RealDisk, from, LONGEST)
+        .map_err(|source| HeaderBackupError::Io { path: from.to_owned(), source })?;
+    let not_header = || HeaderBackupError::NotHeader(from.to_owned());
+    let sealed = SealedHeader::decode(&bytes).map_err(|_| not_header())?;
+    let (header, key) = sealed.open(secret).map_err(|fault| match fault {
+        OpenFault::NoSlot | OpenFault::WrongSecret | OpenFault::TooCostly => {
+            HeaderBackupError::WrongSecret
+        }
+        OpenFault::Changed => not_header(),
+    })?;
+    let segments = directory.join(SEGMENTS);
+    let names = RealDisk.names(&segments).map_err(io)?;
+    let mut is_ours = false;
+    for number in names.iter().filter_map(|name| number_of(name.to_str()?)) {
+        let keys = (header.vault, &key);
+        let opened = Segment::open(&RealDisk, (&segments, number), Access::Read, keys);
+        is_ours |= opened.map_err(io)?.is_some();
+    }
+    if !is_ours {
+        return Err(HeaderBackupError::OtherVault);
+    }
+    header_file::write(&RealDisk, directory, &header, &key).map_err(io)
+}

@@ -1,0 +1,175 @@
+//! The file of an image: sealed in chunks, so that neither side needs it twice in memory.
+
+use crate::durable::{Access, Disk, DiskFile};
+use crate::fields::{Fields, in_memory, on_disk};
+use crate::frame::TAG;
+use crate::header::VaultId;
+use crate::image::Image;
+use crate::key::VaultKey;
+use crate::kind::VaultKind;
+use crate::padding::padded;
+use crate::segment::{number_of, path_of};
+use crate::writer::UNPUBLISHED;
+use aes_gcm_siv::{AeadInOut as _, Aes256GcmSiv};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+const MAGIC: &[u8; 8] = b"wardimg\0";
+const VERSION: u32 = 1;
+/// The number of bytes of the head, which is associated data of every chunk.
+const HEAD: usize = 64;
+/// So much is sealed at once.
+const CHUNK: usize = 1 << 20;
+
+/// Which image of which vault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ImageFile {
+    pub(crate) vault: VaultId,
+    pub(crate) number: u64,
+    pub(crate) kind: VaultKind,
+}
+
+impl ImageFile {
+    fn head(&self, id: &[u8; 16], length: u64) -> Vec<u8> {
+        let mut head = Vec::with_capacity(HEAD);
+        head.extend_from_slice(MAGIC);
+        head.extend_from_slice(&VERSION.to_le_bytes());
+        head.extend_from_slice(&[0; 4]);
+        head.extend_from_slice(&self.vault.0);
+        head.extend_from_slice(&self.number.to_le_bytes());
+        head.extend_from_slice(id);
+        head.extend_from_slice(&length.to_le_bytes());
+        head
+    }
+}
+
+/// The head of a file, and what it says.
+struct Head {
+    bytes: Vec<u8>,
+    id: [u8; 16],
+    /// Of the plaintext.
+    length: u64,
+}
+
+/// The numbers of all images that there are, whole or not.
+pub(crate) fn numbers(disk: &dyn Disk, directory: &Path) -> io::Result<BTreeSet<u64>> {
+    match disk.names(directory) {
+        Ok(names) => Ok(names.iter().filter_map(|name| number_of(name.to_str()?)).collect()),
+        // A vault of the first programs, or one copied by something that leaves empty folders out.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes an image so that it is there whole or not at all, and reads it back; gives its size.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    directory: &Path,
+    (image, key): (ImageFile, &VaultKey),
+    mut plain: Zeroizing<Vec<u8>>,
+) -> io::Result<u64> {
+    let length = padded(image.kind, on_disk(plain.len()));
+    plain.resize(in_memory(length), 0);
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(io::Error::other)?;
+    let head = image.head(&id, length);
+    let cipher = key.image_cipher(image.vault, &id);
+    match disk.make_directory(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let new = directory.join(UNPUBLISHED);
+    let file = disk.open(&new, Access::Create)?;
+    file.write(&head, 0)?;
+    let mut position = on_disk(HEAD);
+    for (chunk, bytes) in (0_u32..).zip(plain.chunks_mut(CHUNK)) {
+        let tag = cipher
+            .encrypt_inout_detached(&nonce(chunk).into(), &head, (&mut *bytes).into())
+            .map_err(|_| io::ErrorKind::InvalidData)?;
+        file.write(bytes, position)?;
+        file.write(&tag, position + on_disk(bytes.len()))?;
+        position += on_disk(bytes.len() + TAG);
+    }
+    file.sync()?;
+    let path = path_of(directory, image.number);
+    disk.rename(&new, &path)?;
+    disk.sync_directory(directory)?;
+    match unseal(disk, &path, image, key)? {
+        Some(_) => Ok(position),
+        None => Err(io::Error::new(io::ErrorKind::InvalidData, "the image was not kept")),
+    }
+}
+
+/// Reads an image; `None` when a bit of it is wrong.
+pub(crate) fn read(
+    disk: &dyn Disk,
+    directory: &Path,
+    (image, key): (ImageFile, &VaultKey),
+) -> io::Result<Option<(Image, u64)>> {
+    let plain = unseal(disk, &path_of(directory, image.number), image, key)?;
+    Ok(plain.and_then(|(plain, size)| Some((Image::decode(&plain)?, size))))
+}
+
+/// Opens every chunk of an image file.
+fn unseal(
+    disk: &dyn Disk,
+    path: &Path,
+    image: ImageFile,
+    key: &VaultKey,
+) -> io::Result<Option<(Zeroizing<Vec<u8>>, u64)>> {
+    let file = disk.open(path, Access::Read)?;
+    let size = file.size()?;
+    let Some(Head { bytes: head, id, length }) = read_head(&*file, size, image)? else {
+        return Ok(None);
+    };
+    let cipher = key.image_cipher(image.vault, &id);
+    let mut plain = Zeroizing::new(vec![0; in_memory(length)]);
+    let mut position = on_disk(HEAD);
+    for (chunk, bytes) in (0_u32..).zip(plain.chunks_mut(CHUNK)) {
+        let mut tag = [0; TAG];
+        file.read(bytes, position)?;
+        file.read(&mut tag, position + on_disk(bytes.len()))?;
+        position += on_disk(bytes.len() + TAG);
+        if !open_chunk(&cipher, (chunk, &tag), &head, bytes) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((plain, size)))
+}
+
+fn open_chunk(
+    cipher: &Aes256GcmSiv,
+    (chunk, tag): (u32, &[u8; TAG]),
+    head: &[u8],
+    bytes: &mut [u8],
+) -> bool {
+    let nonce = nonce(chunk);
+    cipher.decrypt_inout_detached(&nonce.into(), head, bytes.into(), &(*tag).into()).is_ok()
+}
+
+/// Reads the head; `None` when it is not of this image.
+fn read_head(file: &dyn DiskFile, size: u64, image: ImageFile) -> io::Result<Option<Head>> {
+    if size < on_disk(HEAD) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; HEAD];
+    file.read(&mut bytes, 0)?;
+    let mut fields = Fields::new(&bytes[40..]);
+    let (Some(id), Some(length)) = (fields.array(), fields.u64()) else {
+        return Ok(None);
+    };
+    // A length that does not fit the file is not believed, and takes no memory.
+    let tags = length.div_ceil(on_disk(CHUNK)) * on_disk(TAG);
+    let fits = length.checked_add(tags + on_disk(HEAD)) == Some(size);
+    let is_ours = bytes == image.head(&id, length);
+    Ok((fits && is_ours).then_some(Head { bytes, id, length }))
+}
+
+/// Used once: every image has a key of its own.
+fn nonce(chunk: u32) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce[..4].copy_from_slice(&chunk.to_le_bytes());
+    nonce
+}

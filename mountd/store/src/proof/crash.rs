@@ -1,0 +1,128 @@
+//! A power cut at any write and any sync: what was synced is there, the rest is a prefix or absent.
+
+use super::crash_disk::CrashDisk;
+use super::model::{Model, Step, expected, made, shown, step};
+use crate::{Keyfile, NewSlot, NewVault, SlotSecret, Vault, VaultKind};
+use proptest::test_runner::{Config, TestRunner};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+struct Machine {
+    folder: tempfile::TempDir,
+    disk: Arc<CrashDisk>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let machine = Self { folder, disk: Arc::default() };
+        let keyfile = Keyfile::create(&machine.folder.path().join("key")).unwrap();
+        let settings = NewVault { kind: VaultKind::Secrets, label: String::new() };
+        let slot = NewSlot::Keyfile(&keyfile);
+        Vault::create_on(machine.disk.clone(), &machine.directory(), &settings, &slot).unwrap();
+        machine
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.folder.path().join("vault")
+    }
+
+    fn secret(&self) -> SlotSecret {
+        SlotSecret::Keyfile(Keyfile::read(&self.folder.path().join("key")).unwrap())
+    }
+
+    fn unlock(&self) -> Result<Vault, crate::UnlockError> {
+        let (vault, recovered) =
+            Vault::unlock_on(self.disk.clone(), &self.directory(), &self.secret())?;
+        assert_eq!(recovered.damage, [], "a crash is never damage");
+        Ok(vault)
+    }
+}
+
+/// Does the steps until the disk dies; gives the states that a crash may leave.
+fn run(machine: &Machine, steps: &[Step]) -> Vec<Model> {
+    let mut model = Model::new();
+    let mut possible = vec![model.clone()];
+    let Ok(mut vault) = machine.unlock() else {
+        return possible;
+    };
+    for (number, step) in (1_u8..).zip(steps) {
+        let length = if let Step::Write { length, .. } = step { *length } else { 0 };
+        let value = vec![number; length];
+        if let Step::Write { place, .. } = step
+            && !model.contains_key(&place.path())
+        {
+            // Creating and writing are two changes.
+            let mut created = model.clone();
+            if expected(&mut created, step, b"") {
+                possible.push(created);
+            }
+        }
+        let should = expected(&mut model, step, &value);
+        possible.push(model.clone());
+        let (done, is_synced) = match step {
+            Step::Close | Step::Kill => {
+                let closed = *step == Step::Kill || vault.close().is_ok();
+                let Ok(next) = machine.unlock() else {
+                    return possible;
+                };
+                vault = next;
+                // A process that was killed leaves what the kernel has, and a state since the sync.
+                model = shown(&vault);
+                assert!(possible.contains(&model), "after {step:?}");
+                (closed, closed)
+            }
+            Step::Sync | Step::Shred { .. } | Step::Compact => {
+                let done = made(&vault, step, &value) == should;
+                (done, done && should)
+            }
+            Step::Write { .. }
+            | Step::Directory { .. }
+            | Step::Rename { .. }
+            | Step::Unlink { .. }
+            | Step::RemoveDirectory { .. } => (made(&vault, step, &value) == should, false),
+        };
+        if !done {
+            return possible;
+        }
+        if is_synced {
+            possible = vec![model.clone()];
+        }
+    }
+    possible
+}
+
+fn check(steps: &[Step], seed: u64) {
+    let machine = Machine::new();
+    let born = machine.disk.steps();
+    run(&machine, steps);
+    let last = machine.disk.steps();
+    for death in born + 1..=last + 1 {
+        let machine = Machine::new();
+        machine.disk.die_at(death);
+        let possible = run(&machine, steps);
+        machine.disk.crash(seed.wrapping_mul(death).wrapping_add(death << 7));
+        let vault = machine.unlock().unwrap();
+        let found = shown(&vault);
+        assert!(possible.contains(&found), "dead at {death} of {last}");
+        vault.close().unwrap();
+        let report = crate::fsck::check(&*machine.disk, &machine.directory(), &machine.secret());
+        assert_eq!(report.unwrap().findings, [], "dead at {death} of {last}");
+    }
+}
+
+#[test]
+fn after_a_power_cut_at_any_step_what_was_synced_is_there_and_the_rest_is_a_prefix() {
+    let mut runner =
+        TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let steps = proptest::collection::vec(step(), 1..14);
+    runner
+        .run(&(steps, proptest::num::u64::ANY), |(steps, seed)| {
+            check(&steps, seed);
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Each is run once for each of its hundred or so writes.
+const CASES: u32 = 24;

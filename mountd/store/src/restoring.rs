@@ -1,0 +1,75 @@
+//! Restoring: an older version becomes the current one again, and a removed file gets its name back.
+
+use crate::change::{Change, Version};
+use crate::changing::ChangeError;
+use crate::extent::VersionId;
+use crate::recovery::copy;
+use crate::vault::Vault;
+use crate::wall_time::WallTime;
+use ward_policy::{FileId, SecretName};
+
+impl Vault {
+    /// Makes an older version of a file its current one again, as a new version.
+    ///
+    /// # Errors
+    /// The file has no such version, or it is damaged; the disk is full or fails.
+    pub fn restore(
+        &self,
+        file: FileId,
+        version: VersionId,
+        now: WallTime,
+    ) -> Result<VersionId, ChangeError> {
+        let (id, length, old) = {
+            let mut index = self.write_index();
+            let history = index.history(file).ok_or(ChangeError::NotFound)?;
+            if !history.shown().contains(&version) {
+                return Err(ChangeError::NotFound);
+            }
+            let content = index.contents.get(&version).ok_or(ChangeError::NotFound)?;
+            let (length, extents) = (content.length, content.extents.to_vec());
+            (index.take_version(), length, extents)
+        };
+        let copied = old.iter().map(|extent| copy(extent, &self.segments, &self.writer));
+        let extents = copied.collect::<Result<Vec<_>, _>>()?;
+        self.write_extents(file, Version { id, length, extents }, now)
+    }
+
+    /// Gives a removed file its last path back, with its versions; the new file has another number.
+    ///
+    /// # Errors
+    /// No such file was removed, its directory is gone or its name taken, the disk is full or fails.
+    pub fn restore_removed(&self, file: FileId, now: WallTime) -> Result<FileId, ChangeError> {
+        let removed = self.removed().into_iter().find(|gone| gone.file == file);
+        let path = removed.ok_or(ChangeError::NotFound)?.path;
+        let (mut parent, mut parts) = (self.root(), path.parts().peekable());
+        while let Some(part) = parts.next() {
+            let name = SecretName::try_from(part).map_err(ChangeError::Name)?;
+            if parts.peek().is_none() {
+                // A file that takes a path goes on with what was removed there.
+                return self.create_file(parent, &name, now);
+            }
+            parent = self.lookup(parent, &name).ok_or(ChangeError::NotFound)?;
+        }
+        Err(ChangeError::NotFound)
+    }
+
+    /// Makes content that is written already the current version.
+    pub(crate) fn write_extents(
+        &self,
+        file: FileId,
+        version: Version,
+        time: WallTime,
+    ) -> Result<VersionId, ChangeError> {
+        let (id, regions) = (version.id, version.extents.iter().map(|extent| extent.region()));
+        let regions = regions.collect();
+        match self.change(Change::Write { file, version, time }) {
+            Ok(()) => Ok(id),
+            Err(ChangeError::NotFound) => {
+                // Shredded meanwhile: what was just written must not outlive it.
+                self.discard(file, regions)?;
+                Err(ChangeError::NotFound)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
