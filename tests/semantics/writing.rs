@@ -26,6 +26,18 @@ fn a_shell_replaces_and_appends() {
 }
 
 #[test]
+fn a_new_file_under_the_name_of_a_removed_one_holds_nothing_of_it() {
+    let Some((stage, mut person, path)) = set() else { return };
+    person.must(&format!("os.unlink({path:?})"));
+    assert_eq!(person.must(&format!("run('touch', {path:?})"))[0], 0);
+    assert_eq!(person.reads(&path), Ok(String::new()));
+    person.must(&format!("os.unlink({path:?})"));
+    assert_eq!(person.must(&format!("run('sh', '-c', 'echo x > $0', {path:?})"))[0], 0);
+    assert_eq!(person.reads(&path), Ok("x\n".to_owned()));
+    drop(stage);
+}
+
+#[test]
 fn a_program_writes_to_a_descriptor_it_inherited_when_it_may_write_the_file_itself() {
     let rules = "[clients.dash]\nuid = [1002]\nexe = [\"/usr/bin/dash\"]\n\
                  [[rule]]\nname = \"dash-writes\"\nclients = [\"dash\"]\nops = [\"file.*\"]\n\

@@ -222,13 +222,20 @@ impl Index {
         let (kind, size, versions) = match &node.body {
             Body::Directory(_) => (NodeKind::Directory, 0, 0),
             Body::File(history) => {
-                let current = history.current().and_then(|version| self.contents.get(&version));
+                let current = self.current(file).and_then(|version| self.contents.get(&version));
                 let size = current.map_or(0, |content| content.length);
                 (NodeKind::File, size, history.shown().len())
             }
         };
         let Node { created, modified, changed, .. } = *node;
         Some(Attributes { kind, size, created, modified, changed, versions })
+    }
+
+    /// The content of a file now: the newest version, if this file wrote it. A new file under a name
+    /// goes on with the history of the name, but is empty.
+    pub(crate) fn current(&self, file: FileId) -> Option<VersionId> {
+        let newest = self.history(file)?.newest()?;
+        self.contents.get(&newest).filter(|content| content.file == file).map(|_| newest)
     }
 
     /// The entries of a directory in the order of their bytes; none for anything else.

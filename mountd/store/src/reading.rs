@@ -7,7 +7,7 @@ use crate::extent::{Extent, VersionId};
 use crate::fields::{in_memory, on_disk};
 use crate::index::{Attributes, Entry, ROOT};
 use crate::plaintext::Plaintext;
-use crate::secret_history::{History, Removed};
+use crate::secret_history::Removed;
 use crate::segment::ExtentError;
 use crate::vault::Vault;
 use crate::wall_time::WallTime;
@@ -89,7 +89,7 @@ impl Vault {
 
     /// The content of the file now; `None` while nothing was written.
     pub fn current_version(&self, file: FileId) -> Option<VersionId> {
-        self.read_index().history(file).and_then(History::current)
+        self.read_index().current(file)
     }
 
     /// The length of a version, and when it was written.
@@ -129,7 +129,8 @@ impl Vault {
         check(lease, Operation::FileWrite, file)?;
         let current = {
             let index = self.read_index();
-            index.history(file).ok_or(DecryptError::NoSuchVersion)?.current()
+            index.history(file).ok_or(DecryptError::NoSuchVersion)?;
+            index.current(file)
         };
         let Some(version) = current else {
             return Ok(Draft(Zeroizing::new(Vec::new())));

@@ -34,7 +34,8 @@ impl Vault {
         self.write_extents(file, Version { id, length, extents }, now)
     }
 
-    /// Gives a removed file its last path back, with its versions; the new file has another number.
+    /// Gives a removed file its last path back, with its versions and its last content; the new file
+    /// has another number.
     ///
     /// # Errors
     /// No such file was removed, its directory is gone or its name taken, the disk is full or fails.
@@ -45,8 +46,12 @@ impl Vault {
         while let Some(part) = parts.next() {
             let name = SecretName::try_from(part).map_err(ChangeError::Name)?;
             if parts.peek().is_none() {
-                // A file that takes a path goes on with what was removed there.
-                return self.create_file(parent, &name, now);
+                // A file that takes a path goes on with the history of what was removed there.
+                let made = self.create_file(parent, &name, now)?;
+                if let Some(last) = self.versions(made).last() {
+                    self.restore(made, *last, now)?;
+                }
+                return Ok(made);
             }
             parent = self.lookup(parent, &name).ok_or(ChangeError::NotFound)?;
         }

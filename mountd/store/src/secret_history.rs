@@ -33,8 +33,8 @@ impl History {
         self.0.push(version);
     }
 
-    /// The content of the file now.
-    pub(crate) fn current(&self) -> Option<VersionId> {
+    /// The newest version, which may have been written before this file took the name over.
+    pub(crate) fn newest(&self) -> Option<VersionId> {
         self.0.last().copied()
     }
 
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(history.shown().len(), 10);
         assert_eq!(history.shown()[0], VersionId(4));
         assert_eq!(history.all().len(), 13);
-        assert_eq!(history.current(), Some(VersionId(13)));
+        assert_eq!(history.newest(), Some(VersionId(13)));
     }
 
     #[test]

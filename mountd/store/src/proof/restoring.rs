@@ -41,9 +41,25 @@ fn a_removed_file_comes_back_under_its_path_unless_that_is_taken_or_gone() {
     vault.make_directory(vault.root(), &name("db"), at(3)).unwrap();
     let back = vault.restore_removed(file, at(4)).unwrap();
     assert_eq!(get(&vault, "db/password").unwrap(), b"hunter2");
-    assert_eq!((vault.removed().len(), vault.versions(back).len()), (0, 1));
+    assert_eq!((vault.removed().len(), vault.versions(back).len()), (0, 2));
     vault.close().unwrap();
     assert_eq!(get(&fixture.vault(), "db/password").unwrap(), b"hunter2");
+}
+
+#[test]
+fn a_new_file_under_the_name_of_a_removed_one_is_empty_and_has_its_history() {
+    let fixture = Fixture::new();
+    let vault = fixture.vault();
+    put(&vault, "password", b"hunter2");
+    vault.unlink(vault.root(), &name("password"), at(2)).unwrap();
+    let file = vault.create_file(vault.root(), &name("password"), at(3)).unwrap();
+    assert_eq!((vault.current_version(file), vault.versions(file).len()), (None, 1));
+    assert_eq!(vault.attributes(file).unwrap().size, 0);
+    vault.close().unwrap();
+    let vault = fixture.vault();
+    assert_eq!((vault.current_version(file), vault.versions(file).len()), (None, 1));
+    vault.write_version(file, b"new", at(4)).unwrap();
+    assert_eq!(get(&vault, "password").unwrap(), b"new");
 }
 
 #[test]
