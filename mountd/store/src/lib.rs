@@ -2,7 +2,7 @@
 //!
 //! Everything is appended to sealed segments, and an index in memory says where the living pieces
 //! are. Knows no policy, no caller and no FUSE: a lease is the proof that a read was decided, a
-//! receipt the proof that it was recorded, and time is an argument. `docs/formats-store.md` has every
+//! receipt the proof that it was recorded, and time is an argument. `docs/formats.md` has every
 //! byte on disk.
 
 mod buffer;

@@ -4,7 +4,7 @@ use crate::support::{FIRST, Place};
 use sha2::{Digest as _, Sha256};
 use ward_audit::Verdict;
 
-const DOCUMENT: &str = include_str!("../../../../docs/formats-log.md");
+const DOCUMENT: &str = include_str!("../../../../docs/formats.md");
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
