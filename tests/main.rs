@@ -12,6 +12,7 @@ mod commands;
 mod contract;
 mod daemon;
 mod endurance;
+mod independent_reader;
 mod mounts;
 mod passphrases;
 mod readme;

@@ -1,0 +1,79 @@
+"""Images: the tree at one position of the log, so that it need not be read from its beginning."""
+
+import struct
+
+from sums import Damaged, demand, hkdf, notice, open_seal
+from tree import EXTENT, REGION, Fields, Tree
+
+HEADER, CHUNK, TAG = 64, 1 << 20, 16
+
+
+class Image:
+    """An image that opens; what it says is there once it is read."""
+
+    def __init__(self, path, header, vault_key):
+        data = path.read_bytes()
+        head = data[:HEADER]
+        demand(len(head) == HEADER and head[:8] == b"wardimg\0", f"{path}: no image")
+        form, key_number, vault_id, number, image_id, size = struct.unpack_from("<II16sQ16sQ", head, 8)
+        demand((form, key_number, vault_id, number) == (1, 0, header.vault_id, int(path.name)), f"{path}: another one")
+        key = hkdf(vault_id, vault_key, b"wardfs image seal v1" + image_id)
+        plaintext, at, chunk = [], HEADER, 0
+        while size > 0:
+            end = at + min(size, CHUNK)
+            nonce = struct.pack("<I8x", chunk)
+            opened = open_seal(key, nonce, data[at:end], data[end : end + TAG], head)
+            demand(opened is not None, f"{path}: does not open")
+            plaintext.append(opened)
+            size, at, chunk = size - len(opened), end + TAG, chunk + 1
+        demand(at == len(data), f"{path}: has another length")
+        self.plaintext = b"".join(plaintext)
+
+    def read(self):
+        fields = Fields(self.plaintext)
+        read, many = fields.take, lambda form: fields.many(form, "<Q")
+        follow = read("<Q")
+        self.segment, *end, self.branch, chain = read("<QQQQ32s")
+        self.end = (*end, chain)
+        self.segments = {number: (id, end) for number, id, *end in many("<Q16sQQ32s")}
+        self.pins = many("<QQ32s")
+        _next_node, _next_version = read("<QQ")
+        self.tree = tree = Tree()
+        for _ in range(read("<Q")):
+            file, kind, place, _times = read("<Q"), read("B"), fields.place(), read("<qqq")
+            if kind == 2:
+                tree.directories.add(file)
+            else:
+                tree.histories[file] = many("<Q")
+            if place != (0, b""):
+                tree.names[place] = file
+        for _ in range(read("<Q")):
+            path, file, _time = read(f"{read('<H')}s"), read("<Q"), read("<q")
+            tree.removed.append((path, file, many("<Q")))
+        for _ in range(read("<Q")):
+            number, writer, size, _time = read("<QQQq")
+            tree.writers[number] = writer
+            tree.versions[number] = size, many(EXTENT)
+        self.unfinished = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
+        self.shredded = many("<QQ")
+        self.dead = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
+        self.retired = set(many("<Q"))
+        self.moved = many("<QQ32s")
+        demand(fields.at == 8 + follow and not any(fields.data[fields.at :]), "an image has another length")
+
+
+def newest(vault, header, vault_key, segments):
+    """The newest image that opens and fits, or None."""
+    folder = vault / "images"
+    paths = [it for it in folder.iterdir() if len(it.name) == 10 and it.name.isdecimal()] if folder.is_dir() else []
+    for path in sorted(paths, reverse=True):
+        try:
+            image = Image(path, header, vault_key)
+        except Damaged as error:
+            notice(error)
+            continue
+        image.read()
+        if image.segment in segments and segments[image.segment].has_end(*image.end):
+            return image
+        notice(f"{path}: does not fit")
+    return None
