@@ -48,12 +48,13 @@ pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorEr
         .ok_or_else(|| no_process("its stat cannot be read"))?;
     let looked = hashes.look(&proc.directory).ok();
     let grade = grade(&proc, &status, looked.as_ref());
+    let process = ProcessFacts { number: status.process, start_ticks: stat.start_ticks };
     let facts = Facts {
-        process: ProcessFacts { number: status.process, start_ticks: stat.start_ticks },
+        process,
         login_uid: proc.text("loginuid").ok().and_then(|text| login_uid(&text)),
         executable: looked.map(|looked| looked.facts),
-        session: session(&proc, stat.session),
-        parents: parents(status.parent),
+        session: session(&proc, process, &stat),
+        parents: parents(status.parent).into_iter().map(|(facts, _)| facts).collect(),
         groups: status.groups,
         grade,
         status: identity(text.as_bytes()),
@@ -170,13 +171,22 @@ fn login_uid(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
 }
 
+/// None for 0 (a parent or session outside our pid namespace) and for what has ended.
 fn process(number: u32) -> Option<(ProcessFacts, Stat)> {
     let stat = Stat::parse(&Proc::open(number).ok()?.text("stat").ok()?)?;
     Some((ProcessFacts { number, start_ticks: stat.start_ticks }, stat))
 }
 
-fn session(proc: &Proc, leader: u32) -> Option<SessionFacts> {
-    let (leader, _) = process(leader)?;
+/// A session is its leader. One whose leader has ended (a detached job, a shell entered from outside
+/// the pid namespace) is the eldest of the caller's line that is still in it: a process with a start
+/// time, which no later one can be taken for.
+fn session(proc: &Proc, caller: ProcessFacts, stat: &Stat) -> Option<SessionFacts> {
+    let eldest = || {
+        let line = parents(stat.parent).into_iter();
+        let line = line.take_while(|(_, parent)| parent.session == stat.session);
+        line.last().map_or(caller, |(facts, _)| facts)
+    };
+    let leader = process(stat.session).map_or_else(eldest, |(facts, _)| facts);
     Some(SessionFacts { leader, cgroup: cgroup(&proc.bytes("cgroup").ok()?)? })
 }
 
@@ -193,17 +203,9 @@ fn cgroup(text: &[u8]) -> Option<Vec<u8>> {
     Some(unified.or_else(named).unwrap_or_default().to_vec())
 }
 
-fn parents(first: u32) -> Vec<ProcessFacts> {
-    let mut found = Vec::new();
-    let mut next = first;
-    while next != 0 && found.len() < MOST_PARENTS {
-        let Some((facts, stat)) = process(next) else {
-            break;
-        };
-        found.push(facts);
-        next = stat.parent;
-    }
-    found
+fn parents(first: u32) -> Vec<(ProcessFacts, Stat)> {
+    let next = |(_, stat): &(ProcessFacts, Stat)| process(stat.parent);
+    std::iter::successors(process(first), next).take(MOST_PARENTS).collect()
 }
 
 fn grade(proc: &Proc, status: &Status, looked: Option<&Looked>) -> GradeFacts {
@@ -270,6 +272,37 @@ mod tests {
     fn a_thread_that_is_not_there_is_refused() {
         let error = attest(u32::MAX - 1, &Hashes::default()).unwrap_err();
         assert_eq!(error.fault, MonitorFault::NoProcess);
+    }
+
+    #[test]
+    fn a_session_without_its_leader_is_the_eldest_of_the_line_that_is_in_it() {
+        // The leader ends at once; its child says who it is, and who its own child is.
+        let script = "(read go; sh -c 'echo $$; read go'; :) <&3 & echo $!";
+        let (asked, go) = std::io::pipe().unwrap();
+        let (said, says) = std::io::pipe().unwrap();
+        let mut leader = std::process::Command::new("setsid")
+            .args(["sh", "-c", &format!("exec 3<&0; {script}")])
+            .stdin(asked)
+            .stdout(says)
+            .spawn()
+            .unwrap();
+        leader.wait().unwrap();
+        let mut said = std::io::BufReader::new(said);
+        let mut number = || {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+            line.trim().parse::<u32>().unwrap()
+        };
+        let session_of = |process| {
+            attest(process, &Hashes::default()).unwrap().facts.session.unwrap().leader.number
+        };
+        let mut go = go;
+        let child = number();
+        assert_eq!(session_of(child), child);
+        std::io::Write::write_all(&mut go, b"\n").unwrap();
+        let grandchild = number();
+        assert_eq!(session_of(grandchild), child);
+        std::io::Write::write_all(&mut go, b"\n").unwrap();
     }
 
     #[test]
