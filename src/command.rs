@@ -1,6 +1,10 @@
 //! The words of the command line, from which the help comes.
 
-use clap::{Args, Parser, Subcommand};
+mod vault;
+
+pub(crate) use vault::*;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
@@ -71,14 +75,22 @@ pub(crate) struct InitArguments {
 
 /// How a new vault is unlocked; by a key file in the root when nothing is said.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(crate) struct SlotArguments {
-    /// Lock the vault with a passphrase, asked for twice
-    #[arg(long)]
-    pub(crate) passphrase: bool,
+    /// What unlocks the vault: a key file in the root, or a passphrase, asked for twice
+    #[arg(long, value_name = "SLOT", conflicts_with = "passphrase_file")]
+    pub(crate) slot: Option<SlotWord>,
     /// Lock the vault with the passphrase in FILE, less one final newline
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// What unlocks a vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SlotWord {
+    /// A key file in the root; nobody is asked.
+    Keyfile,
+    /// A passphrase.
+    Passphrase,
 }
 
 /// How a locked vault is unlocked when a command meets one.
@@ -219,74 +231,6 @@ pub(crate) struct DenyArguments {
     /// Why, for the asker
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-}
-
-/// Of `ward vault`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum VaultCommand {
-    /// Make a vault
-    Init(VaultInitArguments),
-    /// Show a vault as files in a directory, for a time
-    Mount(MountArguments),
-    /// End the mount of a vault
-    Unmount(VaultArguments),
-    /// List the vaults
-    List,
-    /// Show the state of a vault
-    Status(VaultArguments),
-    /// Read all of a vault and name what is not as it was written; needs no daemon
-    Fsck(FsckArguments),
-}
-
-/// Of `ward vault fsck`.
-#[derive(Debug, Args)]
-pub(crate) struct FsckArguments {
-    /// The vault
-    #[arg(value_name = "NAME")]
-    pub(crate) vault: String,
-    /// Its passphrase, when it has no key file.
-    #[command(flatten)]
-    pub(crate) unlock: UnlockArguments,
-}
-
-/// Of commands about one vault.
-#[derive(Debug, Args)]
-pub(crate) struct VaultArguments {
-    /// The vault
-    #[arg(value_name = "NAME")]
-    pub(crate) vault: String,
-}
-
-/// Of `ward vault init`.
-#[derive(Debug, Args)]
-pub(crate) struct VaultInitArguments {
-    /// The vault
-    #[arg(value_name = "NAME")]
-    pub(crate) vault: String,
-    /// Its key.
-    #[command(flatten)]
-    pub(crate) slot: SlotArguments,
-}
-
-/// Of `ward vault mount`.
-#[derive(Debug, Args)]
-pub(crate) struct MountArguments {
-    /// The vault
-    #[arg(value_name = "NAME")]
-    pub(crate) vault: String,
-    /// An empty directory; its last part is made if missing. Otherwise `$XDG_RUNTIME_DIR/ward/NAME`,
-    /// or /run/ward/NAME for root
-    #[arg(value_name = "PATH")]
-    pub(crate) path: Option<PathBuf>,
-    /// How long, such as 45m or 1h 30m
-    #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub(crate) ttl: String,
-    /// Refuse every change through this mount
-    #[arg(long)]
-    pub(crate) read_only: bool,
-    /// How to unlock.
-    #[command(flatten)]
-    pub(crate) unlock: UnlockArguments,
 }
 
 /// Of `ward audit`.

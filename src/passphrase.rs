@@ -1,6 +1,6 @@
 //! Passphrases: from a file, or from the terminal without echo.
 
-use crate::command::{SlotArguments, UnlockArguments};
+use crate::command::{SlotArguments, SlotWord, UnlockArguments};
 use crate::trouble::Trouble;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, raise};
@@ -18,18 +18,21 @@ const LONGEST: usize = 64 << 10;
 
 /// The passphrase for a new vault; `None` when it gets a key file.
 pub(crate) fn for_new_vault(slot: &SlotArguments) -> Result<Option<Zeroizing<String>>, Trouble> {
-    if let Some(file) = &slot.passphrase_file {
-        return from_file(file).map(Some);
+    match (&slot.passphrase_file, slot.slot) {
+        (Some(file), _) => from_file(file).map(Some),
+        (None, Some(SlotWord::Passphrase)) => new_passphrase().map(Some),
+        (None, Some(SlotWord::Keyfile) | None) => Ok(None),
     }
-    if !slot.passphrase {
-        return Ok(None);
-    }
+}
+
+/// A new passphrase from the terminal, typed twice.
+fn new_passphrase() -> Result<Zeroizing<String>, Trouble> {
     let mut terminal = Terminal::open()?;
     let first = terminal.ask("New passphrase: ")?;
     if first != terminal.ask("The same again: ")? {
         return Err(Trouble::bad_input("the two passphrases differ; nothing was changed"));
     }
-    checked(first).map(Some)
+    checked(first)
 }
 
 /// The passphrase that unlocks `vault`.

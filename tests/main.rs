@@ -14,6 +14,7 @@ mod daemon;
 mod endurance;
 mod independent_reader;
 mod mounts;
+mod ownership;
 mod passphrases;
 mod readme;
 mod repository;

@@ -7,7 +7,7 @@ const QUESTION: &str = "Passphrase of the vault default: ";
 
 fn root_with_passphrase() -> Root {
     let root = Root::absent();
-    let mut terminal = Terminal::begin(&root, &["init", "--passphrase"]);
+    let mut terminal = Terminal::begin(&root, &["init", "--slot", "passphrase"]);
     terminal.expect("New passphrase: ");
     terminal.type_in("correct horse\n");
     terminal.expect("The same again: ");
@@ -20,7 +20,7 @@ fn root_with_passphrase() -> Root {
 #[test]
 fn a_new_passphrase_is_asked_for_twice_and_never_shown() {
     let root = Root::absent();
-    let mut terminal = Terminal::begin(&root, &["init", "--passphrase"]);
+    let mut terminal = Terminal::begin(&root, &["init", "--slot", "passphrase"]);
     terminal.expect("New passphrase: ");
     assert!(!terminal.has_echo());
     terminal.type_in("correct horse\n");
@@ -36,7 +36,7 @@ fn a_new_passphrase_is_asked_for_twice_and_never_shown() {
 #[test]
 fn two_passphrases_that_differ_change_nothing() {
     let root = Root::absent();
-    let mut terminal = Terminal::begin(&root, &["init", "--passphrase"]);
+    let mut terminal = Terminal::begin(&root, &["init", "--slot", "passphrase"]);
     terminal.expect("New passphrase: ");
     terminal.type_in("correct horse\n");
     terminal.expect("The same again: ");

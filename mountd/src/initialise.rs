@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::hardening;
+use crate::owner::Owner;
 use crate::policy_in_force;
 use crate::root::{AUDIT, KEYS, Layout, MARK, Mark, POLICY, Root, VAULTS};
 use rustix::fs::{Mode, OFlags, chmod, fsync, mkdir, open};
@@ -127,7 +128,12 @@ fn make(folder: &Path, settings: &InitSettings, instance: &str) -> Result<(), In
         mkdir(folder.join(name), private).map_err(|errno| disk(errno.into()))?;
     }
     let vault = VaultName::try_from(FIRST_VAULT).map_err(|_| InitError::NoRandomness)?;
-    make_vault(folder, &vault, settings.passphrase.as_ref())?;
+    let wanted = WantedVault {
+        kind: VaultKind::Secrets,
+        owner: Owner::Human,
+        passphrase: settings.passphrase.as_ref(),
+    };
+    make_vault(folder, &vault, &wanted)?;
     let kind = match settings.layout {
         Layout::Private => RootKind::Private,
         Layout::System => RootKind::System,
@@ -144,18 +150,27 @@ fn make(folder: &Path, settings: &InitSettings, instance: &str) -> Result<(), In
     sync_folder(folder).map_err(disk)
 }
 
-/// Makes a vault of kind `secrets` in the root at `root`, opened by a passphrase or a key file.
+/// What a new vault is to be.
+#[derive(Debug)]
+pub(crate) struct WantedVault<'passphrase> {
+    pub(crate) kind: VaultKind,
+    pub(crate) owner: Owner,
+    /// What opens it; a key file in the root when there is none.
+    pub(crate) passphrase: Option<&'passphrase Zeroizing<Vec<u8>>>,
+}
+
+/// Makes a vault in the root at `root`.
 pub(crate) fn make_vault(
     root: &Path,
     name: &VaultName,
-    passphrase: Option<&Zeroizing<Vec<u8>>>,
+    wanted: &WantedVault<'_>,
 ) -> Result<(), InitError> {
     let directory = root.join(VAULTS).join(name.as_str());
     if directory.exists() {
         return Err(CreateError::Exists(directory).into());
     }
-    let settings = NewVault { kind: VaultKind::Secrets, label: String::new() };
-    match passphrase {
+    let settings = NewVault { kind: wanted.kind, label: wanted.owner.label() };
+    match wanted.passphrase {
         Some(bytes) => {
             let passphrase = Passphrase::new(bytes.clone());
             let cost = PassphraseCost::standard(available_memory());

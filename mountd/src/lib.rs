@@ -15,6 +15,7 @@ mod initialise;
 mod lease_table;
 mod lifecycle;
 mod monitor;
+mod owner;
 mod pipeline;
 mod place;
 mod policy_in_force;

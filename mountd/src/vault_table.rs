@@ -2,7 +2,8 @@
 
 use crate::clock;
 use crate::draft::DraftTable;
-use crate::initialise::{InitError, make_vault};
+use crate::initialise::{InitError, WantedVault, make_vault};
+use crate::owner::Owner;
 use crate::root::{KEYS, Root, VAULTS};
 use std::collections::BTreeMap;
 use std::io;
@@ -13,9 +14,8 @@ use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, Record};
 use ward_policy::{Moment, VaultName};
 use ward_store::{
-    Keyfile, KeyfileError, Passphrase, Recovered, SlotSecret, TornTail, UnlockError, Vault,
+    Claim, Keyfile, KeyfileError, Passphrase, Recovered, SlotSecret, TornTail, UnlockError, Vault,
 };
-use zeroize::Zeroizing;
 
 /// How long a vault without a mount stays unlocked after the last command.
 const LINGER: Duration = Duration::from_secs(60);
@@ -134,6 +134,16 @@ impl VaultTable {
         self.unlock_into(&mut table, name, &SlotSecret::Passphrase(passphrase))
     }
 
+    /// What its header says of itself; nothing else believes it before it is unlocked.
+    pub(crate) fn claim(&self, name: &VaultName) -> Option<Claim> {
+        ward_store::claim(&self.folder(name))
+    }
+
+    /// Whose it is; a vault that does not say is a human's.
+    pub(crate) fn owner(&self, name: &VaultName) -> Owner {
+        self.claim(name).map_or(Owner::Human, |claim| Owner::of_label(&claim.label))
+    }
+
     /// Whether the daemon can unlock it by itself.
     pub(crate) fn has_keyfile(&self, name: &VaultName) -> bool {
         self.keyfile(name).exists()
@@ -162,15 +172,15 @@ impl VaultTable {
         std::mem::take(&mut *table).into_values().for_each(|open| self.close(open));
     }
 
-    /// Makes a vault of kind `secrets`.
+    /// Makes a vault.
     pub(crate) fn create(
         &self,
         name: &VaultName,
-        passphrase: Option<&Zeroizing<Vec<u8>>>,
+        wanted: &WantedVault<'_>,
     ) -> Result<(), InitError> {
         // Under the lock, so that nobody reaches a vault that is half made.
         let _table = self.table();
-        make_vault(self.root.path(), name, passphrase)
+        make_vault(self.root.path(), name, wanted)
     }
 
     /// Syncs what every unlocked vault has written.

@@ -94,6 +94,28 @@ impl Rules {
         Decision::NeedsApproval(ApprovalRequest::new(grant, obligations))
     }
 
+    /// As [`Self::evaluate`], but what the rules allow takes an approver's yes all the same, once
+    /// for each time.
+    pub fn evaluate_with_a_human(
+        &self,
+        caller: &Caller,
+        question: &Question<'_>,
+        time: LocalTime,
+    ) -> Decision {
+        match self.evaluate(caller, question, time) {
+            Decision::Permitted(permit) => {
+                let (grant, _) = permit.spend();
+                if self.same_user == SameUser::Deny && !self.has_approver() {
+                    return Decision::Denied(Denial::NoApprover);
+                }
+                let is_sensitive = self.is_sensitive(question);
+                let obligations = Obligations { is_sensitive, ..Terms::of_a_human(self.hold) };
+                Decision::NeedsApproval(ApprovalRequest::new(grant, obligations))
+            }
+            decided @ (Decision::Denied(_) | Decision::NeedsApproval(_)) => decided,
+        }
+    }
+
     /// Adds to `voices` what speaks for one operation, or says why nothing does.
     fn hear<'rules>(
         &'rules self,
@@ -157,11 +179,15 @@ impl Rules {
             Verdict::Approve(terms) => Some(terms),
             Verdict::Allow | Verdict::Deny => None,
         });
-        let is_sensitive = self.targets.iter().any(|target| {
+        let is_sensitive = self.is_sensitive(question);
+        Obligations { is_sensitive, ..Terms::add_up(terms, caller, self.hold) }
+    }
+
+    fn is_sensitive(&self, question: &Question<'_>) -> bool {
+        self.targets.iter().any(|target| {
             target.sensitivity >= Sensitivity::Restricted
                 && target.paths.matches(question.vault, question.path)
-        });
-        Obligations { is_sensitive, ..Terms::add_up(terms, caller, self.hold) }
+        })
     }
 }
 

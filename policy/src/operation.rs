@@ -94,7 +94,7 @@ impl fmt::Display for Operation {
 
 /// A set of operations that are decided together, such as both of `O_RDWR`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct OperationSet(u32);
+pub struct OperationSet(u64);
 
 impl OperationSet {
     /// No operation.
@@ -154,7 +154,7 @@ mod tests {
             assert_eq!(Operation::from_name(operation.name()), Some(*operation));
         }
         assert!(Operation::ALL.is_sorted_by_key(|operation| operation.name()));
-        assert!(Operation::ALL.len() <= 32, "an OperationSet has 32 bits");
+        assert!(Operation::ALL.len() <= 64, "an OperationSet has 64 bits");
     }
 
     #[test]

@@ -104,6 +104,10 @@ impl Rules {
     }
 
     /// The client that gives `caller` the role.
+    pub(crate) fn has_approver(&self) -> bool {
+        self.clients.iter().any(|client| client.is_approver())
+    }
+
     pub(crate) fn approver_role(&self, caller: &Caller) -> Option<&Arc<Client>> {
         self.clients.iter().find(|client| client.is_approver() && client.accepts(caller))
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// No lease lasts longer, whatever the policy says.
 const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
+/// How long a yes that no rule asked for waits to be used.
+const HUMAN_LEASE: Duration = Duration::from_secs(10 * 60);
 /// No open waits longer.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
@@ -121,6 +123,20 @@ impl Terms {
             Grade::Verified
         } else {
             Grade::Weak
+        }
+    }
+
+    /// What a human's yes takes that no rule asked for: it serves once, and soon.
+    pub(crate) fn of_a_human(hold: Duration) -> Obligations {
+        Obligations {
+            require: Require::OneTime,
+            factors: [[Factor::Local].into()].into(),
+            lease: HUMAN_LEASE,
+            hold,
+            approvers: Approvers::AnyApprover,
+            quorum: 1,
+            scope: ScopeKind::Session,
+            is_sensitive: false,
         }
     }
 

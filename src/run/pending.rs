@@ -27,7 +27,11 @@ fn show(request: &PendingRequest, program: &str) -> String {
         // Writing into a string cannot fail.
         let _written = writeln!(text, "{label:<9}{words}");
     };
-    say("secret", format!("{}:{}", escaped(&request.vault), escaped(&request.path)));
+    if request.path.is_empty() {
+        say("vault", escaped(&request.vault).to_string());
+    } else {
+        say("secret", format!("{}:{}", escaped(&request.vault), escaped(&request.path)));
+    }
     say("program", program_of(request));
     let held = if request.is_held { ", waits in open() now" } else { "" };
     let asker = &request.asker;
@@ -65,6 +69,9 @@ fn granted(request: &PendingRequest) -> String {
     let operations = escaped(&request.operations.join(" and ")).to_string();
     let lease = time(request.lease_seconds);
     match request.require.as_str() {
+        "one_time" if request.path.is_empty() => {
+            format!("{operations}, for one command, within {lease} of the answer")
+        }
         "one_time" => format!("{operations}, for one open, within {lease} of the answer"),
         "always" => format!("{operations}, this once; the next time is asked again"),
         _ => format!("{operations}, for {lease} from the answer"),

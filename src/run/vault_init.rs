@@ -1,13 +1,13 @@
 //! `ward vault init`: makes a vault.
 
 use crate::client::Client;
-use crate::command::VaultInitArguments;
+use crate::command::{KindWord, OwnerWord, VaultInitArguments};
 use crate::output::{Report, escaped};
 use crate::passphrase;
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use ward_mountd::control::message::{Command, NewSlot, Passphrase, VaultState};
+use ward_mountd::control::message::{Command, NewSlot, Owner, Passphrase, VaultKind, VaultState};
 
 /// Makes it.
 pub(crate) fn run(
@@ -19,11 +19,21 @@ pub(crate) fn run(
         Some(passphrase) => NewSlot::Passphrase(Passphrase(passphrase.to_string())),
         None => NewSlot::Keyfile,
     };
-    let command = Command::VaultInit { vault, slot };
+    let kind = match arguments.kind {
+        KindWord::Secrets => VaultKind::Secrets,
+        KindWord::Workspace => VaultKind::Workspace,
+    };
+    let owner = match arguments.owner {
+        OwnerWord::Agent => Owner::Agent,
+        OwnerWord::Human => Owner::Human,
+    };
+    let command = Command::VaultInit { vault, kind, owner, slot };
     let state: VaultState = Client::connect(settings)?.ask(command)?;
     let text = format!(
-        "made the vault {}, unlocked by {}\n",
+        "made the vault {}, kind {}, owner {}, unlocked by {}\n",
         escaped(&state.vault),
+        escaped(&state.kind),
+        escaped(&state.owner),
         escaped(&state.unlocked_by)
     );
     Ok(Report::new(state, text))

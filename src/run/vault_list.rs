@@ -21,6 +21,7 @@ pub(crate) fn row(vault: &VaultState) -> Vec<String> {
     vec![
         escaped(&vault.vault).to_string(),
         escaped(&vault.kind).to_string(),
+        escaped(&vault.owner).to_string(),
         escaped(&vault.state).to_string(),
         escaped(&vault.unlocked_by).to_string(),
         mount,

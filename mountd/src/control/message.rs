@@ -5,6 +5,7 @@
 
 mod result;
 
+pub use crate::owner::Owner;
 pub use result::*;
 
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,12 @@ pub enum Command {
     VaultInit {
         /// The vault.
         vault: String,
+        /// What it is for.
+        #[serde(default)]
+        kind: VaultKind,
+        /// Whether an agent may mount it without a human.
+        #[serde(default)]
+        owner: Owner,
         /// How it is unlocked.
         slot: NewSlot,
     },
@@ -239,6 +246,17 @@ pub enum Value {
     Generate(u32),
     /// These bytes.
     Bytes(SecretText),
+}
+
+/// What a new vault is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VaultKind {
+    /// Secrets: nothing is cached, every read is recorded, versions are kept.
+    #[default]
+    Secrets,
+    /// Bulk files: a whole file system, opens are recorded.
+    Workspace,
 }
 
 /// How a new vault is unlocked.

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
 use ward_policy::{
-    Caller, Decision, FileId, Operation, OperationSet, Question, SecretPath, VaultName,
+    Caller, Decision, FileId, Grant, Operation, OperationSet, Question, SecretPath, VaultName,
 };
 use zeroize::Zeroizing;
 
@@ -31,6 +31,18 @@ pub(super) struct About<'a> {
     pub(super) vault: Option<&'a VaultName>,
     pub(super) path: Option<&'a SecretPath>,
     pub(super) file: Option<FileId>,
+}
+
+impl<'a> About<'a> {
+    const fn question(self, operation: Operation) -> Question<'a> {
+        Question {
+            operations: OperationSet::of(operation),
+            vault: self.vault,
+            path: self.path,
+            file: self.file,
+            ticket: None,
+        }
+    }
 }
 
 /// Serves one connection until it ends.
@@ -128,7 +140,9 @@ impl Control<'_> {
             Command::ListPending {} => encoded(self.pending()),
             Command::Approve { request } => encoded(self.approve(&request)),
             Command::Deny { request, reason } => encoded(self.deny(&request, reason.as_deref())),
-            Command::VaultInit { vault, slot } => encoded(self.vault_init(&vault, &slot)),
+            Command::VaultInit { vault, kind, owner, slot } => {
+                encoded(self.vault_init(&vault, (kind, owner), &slot))
+            }
             Command::VaultUnlock { vault, passphrase } => {
                 encoded(self.vault_unlock(&vault, &passphrase))
             }
@@ -151,32 +165,56 @@ impl Control<'_> {
         event: EventType,
         about: About<'_>,
     ) -> Result<(), Failure> {
-        let question = Question {
-            operations: OperationSet::of(operation),
-            vault: about.vault,
-            path: about.path,
-            file: about.file,
-            ticket: None,
-        };
+        let question = about.question(operation);
+        let decision = self.daemon.pipeline.policy.evaluate(&self.caller, &question);
+        let grant = self.grant(&question, decision, None)?;
+        self.record(Record::new(event).by(&self.caller).granted(&grant))
+    }
+
+    /// The same, with an approver's yes even where a rule allows it; `words` tell the approver why.
+    pub(super) fn permit_with_a_human(
+        &self,
+        operation: Operation,
+        event: EventType,
+        about: About<'_>,
+        words: &str,
+    ) -> Result<(), Failure> {
+        let question = about.question(operation);
+        let policy = &self.daemon.pipeline.policy;
+        let decision = policy.evaluate_with_a_human(&self.caller, &question);
+        let grant = self.grant(&question, decision, Some(words))?;
+        self.record(Record::new(event).by(&self.caller).granted(&grant).reason(words))
+    }
+
+    /// What was granted; where a human must be asked, by a lease that answers it already.
+    fn grant(
+        &self,
+        question: &Question<'_>,
+        decision: Decision,
+        words: Option<&str>,
+    ) -> Result<Grant, Failure> {
         let pipeline = &self.daemon.pipeline;
-        let grant = match pipeline.policy.evaluate(&self.caller, &question) {
-            Decision::Permitted(permit) => permit.spend().0,
+        match decision {
+            Decision::Permitted(permit) => Ok(permit.spend().0),
             Decision::NeedsApproval(request) => {
                 match pipeline.leases.find(&request, &self.caller) {
-                    Some(lease) => lease.grant().clone(),
+                    Some(lease) => Ok(lease.grant().clone()),
                     None => {
-                        let id = pipeline.request(&self.caller, &question, request, None);
-                        return Err(needs_approval(id.map_err(|error| of_open(&error))?));
+                        let id = pipeline.request(&self.caller, question, request, words);
+                        Err(needs_approval(id.map_err(|error| of_open(&error))?))
                     }
                 }
             }
             Decision::Denied(denial) => {
-                let refused = pipeline.record_refusal(&self.caller, &question, &denial);
-                let refused = refused.map(denied).unwrap_or_else(|error| of_open(&error));
-                return Err(refused);
+                let refused = pipeline.record_refusal(&self.caller, question, &denial);
+                Err(refused.map_or_else(|error| of_open(&error), denied))
             }
-        };
-        self.record(Record::new(event).by(&self.caller).granted(&grant))
+        }
+    }
+
+    /// Whether the caller may answer requests.
+    pub(super) fn is_approver(&self) -> bool {
+        self.daemon.pipeline.policy.rules().is_approver(&self.caller)
     }
 
     pub(super) fn record(&self, record: Record<'_>) -> Result<(), Failure> {

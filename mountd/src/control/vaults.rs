@@ -2,12 +2,13 @@
 
 use super::failure::{bad_input, failure, of_create, of_mount, of_reach};
 use super::message::{
-    Done, Failure, FailureCode, MountState, NewSlot, Passphrase, VaultState, Vaults,
+    Done, Failure, FailureCode, MountState, NewSlot, Owner, Passphrase, VaultKind, VaultState,
+    Vaults,
 };
 use super::requests::vault_name;
 use super::session::{About, Control};
 use crate::clock;
-use crate::initialise::InitError;
+use crate::initialise::{InitError, WantedVault};
 use crate::lifecycle::{LONGEST, MountView, Wanted, Why};
 use crate::place::Access;
 use crate::vault_table::ReachError;
@@ -18,7 +19,12 @@ use ward_policy::{Operation, VaultName};
 use zeroize::Zeroizing;
 
 impl Control<'_> {
-    pub(super) fn vault_init(&self, vault: &str, slot: &NewSlot) -> Result<VaultState, Failure> {
+    pub(super) fn vault_init(
+        &self,
+        vault: &str,
+        (kind, owner): (VaultKind, Owner),
+        slot: &NewSlot,
+    ) -> Result<VaultState, Failure> {
         let vault = vault_name(vault)?;
         let about = About { vault: Some(&vault), ..About::default() };
         self.permit(Operation::VaultInit, EventType::VaultCreated, about)?;
@@ -29,7 +35,12 @@ impl Control<'_> {
             }
             NewSlot::Passphrase(text) => Some(Zeroizing::new(text.0.clone().into_bytes())),
         };
-        let made = self.daemon.vaults.create(&vault, passphrase.as_ref());
+        let kind = match kind {
+            VaultKind::Secrets => ward_store::VaultKind::Secrets,
+            VaultKind::Workspace => ward_store::VaultKind::Workspace,
+        };
+        let wanted = WantedVault { kind, owner, passphrase: passphrase.as_ref() };
+        let made = self.daemon.vaults.create(&vault, &wanted);
         made.map_err(|error| of_create(&error))?;
         self.vault_state(&vault)
     }
@@ -67,7 +78,15 @@ impl Control<'_> {
             return Err(bad_input("no directory came with the line", "see docs/protocol.md"));
         };
         let about = About { vault: Some(&vault), ..About::default() };
-        self.permit(Operation::VaultMount, EventType::Command, about)?;
+        match self.daemon.vaults.owner(&vault) {
+            Owner::Human if !self.is_approver() => {
+                let words = "the vault belongs to a human, so a mount takes an approver's yes";
+                self.permit_with_a_human(Operation::VaultMount, EventType::Command, about, words)?;
+            }
+            Owner::Agent | Owner::Human => {
+                self.permit(Operation::VaultMount, EventType::Command, about)?;
+            }
+        }
         let open = self.reach(&vault)?;
         let wanted = Wanted {
             instance: &self.daemon.instance,
@@ -109,6 +128,8 @@ impl Control<'_> {
 
     fn vault_state(&self, vault: &VaultName) -> Result<VaultState, Failure> {
         self.daemon.vaults.exists(vault).map_err(|error| of_reach(&error))?;
+        let claim = self.daemon.vaults.claim(vault);
+        let kind = claim.map_or("unknown", |claim| claim.kind.name());
         let has_keyfile = self.daemon.vaults.has_keyfile(vault);
         let mount = self.daemon.mounts.view(vault).map(|view| self.mount_state(&view));
         let state = match (&mount, self.daemon.vaults.unlocked(vault)) {
@@ -118,7 +139,8 @@ impl Control<'_> {
         };
         Ok(VaultState {
             vault: vault.to_string(),
-            kind: "secrets".to_owned(),
+            kind: kind.to_owned(),
+            owner: self.daemon.vaults.owner(vault).name().to_owned(),
             state: state.to_owned(),
             unlocked_by: if has_keyfile { "keyfile" } else { "passphrase" }.to_owned(),
             mount,

@@ -1,6 +1,7 @@
 //! The header of a vault: its id, its kind and its key slots, under one MAC.
 
 use crate::fields::Fields;
+use crate::header_file::Claim;
 use crate::key::VaultKey;
 use crate::key_slot::KeySlot;
 use crate::kind::{self, VaultKind};
@@ -103,6 +104,11 @@ impl SealedHeader {
         let header = decode_fields(&mut fields).ok_or(HeaderFault::NotHeader)?;
         let (signed, mac) = bytes.split_at(bytes.len() - MAC);
         Ok(Self { header, signed: signed.to_vec(), mac: mac.to_vec() })
+    }
+
+    /// What it claims about the vault.
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { kind: self.header.kind, label: self.header.label.clone() }
     }
 
     /// The generation it claims.

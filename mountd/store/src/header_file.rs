@@ -1,8 +1,9 @@
 //! The two files of the header: `header` and `header.2`, one of which is always whole.
 
-use crate::durable::{Disk, read_whole, replace};
+use crate::durable::{Disk, RealDisk, read_whole, replace};
 use crate::header::{Header, HeaderFault, LONGEST, OpenFault, SealedHeader};
 use crate::key::VaultKey;
+use crate::kind::VaultKind;
 use crate::slot_secret::SlotSecret;
 use std::io;
 use std::path::Path;
@@ -17,6 +18,24 @@ pub(crate) struct OpenedHeader {
     pub(crate) key: VaultKey,
     /// A copy is missing, older or not whole.
     pub(crate) is_lame: bool,
+}
+
+/// What a header says of its vault without a key; unlocking shows whether it is genuine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What the vault is for.
+    pub kind: VaultKind,
+    /// Its owner's words.
+    pub label: String,
+}
+
+/// What the newest whole header of a vault claims; `None` when it has none.
+pub fn claim(directory: &Path) -> Option<Claim> {
+    let copies = COPIES.iter().filter_map(|copy| {
+        let bytes = read_whole(&RealDisk, &directory.join(copy), LONGEST).ok()?;
+        SealedHeader::decode(&bytes).ok()
+    });
+    copies.max_by_key(SealedHeader::generation).map(|sealed| sealed.claim())
 }
 
 /// Why neither copy opens.

@@ -64,6 +64,7 @@ pub use freshness::{RolledBack, UnlockPinnedError};
 pub use fsck::{FsckReport, fsck};
 pub use header::VaultId;
 pub use header_backup::{HeaderBackupError, backup_header, restore_header};
+pub use header_file::{Claim, claim};
 pub use image::ImageUse;
 pub use index::{Attributes, Entry, NodeKind};
 pub use kind::VaultKind;

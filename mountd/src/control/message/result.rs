@@ -198,6 +198,8 @@ pub struct VaultState {
     pub vault: String,
     /// `secrets` or `workspace`.
     pub kind: String,
+    /// `agent` or `human`: whether an agent may mount it without a human.
+    pub owner: String,
     /// `locked`, `unlocked` or `mounted`.
     pub state: String,
     /// `keyfile`, or `passphrase` when somebody has to give it.
