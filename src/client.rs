@@ -79,6 +79,23 @@ impl Client {
         }
     }
 
+    /// Asks for a command that carries the passphrase itself, when the vault has no key file:
+    /// `command` makes it.
+    pub(crate) fn ask_with_passphrase<T: DeserializeOwned>(
+        &mut self,
+        vault: &str,
+        unlock: &UnlockArguments,
+        command: impl Fn(Option<Passphrase>) -> Command,
+    ) -> Result<T, Trouble> {
+        match self.ask(command(None)) {
+            Err(trouble) if trouble.failure.code == FailureCode::Locked => {
+                let passphrase = passphrase::for_locked_vault(vault, unlock)?;
+                self.ask(command(Some(Passphrase(passphrase.to_string()))))
+            }
+            answered => answered,
+        }
+    }
+
     /// The daemon itself, to wait for its end.
     pub(crate) fn process(&self) -> Result<OwnedFd, Trouble> {
         getsockopt(&self.connection, PeerPidfd).map_err(|errno| lost(io::Error::from(errno)))

@@ -43,6 +43,10 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Destroy every version of a secret
     Revoke(SecretArguments),
+    /// Show the versions of a secret that can be restored, of a removed one too
+    History(SecretArguments),
+    /// Make an older version current again, or bring a removed secret back
+    Restore(RestoreArguments),
     /// Ask a human ahead of an open
     Request(RequestArguments),
     /// Answer a request with yes
@@ -192,6 +196,21 @@ pub(crate) struct SecretArguments {
     /// The secret: PATH or VAULT:PATH
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArguments {
+    /// The secret: PATH or VAULT:PATH
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// Which version, by its number in `ward history`; otherwise the one before the current one, or
+    /// of a removed secret the last one
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) version: Option<u64>,
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,

@@ -164,6 +164,20 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{ending}")
 }
 
+/// A size as people say it: `5 bytes`, `1.5 MiB`.
+pub(crate) fn bytes(number: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut whole, mut tenths, mut unit) = (number, 0, None);
+    for larger in units {
+        if whole < 1024 {
+            break;
+        }
+        tenths = whole % 1024 * 10 / 1024;
+        (whole, unit) = (whole / 1024, Some(larger));
+    }
+    unit.map_or_else(|| count(number, "byte"), |unit| format!("{whole}.{tenths} {unit}"))
+}
+
 /// A user by name, if it has one here.
 pub(crate) fn user(uid: u32) -> String {
     let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
@@ -214,6 +228,12 @@ mod tests {
     fn time_is_said_in_its_two_largest_units() {
         let said = [0, 59, 60, 61, 3600, 3661, 86400].map(time);
         assert_eq!(said, ["0s", "59s", "1m", "1m 1s", "1h", "1h 1m", "24h"]);
+    }
+
+    #[test]
+    fn a_size_is_said_in_the_largest_unit_it_fills() {
+        let said = [0, 1, 1023, 1024, 1536, 5 << 30].map(bytes);
+        assert_eq!(said, ["0 bytes", "1 byte", "1023 bytes", "1.0 KiB", "1.5 KiB", "5.0 GiB"]);
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub(crate) fn for_new_vault(slot: &SlotArguments) -> Result<Option<Zeroizing<Str
     }
 }
 
+/// The passphrase of a new key slot.
+pub(crate) fn for_new_slot(file: Option<&Path>) -> Result<Zeroizing<String>, Trouble> {
+    file.map_or_else(new_passphrase, from_file)
+}
+
 /// A new passphrase from the terminal, typed twice.
 fn new_passphrase() -> Result<Zeroizing<String>, Trouble> {
     let mut terminal = Terminal::open()?;

@@ -6,23 +6,31 @@ mod audit_verify;
 mod daemon;
 mod deny;
 mod get;
+mod history;
 mod init;
 mod list;
 mod pending;
 mod policy_check;
 mod request;
+mod restore;
 mod revoke;
 mod set;
 mod status;
+mod vault_accept_restore;
+mod vault_compact;
 mod vault_fsck;
+mod vault_header;
+mod vault_info;
 mod vault_init;
+mod vault_key;
 mod vault_list;
 mod vault_mount;
 mod vault_status;
 mod vault_unmount;
 
 use crate::command::{
-    AuditCommand, Command, DaemonCommand, ListArguments, PolicyCommand, VaultCommand,
+    AuditCommand, Command, DaemonCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
+    VaultCommand,
 };
 use crate::exit_code::ExitCode;
 use crate::output::print;
@@ -40,6 +48,8 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::List(ListArguments { pending: true, .. }) => print(form, pending::run(settings)?),
         Command::List(arguments) => print(form, list::run(&arguments, settings)?),
         Command::Revoke(arguments) => print(form, revoke::run(&arguments, settings)?),
+        Command::History(arguments) => print(form, history::run(&arguments, settings)?),
+        Command::Restore(arguments) => print(form, restore::run(&arguments, settings)?),
         Command::Request(arguments) => print(form, request::run(arguments, settings)?),
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
@@ -73,5 +83,25 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
         VaultCommand::List => print(form, vault_list::run(settings)?),
         VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),
         VaultCommand::Fsck(arguments) => print(form, vault_fsck::run(&arguments, settings)?),
+        VaultCommand::AcceptRestore(arguments) => {
+            print(form, vault_accept_restore::run(&arguments, settings)?)
+        }
+        VaultCommand::Info(arguments) => print(form, vault_info::run(&arguments, settings)?),
+        VaultCommand::Compact(arguments) => print(form, vault_compact::run(&arguments, settings)?),
+        VaultCommand::Key(KeyCommand::List(arguments)) => {
+            print(form, vault_key::list(&arguments, settings)?)
+        }
+        VaultCommand::Key(KeyCommand::Add(arguments)) => {
+            print(form, vault_key::add(&arguments, settings)?)
+        }
+        VaultCommand::Key(KeyCommand::Remove(arguments)) => {
+            print(form, vault_key::remove(&arguments, settings)?)
+        }
+        VaultCommand::Header(HeaderCommand::Backup(arguments)) => {
+            print(form, vault_header::backup(&arguments, settings)?)
+        }
+        VaultCommand::Header(HeaderCommand::Restore(arguments)) => {
+            print(form, vault_header::restore(&arguments, settings)?)
+        }
     }
 }

@@ -18,6 +18,7 @@ mod ownership;
 mod passphrases;
 mod readme;
 mod repository;
+mod rollback;
 mod semantics;
 mod support;
 mod way_of_a_read;

@@ -4,11 +4,14 @@
 mod connection;
 mod connection_table;
 mod failure;
+mod history;
+mod keys;
 pub mod message;
 mod requests;
 mod secrets;
 mod session;
 mod state;
+mod upkeep;
 mod vaults;
 
 pub use connection::{Connection, Line, ReceiveError, Sender};

@@ -12,8 +12,8 @@ use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
 use crate::root::{AUDIT, Layout, Mark, POLICY, Root};
-use crate::start::{Lock, StartError, bind};
-use crate::vault_table::VaultTable;
+use crate::start::{Lock, StartError, bind, complete};
+use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
 use nix::sys::signal::{SigSet, Signal};
@@ -31,7 +31,8 @@ use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
 const LOG_AGE: Duration = Duration::from_millis(100);
 /// How often the log is looked at for that.
 const LOG_PERIOD: Duration = Duration::from_millis(50);
-/// How often vaults are synced, idle ones locked, and callers that have ended forgotten.
+/// How often waiting changes of vaults are written, idle vaults locked, and callers that have ended
+/// forgotten.
 const VAULT_PERIOD: Duration = Duration::from_secs(1);
 
 /// The running daemon, as commands see it.
@@ -110,6 +111,7 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
         Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
     let mark = Mark::read(&root)?;
     let _lock = Lock::take(&root)?;
+    complete(&root)?;
     let Started { monitor, process, first, reports } =
         Monitor::start().map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
@@ -232,8 +234,10 @@ fn start_threads(
             pipeline.approvals.keep(&stop, |expired| pipeline.record_expiry(&expired));
         }),
     )?;
+    let (log, stop) = (Arc::clone(&daemon.pipeline.log), stopped.clone());
+    spawn("log-keeper", Box::new(move || keep_log(&log, &stop)))?;
     let (kept, stop) = (Arc::clone(daemon), stopped.clone());
-    spawn("keeper", Box::new(move || keep(&kept, &stop)))?;
+    spawn("keeper", Box::new(move || keep_vaults(&kept, &stop)))?;
     let accepting = Arc::clone(daemon);
     spawn("accept", Box::new(move || accept(&accepting, &listener)))
 }
@@ -247,18 +251,29 @@ fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
     }
 }
 
-/// Syncs what waits for it, and lets go of what nobody uses.
-fn keep(daemon: &Daemon, stop: &Receiver<()>) {
-    let (log, vaults) = (tick(LOG_PERIOD), tick(VAULT_PERIOD));
+/// Syncs records that wait for it.
+fn keep_log(log: &Log, stop: &Receiver<()>) {
+    let period = tick(LOG_PERIOD);
     loop {
         select! {
             recv(stop) -> _ => return,
-            recv(log) -> _ => {
+            recv(period) -> _ => {
                 // An error stops the log, which every append from here on tells.
-                let _log_has_stopped = daemon.pipeline.log.sync_if_older(LOG_AGE, clock::now());
+                let _log_has_stopped = log.sync_if_older(LOG_AGE, clock::now());
             }
-            recv(vaults) -> _ => {
-                daemon.vaults.sync();
+        }
+    }
+}
+
+/// Keeps what vaults have changed, and lets go of what nobody uses.
+fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
+    let period = tick(VAULT_PERIOD);
+    let mut keeper = Keeper::default();
+    loop {
+        select! {
+            recv(stop) -> _ => return,
+            recv(period) -> _ => {
+                keeper.keep(&daemon.vaults);
                 daemon.vaults.lock_idle();
                 daemon.pipeline.callers.forget_ended();
             }

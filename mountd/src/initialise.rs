@@ -5,7 +5,7 @@ use crate::clock;
 use crate::hardening;
 use crate::owner::Owner;
 use crate::policy_in_force;
-use crate::root::{AUDIT, KEYS, Layout, MARK, Mark, POLICY, Root, VAULTS};
+use crate::root::{AUDIT, KEYS, Layout, MARK, Mark, PINS, POLICY, Root, VAULTS};
 use rustix::fs::{Mode, OFlags, chmod, fsync, mkdir, open};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
@@ -124,7 +124,7 @@ pub fn initialise(path: &Path, settings: &InitSettings) -> Result<Initialised, I
 fn make(folder: &Path, settings: &InitSettings, instance: &str) -> Result<(), InitError> {
     let disk = |source: io::Error| InitError::Disk { path: folder.to_owned(), source };
     let private = Mode::RWXU;
-    for name in ["", AUDIT, VAULTS, KEYS] {
+    for name in ["", AUDIT, VAULTS, KEYS, PINS] {
         mkdir(folder.join(name), private).map_err(|errno| disk(errno.into()))?;
     }
     let vault = VaultName::try_from(FIRST_VAULT).map_err(|_| InitError::NoRandomness)?;
@@ -173,8 +173,7 @@ pub(crate) fn make_vault(
     match wanted.passphrase {
         Some(bytes) => {
             let passphrase = Passphrase::new(bytes.clone());
-            let cost = PassphraseCost::standard(available_memory());
-            let slot = NewSlot::Passphrase(&passphrase, cost);
+            let slot = NewSlot::Passphrase(&passphrase, passphrase_cost());
             Vault::create(&directory, &settings, &slot)?;
         }
         None => {
@@ -183,6 +182,11 @@ pub(crate) fn make_vault(
         }
     }
     Ok(())
+}
+
+/// What a new passphrase costs to try on this machine.
+pub(crate) fn passphrase_cost() -> PassphraseCost {
+    PassphraseCost::standard(available_memory())
 }
 
 fn begin_log(folder: &Path, policy: &str, vault: &VaultName) -> Result<(), InitError> {

@@ -15,6 +15,7 @@ mod initialise;
 mod lease_table;
 mod lifecycle;
 mod monitor;
+mod newer;
 mod owner;
 mod pipeline;
 mod place;

@@ -16,6 +16,8 @@ pub const AUDIT: &str = "audit";
 pub const VAULTS: &str = "vaults";
 /// The folder of key files.
 pub const KEYS: &str = "keys";
+/// The folder of pins: how far each vault had come, kept outside of it.
+pub const PINS: &str = "pins";
 /// The lock of the daemon, with its process number inside.
 pub const LOCK: &str = "daemon.lock";
 /// What `ward init` made, and the mark by which a directory is known as a root.

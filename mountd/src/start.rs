@@ -1,9 +1,9 @@
 //! What a daemon needs before it can serve: the lock of its root, and its socket.
 
 use crate::policy_in_force::LoadPolicyError;
-use crate::root::{LOCK, Layout, MarkError, Root, SOCKET};
+use crate::root::{LOCK, Layout, MarkError, PINS, Root, SOCKET};
 use nix::fcntl::{Flock, FlockArg};
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, ftruncate, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fsync, ftruncate, mkdirat, openat, unlinkat};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -61,6 +61,20 @@ impl Lock {
             }
             Err((_, errno)) => Err(machine(errno.into())),
         }
+    }
+}
+
+/// Makes what an older root has not.
+pub(crate) fn complete(root: &Root) -> Result<(), StartError> {
+    let machine =
+        |errno: rustix::io::Errno| StartError::Machine("the folder of pins", errno.into());
+    match mkdirat(root, PINS, Mode::RWXU) {
+        Ok(()) => {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            fsync(openat(root, ".", flags, Mode::empty()).map_err(machine)?).map_err(machine)
+        }
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(errno) => Err(machine(errno)),
     }
 }
 

@@ -1,21 +1,29 @@
 //! The vaults of a root: where they lie, which are unlocked, and when they lock again.
 
+mod keeper;
+mod restore;
+
+pub(crate) use keeper::Keeper;
+pub(crate) use restore::{AcceptError, RolledBackVault};
+
 use crate::clock;
 use crate::draft::DraftTable;
 use crate::initialise::{InitError, WantedVault, make_vault};
 use crate::owner::Owner;
-use crate::root::{KEYS, Root, VAULTS};
+use crate::root::{KEYS, PINS, Root, VAULTS};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use ward_audit::{AppendError, Durability, EventType, Log, Record};
+use ward_audit::{AppendError, Durability, EventType, Log, ReadLogError, Record};
 use ward_policy::{Moment, VaultName};
 use ward_store::{
-    Claim, Keyfile, KeyfileError, Passphrase, Recovered, SlotSecret, TornTail, UnlockError, Vault,
+    Claim, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, RolledBack, SlotKind, SlotSecret,
+    SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
 };
+use zeroize::Zeroizing;
 
 /// How long a vault without a mount stays unlocked after the last command.
 const LINGER: Duration = Duration::from_secs(60);
@@ -26,8 +34,18 @@ pub(crate) struct OpenVault {
     pub(crate) name: VaultName,
     pub(crate) vault: Vault,
     pub(crate) drafts: DraftTable,
+    /// A `secrets` vault that was rolled back: nothing but an export may look at it.
+    rolled_back: Option<RolledBackVault>,
     /// Nanoseconds on the boot clock at the last use.
     used: AtomicU64,
+}
+
+/// What becomes of a `secrets` vault that was rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfRolledBack {
+    Refuse,
+    /// It is unlocked for an export; everybody else is refused.
+    Show,
 }
 
 /// The vaults of one root.
@@ -36,8 +54,17 @@ pub(crate) struct VaultTable {
     root: Arc<Root>,
     /// Seals names while their vault is unlocked.
     log: Arc<Log>,
-    /// Guards the map; held while one vault is unlocked, so that no two do it at once.
-    open: Mutex<BTreeMap<VaultName, Arc<OpenVault>>>,
+    /// Held while the keeper has vaults in its hands. Taken before the table.
+    keeping: Mutex<()>,
+    /// Guards the maps; held while one vault is unlocked, so that no two do it at once.
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: BTreeMap<VaultName, Arc<OpenVault>>,
+    /// Those found rolled back, so that the log says it once.
+    rolled_back: BTreeMap<VaultName, SyncedHead>,
 }
 
 /// Why a vault is not at hand.
@@ -54,10 +81,16 @@ pub(crate) enum ReachError {
     Keyfile(#[from] KeyfileError),
     /// The store does not open.
     #[error(transparent)]
-    Unlock(#[from] UnlockError),
+    Unlock(#[from] UnlockPinnedError),
+    /// It is older than what was seen here.
+    #[error("{0}")]
+    RolledBack(Box<RolledBackVault>),
     /// The log took no key to seal names with.
     #[error(transparent)]
     Log(#[from] AppendError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    ReadLog(#[from] ReadLogError),
     /// The folder of vaults cannot be read.
     #[error("cannot read the folder of vaults")]
     Folder(#[from] io::Error),
@@ -76,7 +109,7 @@ impl OpenVault {
 
 impl VaultTable {
     pub(crate) fn new(root: Arc<Root>, log: Arc<Log>) -> Self {
-        Self { root, log, open: Mutex::default() }
+        Self { root, log, keeping: Mutex::default(), table: Mutex::default() }
     }
 
     /// Every vault of the root, by name.
@@ -100,38 +133,76 @@ impl VaultTable {
         self.root.join(KEYS).join(name.as_str())
     }
 
+    /// Where it is remembered how far it had come.
+    pub(crate) fn pin(&self, name: &VaultName) -> PathBuf {
+        self.root.join(PINS).join(name.as_str())
+    }
+
     /// The vault, if it is unlocked.
     pub(crate) fn unlocked(&self, name: &VaultName) -> Option<Arc<OpenVault>> {
-        self.table().get(name).cloned()
+        self.table().open.get(name).cloned()
     }
 
     /// The vault, unlocked by its key file if it has to be.
     pub(crate) fn reach(&self, name: &VaultName) -> Result<Arc<OpenVault>, ReachError> {
         let mut table = self.table();
-        if let Some(open) = table.get(name) {
+        if let Some(open) = table.open.get(name) {
+            open.touch();
+            return match &open.rolled_back {
+                Some(rolled_back) => Err(ReachError::RolledBack(Box::new(rolled_back.clone()))),
+                None => Ok(Arc::clone(open)),
+            };
+        }
+        let secret = self.secret(name, None)?;
+        let unlocked = self.unlock_into(&mut table, name, &secret, IfRolledBack::Refuse);
+        unlocked.map_err(|error| match error {
+            // A crash between the removal of its slot and of the file.
+            ReachError::Unlock(UnlockPinnedError::Unlock(UnlockError::NoSlot(
+                SlotKind::Keyfile,
+            ))) => ReachError::Locked(name.clone()),
+            error => error,
+        })
+    }
+
+    /// The vault, also when it was rolled back, for an export.
+    pub(crate) fn reach_to_export(&self, name: &VaultName) -> Result<Arc<OpenVault>, ReachError> {
+        let mut table = self.table();
+        if let Some(open) = table.open.get(name) {
             open.touch();
             return Ok(Arc::clone(open));
         }
-        self.exists(name)?;
-        if !self.has_keyfile(name) {
-            return Err(ReachError::Locked(name.clone()));
-        }
-        let keyfile = Keyfile::read(&self.keyfile(name))?;
-        self.unlock_into(&mut table, name, &SlotSecret::Keyfile(keyfile))
+        let secret = self.secret(name, None)?;
+        self.unlock_into(&mut table, name, &secret, IfRolledBack::Show)
     }
 
-    /// Unlocks the vault with a passphrase, unless it is.
+    /// What opens the vault: what somebody typed, or its key file.
+    pub(crate) fn secret(
+        &self,
+        name: &VaultName,
+        typed: Option<Zeroizing<Vec<u8>>>,
+    ) -> Result<SlotSecret, ReachError> {
+        self.exists(name)?;
+        match typed {
+            Some(typed) => Ok(SlotSecret::typed(typed)),
+            None if self.has_keyfile(name) => {
+                Ok(SlotSecret::Keyfile(Keyfile::read(&self.keyfile(name))?))
+            }
+            None => Err(ReachError::Locked(name.clone())),
+        }
+    }
+
+    /// Unlocks the vault with what somebody typed, unless it is unlocked.
     pub(crate) fn unlock(
         &self,
         name: &VaultName,
-        passphrase: Passphrase,
+        typed: Zeroizing<Vec<u8>>,
     ) -> Result<Arc<OpenVault>, ReachError> {
-        self.exists(name)?;
+        let secret = self.secret(name, Some(typed))?;
         let mut table = self.table();
-        if let Some(open) = table.get(name) {
+        if let Some(open) = table.open.get(name) {
             return Ok(Arc::clone(open));
         }
-        self.unlock_into(&mut table, name, &SlotSecret::Passphrase(passphrase))
+        self.unlock_into(&mut table, name, &secret, IfRolledBack::Show)
     }
 
     /// What its header says of itself; nothing else believes it before it is unlocked.
@@ -154,22 +225,24 @@ impl VaultTable {
         let now = clock::now();
         let mut table = self.table();
         let idle =
-            table.extract_if(.., |_, open| open.is_idle(now) && Arc::strong_count(open) == 1);
+            table.open.extract_if(.., |_, open| open.is_idle(now) && Arc::strong_count(open) == 1);
         idle.for_each(|(_, open)| self.close(open));
     }
 
     /// Locks one vault: it closes, and its keys are wiped, with the last use of it.
     pub(crate) fn lock(&self, name: &VaultName) {
+        let _keeper_holds_none = self.keeping();
         let mut table = self.table();
-        if let Some(open) = table.remove(name) {
+        if let Some(open) = table.open.remove(name) {
             self.close(open);
         }
     }
 
     /// Locks every vault.
     pub(crate) fn lock_all(&self) {
+        let _keeper_holds_none = self.keeping();
         let mut table = self.table();
-        std::mem::take(&mut *table).into_values().for_each(|open| self.close(open));
+        std::mem::take(&mut table.open).into_values().for_each(|open| self.close(open));
     }
 
     /// Makes a vault.
@@ -183,15 +256,6 @@ impl VaultTable {
         make_vault(self.root.path(), name, wanted)
     }
 
-    /// Syncs what every unlocked vault has written.
-    pub(crate) fn sync(&self) {
-        let open: Vec<_> = self.table().values().cloned().collect();
-        for vault in open {
-            // A store that cannot sync says so to whoever writes or closes next.
-            let _store_is_poisoned = vault.vault.sync();
-        }
-    }
-
     /// Whether there is a vault of that name.
     pub(crate) fn exists(&self, name: &VaultName) -> Result<(), ReachError> {
         if self.folder(name).is_dir() { Ok(()) } else { Err(ReachError::NoSuchVault(name.clone())) }
@@ -199,19 +263,50 @@ impl VaultTable {
 
     fn unlock_into(
         &self,
-        table: &mut BTreeMap<VaultName, Arc<OpenVault>>,
+        table: &mut Table,
         name: &VaultName,
         secret: &SlotSecret,
+        if_rolled_back: IfRolledBack,
     ) -> Result<Arc<OpenVault>, ReachError> {
-        let (vault, recovered) = Vault::unlock(&self.folder(name), secret)?;
+        let (vault, recovered, rolled_back) = self.look(name, secret)?;
+        let found = words(&vault, &recovered);
+        let rolled_back = rolled_back
+            .filter(|_| vault.kind() == VaultKind::Secrets)
+            .map(|rolled_back| RolledBackVault::of(name, &vault, rolled_back));
+        if let Some(rolled_back) = &rolled_back {
+            let error = self.refuse(table, rolled_back.clone())?;
+            if if_rolled_back == IfRolledBack::Refuse {
+                return Err(error);
+            }
+        }
+        self.insert(table, (vault, rolled_back), name, &found)
+    }
+
+    /// Opens a vault, read-only when it was rolled back.
+    fn look(
+        &self,
+        name: &VaultName,
+        secret: &SlotSecret,
+    ) -> Result<(Vault, Recovered, Option<RolledBack>), ReachError> {
+        let now = clock::file_time();
+        Ok(Vault::unlock_to_look(&self.folder(name), secret, &self.pin(name), now)?)
+    }
+
+    /// Shows an unlocked vault to those who come; `found` is what unlocking it found.
+    fn insert(
+        &self,
+        table: &mut Table,
+        (vault, rolled_back): (Vault, Option<RolledBackVault>),
+        name: &VaultName,
+        found: &str,
+    ) -> Result<Arc<OpenVault>, ReachError> {
         self.log.seal_names(name, &vault.names_key())?;
-        let found = words(&recovered);
-        let record = Record::new(EventType::VaultUnlocked).within(name).reason(&found);
+        let record = Record::new(EventType::VaultUnlocked).within(name).reason(found);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         let used = AtomicU64::new(clock::now().nanoseconds());
         let drafts = DraftTable::default();
-        let open = Arc::new(OpenVault { name: name.clone(), vault, drafts, used });
-        table.insert(name.clone(), Arc::clone(&open));
+        let open = Arc::new(OpenVault { name: name.clone(), vault, drafts, rolled_back, used });
+        table.open.insert(name.clone(), Arc::clone(&open));
         Ok(open)
     }
 
@@ -225,15 +320,25 @@ impl VaultTable {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, BTreeMap<VaultName, Arc<OpenVault>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn keeping(&self) -> MutexGuard<'_, ()> {
+        self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What unlocking found, for the log: nothing is cut or mended silently.
-fn words(recovered: &Recovered) -> String {
+fn words(vault: &Vault, recovered: &Recovered) -> String {
     let Recovered { head: _, torn, damage, shreds_finished, header_repaired } = recovered;
     let mut words = Vec::new();
+    if vault.read_only() == Some(ReadOnly::RolledBack) {
+        words.push("it was rolled back, so it is read-only".to_owned());
+    }
+    if vault.image_use() == ImageUse::Older {
+        words.push("the newest image is not whole, the one before it was used".to_owned());
+    }
     if let Some(torn) = torn {
         let TornTail { segment, position, length } = torn;
         words.push(format!(

@@ -33,7 +33,7 @@ fn line_of(operation: Operation) -> String {
         Risk::Critical => "critical",
     };
     let key = format!("\"{operation}\"");
-    format!("{key:<17} = \"{risk}\"\n")
+    format!("{key:<22} = \"{risk}\"\n")
 }
 
 const HEAD: &str = r##"# Who may do what with which secret of this root.

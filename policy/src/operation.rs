@@ -61,14 +61,38 @@ operations! {
     RequestDeny = "request.deny", High;
     /// See what waits for an answer.
     RequestList = "request.list", Low;
+    /// See which versions of a secret are kept.
+    SecretHistory = "secret.history", Low;
+    /// Make an older version current again, or bring a removed secret back.
+    SecretRestore = "secret.restore", High;
     /// Destroy every version of a secret.
     SecretRevoke = "secret.revoke", Critical;
     /// Store a secret.
     SecretSet = "secret.set", High;
     /// See mounts, requests, leases and the state of the log.
     StatusShow = "status.show", Low;
+    /// Say that an older state of a vault was put back on purpose; always takes a human's yes.
+    VaultAcceptRestore = "vault.accept-restore", Critical;
+    /// Give the room of dead bytes back.
+    VaultCompact = "vault.compact", Medium;
+    /// Copy everything in a vault that may be read out of it.
+    VaultExport = "vault.export", High;
+    /// Copy the key slots of a vault, for the day its header is lost.
+    VaultHeaderBackup = "vault.header.backup", High;
+    /// Put key slots back.
+    VaultHeaderRestore = "vault.header.restore", Critical;
+    /// Copy files into a vault.
+    VaultImport = "vault.import", High;
+    /// See how much a vault holds, and how it is kept.
+    VaultInfo = "vault.info", Low;
     /// Make a vault.
     VaultInit = "vault.init", High;
+    /// Add another way to unlock a vault.
+    VaultKeyAdd = "vault.key.add", Critical;
+    /// See the ways to unlock a vault.
+    VaultKeyList = "vault.key.list", Low;
+    /// Take a way to unlock a vault away.
+    VaultKeyRemove = "vault.key.remove", Critical;
     /// See which vaults there are.
     VaultList = "vault.list", Low;
     /// Unlock a vault and show it at a path.

@@ -18,16 +18,112 @@ pub(crate) enum VaultCommand {
     /// Show the state of a vault
     Status(VaultArguments),
     /// Read all of a vault and name what is not as it was written; needs no daemon
-    Fsck(FsckArguments),
+    Fsck(UnlockedVaultArguments),
+    /// Say that an older copy of a vault was put back on purpose; takes a human's yes
+    AcceptRestore(UnlockedVaultArguments),
+    /// Show how much a vault holds, and how it is kept
+    Info(UnlockedVaultArguments),
+    /// Give the room of dead bytes back now
+    Compact(UnlockedVaultArguments),
+    /// List, add and remove what unlocks a vault
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Copy the header with its key slots, or put a copy back
+    #[command(subcommand)]
+    Header(HeaderCommand),
 }
 
-/// Of `ward vault fsck`.
+/// Of `ward vault key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// List the key slots of a vault
+    List(UnlockedVaultArguments),
+    /// Add a key slot
+    Add(KeyAddArguments),
+    /// Remove a key slot; who kept an older header still opens the vault with it
+    Remove(KeyRemoveArguments),
+}
+
+/// Of `ward vault key add`.
 #[derive(Debug, Args)]
-pub(crate) struct FsckArguments {
+pub(crate) struct KeyAddArguments {
     /// The vault
     #[arg(value_name = "NAME")]
     pub(crate) vault: String,
-    /// Its passphrase, when it has no key file.
+    /// What opens the new slot: a passphrase, a key file in the root, or a code that is shown once
+    #[arg(long, value_name = "SLOT")]
+    pub(crate) slot: AddedSlotWord,
+    /// The new passphrase is in FILE, less one final newline; otherwise the terminal is asked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// What opens a new slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AddedSlotWord {
+    /// A passphrase.
+    Passphrase,
+    /// A key file in the root; nobody is asked.
+    Keyfile,
+    /// A code to be kept on paper.
+    Recovery,
+}
+
+/// Of `ward vault key remove`.
+#[derive(Debug, Args)]
+pub(crate) struct KeyRemoveArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// The slot, by its number in `ward vault key list`
+    #[arg(value_name = "SLOT")]
+    pub(crate) slot: u32,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward vault header`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HeaderCommand {
+    /// Write a copy of the header to FILE; with it the slots of today open the vault for ever
+    Backup(HeaderArguments),
+    /// Put the copy in FILE back
+    Restore(HeaderRestoreArguments),
+}
+
+/// Of `ward vault header backup`.
+#[derive(Debug, Args)]
+pub(crate) struct HeaderArguments {
+    /// The copy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The vault
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) vault: String,
+}
+
+/// Of `ward vault header restore`.
+#[derive(Debug, Args)]
+pub(crate) struct HeaderRestoreArguments {
+    /// Which copy, of which vault.
+    #[command(flatten)]
+    pub(crate) header: HeaderArguments,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of commands about one vault that has to be unlocked.
+#[derive(Debug, Args)]
+pub(crate) struct UnlockedVaultArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,
 }

@@ -2,7 +2,7 @@
 //! none has the vault open.
 
 use crate::client::no_root;
-use crate::command::FsckArguments;
+use crate::command::UnlockedVaultArguments;
 use crate::exit_code::ExitCode;
 use crate::output::{Report, count, escaped};
 use crate::passphrase;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::path::Path;
 use ward_mountd::control::message::FailureCode;
 use ward_mountd::root::{KEYS, MARK, VAULTS};
-use ward_store::{FsckReport, Keyfile, Passphrase, SlotSecret, fsck};
+use ward_store::{FsckReport, Keyfile, SlotSecret, fsck};
 use zeroize::Zeroizing;
 
 /// What the check found.
@@ -33,7 +33,7 @@ pub(crate) struct FsckVerdict {
 
 /// Checks it.
 pub(crate) fn run(
-    arguments: &FsckArguments,
+    arguments: &UnlockedVaultArguments,
     settings: &Settings,
 ) -> Result<Report<FsckVerdict>, Trouble> {
     let root = &settings.root;
@@ -56,7 +56,7 @@ pub(crate) fn run(
 fn secret_of(
     vault: &str,
     keyfile: &Path,
-    arguments: &FsckArguments,
+    arguments: &UnlockedVaultArguments,
 ) -> Result<SlotSecret, Trouble> {
     if keyfile.exists() {
         let key = Keyfile::read(keyfile);
@@ -65,8 +65,7 @@ fn secret_of(
             .map_err(|error| Trouble::new(FailureCode::WrongKey, error));
     }
     let mut typed = passphrase::for_locked_vault(vault, &arguments.unlock)?;
-    let bytes = Zeroizing::new(std::mem::take(&mut *typed).into_bytes());
-    Ok(SlotSecret::Passphrase(Passphrase::new(bytes)))
+    Ok(SlotSecret::typed(Zeroizing::new(std::mem::take(&mut *typed).into_bytes())))
 }
 
 fn verdict_of(vault: String, report: &FsckReport) -> FsckVerdict {

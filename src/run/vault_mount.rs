@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use ward_mountd::control::message::{Command, FailureCode, MountState};
+use ward_mountd::control::message::{Command, FailureCode, MountState, Purpose};
 
 /// Mounts it.
 pub(crate) fn run(
@@ -38,6 +38,7 @@ pub(crate) fn run(
         ttl,
         read_only: arguments.read_only,
         made_directory: place.is_ours,
+        purpose: Purpose::Use,
     };
     let directory = Some(place.directory.as_fd());
     let state: MountState = client.ask_unlocked(command, directory, &vault, &arguments.unlock)?;

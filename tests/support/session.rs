@@ -18,10 +18,24 @@ impl Session {
     /// Starts `script` as `user` in a session of its own.
     pub(crate) fn begin(root: &Root, user: &str, script: &str) -> Self {
         let user = users::user(user);
+        let mut command = Self::shell(root, script);
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        Self::start(command)
+    }
+
+    /// The same as whoever runs the tests.
+    pub(crate) fn begin_as_us(root: &Root, script: &str) -> Self {
+        Self::start(Self::shell(root, script))
+    }
+
+    fn shell(root: &Root, script: &str) -> Command {
         let mut command = Command::new("/usr/bin/setsid");
         command.args(["--wait", "/bin/sh", "-c", script, WARD]).env_clear();
         command.env("WARD_ROOT", root.path()).current_dir(root.directory());
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        command
+    }
+
+    fn start(mut command: Command) -> Self {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut shell = piped.stderr(Stdio::inherit()).spawn().unwrap();
         let stdin = shell.stdin.take().unwrap();

@@ -7,9 +7,11 @@ use crate::initialise::InitError;
 use crate::lifecycle::MountError;
 use crate::monitor::{MonitorError, MonitorFault};
 use crate::pipeline::{GiveAnswerError, OpenError, ReadError};
-use crate::vault_table::ReachError;
+use crate::vault_table::{AcceptError, ReachError};
 use ward_policy::RequestId;
-use ward_store::{ChangeError, CreateError, UnlockError};
+use ward_store::{
+    ChangeError, CreateError, HeaderBackupError, SlotError, UnlockError, UnlockPinnedError,
+};
 
 /// A failure of class `code`.
 pub(super) fn failure(code: FailureCode, message: impl ToString, next: &str) -> Failure {
@@ -31,11 +33,14 @@ pub(super) fn denied(id: RequestId) -> Failure {
     }
 }
 
-/// A human is asked.
-pub(super) fn needs_approval(id: RequestId) -> Failure {
+/// A human is asked; `words` say more about it.
+pub(super) fn needs_approval(id: RequestId, words: Option<&str>) -> Failure {
     Failure {
         code: FailureCode::ApprovalNeeded,
-        message: format!("somebody must approve it first (request {id})"),
+        message: match words {
+            Some(words) => format!("somebody must approve it first (request {id}): {words}"),
+            None => format!("somebody must approve it first (request {id})"),
+        },
         next: Some(format!("have an approver run: ward approve {id}; then try again")),
         request: Some(id.to_string()),
     }
@@ -51,7 +56,7 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
         OpenError::NoSuchSecret => no_such_secret(),
         OpenError::Unidentified(error) => of_identity(error),
         OpenError::Denied(id) | OpenError::Unanswered(id, _) => denied(*id),
-        OpenError::NeedsApproval(id) => needs_approval(*id),
+        OpenError::NeedsApproval(id) => needs_approval(*id, None),
         OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
         OpenError::ReadOnly => {
             failure(FailureCode::Conflict, error, "mount it without --read-only")
@@ -106,9 +111,27 @@ pub(super) fn of_reach(error: &ReachError) -> Failure {
             failure(FailureCode::WrongKey, error, "put the key file back from your backup")
         }
         ReachError::Unlock(error) => in_words(error.into(), error),
+        ReachError::RolledBack(rolled_back) => {
+            let name = rolled_back.name();
+            let next = format!(
+                "if somebody put an older copy back on purpose: ward vault accept-restore {name}"
+            );
+            failure(FailureCode::Damaged, error, &next)
+        }
+        ReachError::ReadLog(_) => failure(FailureCode::Damaged, error, "run: ward audit verify"),
         ReachError::Folder(_) => failure(FailureCode::Failed, error, "see that the root is whole"),
         ReachError::Log(_) => {
             failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
+        }
+    }
+}
+
+impl From<&UnlockPinnedError> for FailureCode {
+    fn from(error: &UnlockPinnedError) -> Self {
+        match error {
+            UnlockPinnedError::Unlock(error) => error.into(),
+            UnlockPinnedError::RolledBack(_) => Self::Damaged,
+            UnlockPinnedError::Pin { .. } => Self::Failed,
         }
     }
 }
@@ -154,6 +177,42 @@ pub(super) fn of_store(error: &ChangeError) -> Failure {
         ChangeError::Name(_) | ChangeError::TooLong { .. } => FailureCode::BadInput,
         ChangeError::ReadOnly(_) => FailureCode::Damaged,
         ChangeError::NoSpace | ChangeError::Io(_) => FailureCode::Failed,
+    };
+    in_words(code, error)
+}
+
+pub(super) fn of_accept(error: &AcceptError) -> Failure {
+    match error {
+        AcceptError::Reach(error) => of_reach(error),
+        AcceptError::NotRolledBack(_) => {
+            failure(FailureCode::Conflict, error, "there is nothing to accept")
+        }
+        AcceptError::InUse(name) => {
+            let next = format!("end its mount: ward vault unmount {name}; then try again");
+            failure(FailureCode::Conflict, error, &next)
+        }
+        AcceptError::Changed(_) => failure(FailureCode::Conflict, error, "ask again"),
+        AcceptError::Store(error) => of_store(error),
+    }
+}
+
+pub(super) fn of_slot(error: &SlotError) -> Failure {
+    let code = match error {
+        SlotError::NoSuchSlot(_) => FailureCode::NotFound,
+        SlotError::LastSlot | SlotError::Full => FailureCode::Conflict,
+        SlotError::ReadOnly(_) => FailureCode::Damaged,
+        SlotError::Io(_) => FailureCode::Failed,
+    };
+    in_words(code, error)
+}
+
+pub(super) fn of_header(error: &HeaderBackupError) -> Failure {
+    let code = match error {
+        HeaderBackupError::NotHeader(_) => FailureCode::Damaged,
+        HeaderBackupError::NotBackup | HeaderBackupError::OtherVault => FailureCode::BadInput,
+        HeaderBackupError::WrongSecret => FailureCode::WrongKey,
+        HeaderBackupError::Locked => FailureCode::Conflict,
+        HeaderBackupError::Io { .. } => FailureCode::Failed,
     };
     in_words(code, error)
 }

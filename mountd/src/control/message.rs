@@ -133,6 +133,23 @@ pub enum Command {
         /// The secret.
         path: String,
     },
+    /// Versions of a secret, or of one that was removed: [`History`].
+    History {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+    },
+    /// Makes an older version current again, or gives a removed secret its name back: [`Stored`].
+    Restore {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+        /// Which version, by its number; the one before the current one, or of a removed secret the
+        /// last one, when absent.
+        version: Option<u64>,
+    },
     /// Asks a human ahead of an open: [`Requested`].
     Request {
         /// The vault.
@@ -192,6 +209,9 @@ pub enum Command {
         read_only: bool,
         /// Whether the client made the directory, so that it goes when the mount ends.
         made_directory: bool,
+        /// What the mount is for.
+        #[serde(default)]
+        purpose: Purpose,
     },
     /// Ends the mount of a vault: [`Done`].
     VaultUnmount {
@@ -204,6 +224,56 @@ pub enum Command {
     VaultStatus {
         /// The vault.
         vault: String,
+    },
+    /// Makes an older state of a vault, put back on purpose, its newest: [`RestoreAccepted`].
+    VaultAcceptRestore {
+        /// The vault.
+        vault: String,
+        /// Its passphrase, when it has no key file.
+        passphrase: Option<Passphrase>,
+    },
+    /// How much a vault holds, and how it is kept: [`VaultInfo`].
+    VaultInfo {
+        /// The vault.
+        vault: String,
+    },
+    /// Gives the room of dead bytes back: [`Compacted`].
+    VaultCompact {
+        /// The vault.
+        vault: String,
+    },
+    /// The key slots of a vault: [`KeySlots`].
+    VaultKeyList {
+        /// The vault.
+        vault: String,
+    },
+    /// Adds a key slot: [`KeyAdded`].
+    VaultKeyAdd {
+        /// The vault.
+        vault: String,
+        /// What opens it.
+        slot: AddedSlot,
+    },
+    /// Removes a key slot: [`Done`].
+    VaultKeyRemove {
+        /// The vault.
+        vault: String,
+        /// Its number.
+        slot: u32,
+    },
+    /// A copy of the header: [`Header`].
+    VaultHeaderBackup {
+        /// The vault.
+        vault: String,
+    },
+    /// Puts a copy of the header back: [`Done`].
+    VaultHeaderRestore {
+        /// The vault.
+        vault: String,
+        /// The copy, in base64.
+        header: String,
+        /// A passphrase that opens the copy, when the vault has no key file.
+        passphrase: Option<Passphrase>,
     },
     /// A page of the log: [`AuditPage`].
     AuditShow {
@@ -267,4 +337,29 @@ pub enum NewSlot {
     Keyfile,
     /// By this passphrase.
     Passphrase(Passphrase),
+}
+
+/// A key slot to be added.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddedSlot {
+    /// A file that the daemon makes in its root.
+    Keyfile,
+    /// This passphrase.
+    Passphrase(Passphrase),
+    /// A code that the daemon makes and tells once.
+    Recovery,
+}
+
+/// What a mount is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// To be used until it ends.
+    #[default]
+    Use,
+    /// To copy everything out: read-only, and of a vault that was rolled back too.
+    Export,
+    /// To copy files in.
+    Import,
 }

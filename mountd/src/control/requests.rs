@@ -1,6 +1,6 @@
 //! Commands about requests: ask, list, answer.
 
-use super::failure::{bad_input, denied, no_such_secret, of_answer, of_open, of_reach};
+use super::failure::{bad_input, denied, no_such_secret, of_answer, of_open};
 use super::message::{Done, Failure, Pending, PendingRequest, Process, Requested};
 use super::session::{About, Control};
 use crate::approval_queue::{AnswerError, PATIENCE, PendingView};
@@ -32,9 +32,9 @@ impl Control<'_> {
             let message = "a reason is 1 to 1024 bytes long";
             return Err(bad_input(message, "say in a sentence what it is needed for"));
         }
-        let open = self.daemon.vaults.reach(&vault).map_err(|error| of_reach(&error))?;
+        let open = self.reach(&vault)?;
         let file = open.vault.find(&path);
-        let about = About { vault: Some(&vault), path: Some(&path), file };
+        let about = About { vault: Some(&vault), path: Some(&path), file, ..About::default() };
         self.permit(Operation::RequestCreate, EventType::Command, about)?;
         let question = Question {
             operations,
@@ -100,7 +100,8 @@ impl Control<'_> {
         let not_pending = || of_answer(&GiveAnswerError::Answer(AnswerError::NotPending));
         let view = self.daemon.pipeline.approvals.find(id).ok_or_else(not_pending)?;
         let grant = &view.grant;
-        let about = About { vault: grant.vault.as_ref(), path: grant.path.as_ref(), file: None };
+        let about =
+            About { vault: grant.vault.as_ref(), path: grant.path.as_ref(), ..About::default() };
         self.permit(operation, EventType::Command, about)?;
         Ok(id)
     }

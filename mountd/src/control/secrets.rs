@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::EventType;
 use ward_policy::{Decision, FileId, Operation, OperationSet, SecretName, SecretPath, VaultName};
-use ward_store::NodeKind;
+use ward_store::{NodeKind, VaultKind};
 use zeroize::Zeroizing;
 
 /// How long one command may hold a secret open.
@@ -32,9 +32,9 @@ const PIECE: usize = 64 << 10;
 impl Control<'_> {
     pub(super) fn set(&self, vault: &str, path: &str, value: &Value) -> Result<Stored, Failure> {
         let (vault, path) = names(vault, path)?;
-        let open = self.reach(&vault)?;
+        let open = self.reach_secrets(&vault)?;
         let file = open.vault.find(&path);
-        let about = About { vault: Some(&vault), path: Some(&path), file };
+        let about = About { vault: Some(&vault), path: Some(&path), file, ..About::default() };
         let value = bytes_of(value)?;
         self.permit(Operation::SecretSet, EventType::SecretSet, about)?;
         if file
@@ -64,7 +64,7 @@ impl Control<'_> {
     /// Reads a secret by the way of a read, as any open file is.
     pub(super) fn get(&self, vault: &str, path: &str) -> Result<Secret, Failure> {
         let (vault, path) = names(vault, path)?;
-        let open = self.reach(&vault)?;
+        let open = self.reach_secrets(&vault)?;
         let file = self.visible_file(&open, &path)?;
         let latest = clock::now().after(PATIENCE);
         let place = Arc::new(Place::new(open, Access::ReadOnly, None, latest));
@@ -108,7 +108,7 @@ impl Control<'_> {
     /// The names the caller may see, with sizes of what it may read now.
     pub(super) fn list(&self, vault: &str) -> Result<Names, Failure> {
         let vault = vault_name(vault)?;
-        let open = self.reach(&vault)?;
+        let open = self.reach_secrets(&vault)?;
         let mut names = Vec::new();
         self.collect(&open, open.vault.root(), &mut names);
         names.sort_by(|one, other| one.path.cmp(&other.path));
@@ -153,9 +153,10 @@ impl Control<'_> {
     /// Withdraws every lease on a secret, then destroys every version of it.
     pub(super) fn revoke(&self, vault: &str, path: &str) -> Result<Done, Failure> {
         let (vault, path) = names(vault, path)?;
-        let open = self.reach(&vault)?;
+        let open = self.reach_secrets(&vault)?;
         let file = self.visible_file(&open, &path)?;
-        let about = About { vault: Some(&vault), path: Some(&path), file: Some(file) };
+        let about =
+            About { vault: Some(&vault), path: Some(&path), file: Some(file), ..About::default() };
         self.permit(Operation::SecretRevoke, EventType::SecretRevoked, about)?;
         self.daemon.pipeline.leases.withdraw_file(&vault, file);
         open.vault.shred(file, clock::file_time()).map_err(|error| of_store(&error))?;
@@ -167,7 +168,24 @@ impl Control<'_> {
         self.daemon.vaults.reach(vault).map_err(|error| of_reach(&error))
     }
 
-    fn visible_file(&self, open: &OpenVault, path: &SecretPath) -> Result<FileId, Failure> {
+    /// The same, of kind `secrets`: the files of a workspace are had through its mount.
+    pub(super) fn reach_secrets(&self, vault: &VaultName) -> Result<Arc<OpenVault>, Failure> {
+        let open = self.reach(vault)?;
+        match open.vault.kind() {
+            VaultKind::Secrets => Ok(open),
+            VaultKind::Workspace => {
+                let message = format!("the vault {vault} is a workspace");
+                let next = format!("mount it and use its files: ward vault mount {vault}");
+                Err(failure(FailureCode::Unsupported, message, &next))
+            }
+        }
+    }
+
+    pub(super) fn visible_file(
+        &self,
+        open: &OpenVault,
+        path: &SecretPath,
+    ) -> Result<FileId, Failure> {
         let rules = self.daemon.pipeline.policy.rules();
         let file = open.vault.find(path).filter(|file| {
             let attributes = open.vault.attributes(*file);

@@ -12,7 +12,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
 use ward_policy::{
-    Caller, Decision, FileId, Grant, Operation, OperationSet, Question, SecretPath, VaultName,
+    Caller, Decision, FileId, Grant, Operation, OperationSet, Question, SecretPath, Ticket,
+    VaultName,
 };
 use zeroize::Zeroizing;
 
@@ -31,6 +32,8 @@ pub(super) struct About<'a> {
     pub(super) vault: Option<&'a VaultName>,
     pub(super) path: Option<&'a SecretPath>,
     pub(super) file: Option<FileId>,
+    /// Binds a yes to one state of the thing.
+    pub(super) ticket: Option<&'a Ticket>,
 }
 
 impl<'a> About<'a> {
@@ -40,7 +43,7 @@ impl<'a> About<'a> {
             vault: self.vault,
             path: self.path,
             file: self.file,
-            ticket: None,
+            ticket: self.ticket,
         }
     }
 }
@@ -134,6 +137,10 @@ impl Control<'_> {
             Command::Get { vault, path } => encoded(self.get(&vault, &path)),
             Command::List { vault } => encoded(self.list(&vault)),
             Command::Revoke { vault, path } => encoded(self.revoke(&vault, &path)),
+            Command::History { vault, path } => encoded(self.history(&vault, &path)),
+            Command::Restore { vault, path, version } => {
+                encoded(self.restore(&vault, &path, version))
+            }
             Command::Request { vault, path, operations, reason, ticket } => {
                 encoded(self.request((&vault, &path), &operations, &reason, ticket.as_deref()))
             }
@@ -146,12 +153,24 @@ impl Control<'_> {
             Command::VaultUnlock { vault, passphrase } => {
                 encoded(self.vault_unlock(&vault, &passphrase))
             }
-            Command::VaultMount { vault, path: _, ttl, read_only, made_directory } => {
-                encoded(self.vault_mount(&vault, ttl, read_only, made_directory))
+            Command::VaultMount { vault, path: _, ttl, read_only, made_directory, purpose } => {
+                encoded(self.vault_mount(&vault, (ttl, read_only, made_directory), purpose))
             }
             Command::VaultUnmount { vault } => encoded(self.vault_unmount(&vault)),
             Command::VaultList {} => encoded(self.vault_list()),
             Command::VaultStatus { vault } => encoded(self.vault_status(&vault)),
+            Command::VaultAcceptRestore { vault, passphrase } => {
+                encoded(self.accept_restore(&vault, passphrase.as_ref()))
+            }
+            Command::VaultInfo { vault } => encoded(self.vault_info(&vault)),
+            Command::VaultCompact { vault } => encoded(self.compact(&vault)),
+            Command::VaultKeyList { vault } => encoded(self.key_list(&vault)),
+            Command::VaultKeyAdd { vault, slot } => encoded(self.key_add(&vault, &slot)),
+            Command::VaultKeyRemove { vault, slot } => encoded(self.key_remove(&vault, slot)),
+            Command::VaultHeaderBackup { vault } => encoded(self.header_backup(&vault)),
+            Command::VaultHeaderRestore { vault, header, passphrase } => {
+                encoded(self.header_restore(&vault, &header, passphrase.as_ref()))
+            }
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
             Command::AuditVerify {} => encoded(self.audit_verify()),
             Command::PolicyCheck {} => encoded(self.policy_check()),
@@ -175,7 +194,6 @@ impl Control<'_> {
     pub(super) fn permit_with_a_human(
         &self,
         operation: Operation,
-        event: EventType,
         about: About<'_>,
         words: &str,
     ) -> Result<(), Failure> {
@@ -183,7 +201,18 @@ impl Control<'_> {
         let policy = &self.daemon.pipeline.policy;
         let decision = policy.evaluate_with_a_human(&self.caller, &question);
         let grant = self.grant(&question, decision, Some(words))?;
-        self.record(Record::new(event).by(&self.caller).granted(&grant).reason(words))
+        let record = Record::new(EventType::Command).by(&self.caller).granted(&grant);
+        self.record(record.reason(words))
+    }
+
+    /// Refuses who may not even ask, before anything is looked at.
+    pub(super) fn may_ask(&self, operation: Operation, about: About<'_>) -> Result<(), Failure> {
+        let question = about.question(operation);
+        let policy = &self.daemon.pipeline.policy;
+        match policy.evaluate_with_a_human(&self.caller, &question) {
+            denied @ Decision::Denied(_) => self.grant(&question, denied, None).map(drop),
+            Decision::Permitted(_) | Decision::NeedsApproval(_) => Ok(()),
+        }
     }
 
     /// What was granted; where a human must be asked, by a lease that answers it already.
@@ -201,7 +230,7 @@ impl Control<'_> {
                     Some(lease) => Ok(lease.grant().clone()),
                     None => {
                         let id = pipeline.request(&self.caller, question, request, words);
-                        Err(needs_approval(id.map_err(|error| of_open(&error))?))
+                        Err(needs_approval(id.map_err(|error| of_open(&error))?, words))
                     }
                 }
             }

@@ -2,8 +2,8 @@
 
 use super::failure::{bad_input, failure, of_create, of_mount, of_reach};
 use super::message::{
-    Done, Failure, FailureCode, MountState, NewSlot, Owner, Passphrase, VaultKind, VaultState,
-    Vaults,
+    Done, Failure, FailureCode, MountState, NewSlot, Owner, Passphrase, Purpose, VaultKind,
+    VaultState, Vaults,
 };
 use super::requests::vault_name;
 use super::session::{About, Control};
@@ -54,20 +54,22 @@ impl Control<'_> {
         let vault = vault_name(vault)?;
         let about = About { vault: Some(&vault), ..About::default() };
         self.permit(Operation::VaultMount, EventType::VaultUnlocked, about)?;
-        let bytes = Zeroizing::new(passphrase.0.clone().into_bytes());
-        let passphrase = ward_store::Passphrase::new(bytes);
-        self.daemon.vaults.unlock(&vault, passphrase).map_err(|error| of_reach(&error))?;
+        self.daemon.vaults.unlock(&vault, typed(passphrase)).map_err(|error| of_reach(&error))?;
         Ok(Done {})
     }
 
     pub(super) fn vault_mount(
         &self,
         vault: &str,
-        ttl: u64,
-        read_only: bool,
-        made_directory: bool,
+        (ttl, read_only, made_directory): (u64, bool, bool),
+        purpose: Purpose,
     ) -> Result<MountState, Failure> {
         let vault = vault_name(vault)?;
+        let operation = match purpose {
+            Purpose::Use => Operation::VaultMount,
+            Purpose::Export => Operation::VaultExport,
+            Purpose::Import => Operation::VaultImport,
+        };
         if ttl == 0 || ttl > LONGEST.as_secs() {
             return Err(bad_input(
                 "a mount lasts 1 second to 24 hours",
@@ -81,13 +83,19 @@ impl Control<'_> {
         match self.daemon.vaults.owner(&vault) {
             Owner::Human if !self.is_approver() => {
                 let words = "the vault belongs to a human, so a mount takes an approver's yes";
-                self.permit_with_a_human(Operation::VaultMount, EventType::Command, about, words)?;
+                self.permit_with_a_human(operation, about, words)?;
             }
             Owner::Agent | Owner::Human => {
-                self.permit(Operation::VaultMount, EventType::Command, about)?;
+                self.permit(operation, EventType::Command, about)?;
             }
         }
-        let open = self.reach(&vault)?;
+        let (open, read_only) = match purpose {
+            Purpose::Use | Purpose::Import => (self.reach(&vault)?, read_only),
+            Purpose::Export => {
+                let open = self.daemon.vaults.reach_to_export(&vault);
+                (open.map_err(|error| of_reach(&error))?, true)
+            }
+        };
         let wanted = Wanted {
             instance: &self.daemon.instance,
             vault: open,
@@ -159,4 +167,9 @@ impl Control<'_> {
             handles: u64::try_from(handles).unwrap_or(u64::MAX),
         }
     }
+}
+
+/// What somebody typed to unlock a vault, as bytes.
+pub(super) fn typed(passphrase: &Passphrase) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(passphrase.0.clone().into_bytes())
 }

@@ -55,6 +55,8 @@ pub enum UnlockPinnedError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Restore {
     Refused,
+    /// Refused, and shown all the same, without a change.
+    Shown,
     Accepted,
 }
 
@@ -109,6 +111,21 @@ impl Vault {
         let plan = PinPlan { path: pin, now, restore: Restore::Refused };
         let (vault, recovered, _) = Self::unlock_as(disk, place, &plan)?;
         Ok((vault, recovered))
+    }
+
+    /// As [`Self::unlock_pinned`], but opens a `secrets` vault that was rolled back too: read-only, to
+    /// be looked at. Says what was rolled back.
+    ///
+    /// # Errors
+    /// As [`Self::unlock`]; or the pin cannot be read or written.
+    pub fn unlock_to_look(
+        directory: &Path,
+        secret: &SlotSecret,
+        pin: &Path,
+        now: WallTime,
+    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
+        let plan = PinPlan { path: pin, now, restore: Restore::Shown };
+        Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
     }
 
     /// Opens a vault that a human has put back on purpose, and makes that the newest state.
@@ -205,6 +222,11 @@ impl Vault {
 }
 
 impl PinKeeper {
+    /// The pin as it is on disk.
+    pub(crate) fn pinned(&self) -> Option<Pin> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Notes the time, and gives the pin as it is on disk.
     fn tell(&self, now: WallTime) -> Option<Pin> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,8 +255,8 @@ impl PinPlan<'_> {
         let found = replay.head(header.generation);
         let rolled_back = (!is_fresh).then_some(RolledBack { pinned: pin, found });
         let is_accepted = self.restore == Restore::Accepted;
-        if let (Some(rolled_back), false, VaultKind::Secrets) =
-            (rolled_back, is_accepted, header.kind)
+        if let (Some(rolled_back), Restore::Refused, VaultKind::Secrets) =
+            (rolled_back, self.restore, header.kind)
         {
             return Err(UnlockPinnedError::RolledBack(Box::new(rolled_back)));
         }

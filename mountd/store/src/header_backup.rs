@@ -2,7 +2,7 @@
 //!
 //! Who has a backup opens the vault with every slot that it had then, removed ones too.
 
-use crate::durable::{Access, Disk as _, RealDisk, read_whole, replace};
+use crate::durable::{Access, Disk as _, RealDisk, read_whole};
 use crate::header::{LONGEST, OpenFault, SealedHeader};
 use crate::header_file;
 use crate::lock::{LockError, VaultLock};
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 /// Why a header is not saved or put back.
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderBackupError {
-    /// Neither copy, or not the backup, is a header that this program knows.
-    #[error("{0} holds no whole header; name another backup")]
+    /// Neither copy is a header that this program knows.
+    #[error("{0} holds no whole header; restore a backup of the vault")]
     NotHeader(PathBuf),
-    /// There is something where the backup is to go.
-    #[error("{0} exists already; name a new file")]
-    Exists(PathBuf),
+    /// The backup is none that this program knows.
+    #[error("this is no whole copy of a header; name another file")]
+    NotBackup,
     /// No slot of the backup opens with it.
     #[error("the passphrase, key file or code opens no slot of the backup; try another")]
     WrongSecret,
@@ -40,24 +40,18 @@ pub enum HeaderBackupError {
     },
 }
 
-/// Copies the newest whole header of a vault to a new file; needs no secret.
+/// The newest whole header of a vault, as bytes to be kept elsewhere; needs no secret.
 ///
 /// # Errors
-/// The vault has no whole header, the file exists, or the disk fails.
-pub fn backup_header(directory: &Path, to: &Path) -> Result<(), HeaderBackupError> {
+/// The vault has no whole header.
+pub fn backup_header(directory: &Path) -> Result<Vec<u8>, HeaderBackupError> {
     let newest = header_file::COPIES
         .iter()
         .filter_map(|copy| read_whole(&RealDisk, &directory.join(copy), LONGEST).ok())
         .filter_map(|bytes| Some((SealedHeader::decode(&bytes).ok()?.generation(), bytes)))
         .max_by_key(|(generation, _)| *generation);
-    let Some((_, bytes)) = newest else {
-        return Err(HeaderBackupError::NotHeader(directory.to_owned()));
-    };
-    if to.symlink_metadata().is_ok() {
-        return Err(HeaderBackupError::Exists(to.to_owned()));
-    }
-    replace(&RealDisk, to, &bytes)
-        .map_err(|source| HeaderBackupError::Io { path: to.to_owned(), source })
+    let whole = newest.map(|(_, bytes)| bytes);
+    whole.ok_or_else(|| HeaderBackupError::NotHeader(directory.to_owned()))
 }
 
 /// Puts a header back that `secret` opens and that is of this vault.
@@ -68,7 +62,7 @@ pub fn backup_header(directory: &Path, to: &Path) -> Result<(), HeaderBackupErro
 /// The backup is none, opens with another secret, or belongs to another vault; or the disk fails.
 pub fn restore_header(
     directory: &Path,
-    from: &Path,
+    backup: &[u8],
     secret: &SlotSecret,
 ) -> Result<(), HeaderBackupError> {
     let io = |source| HeaderBackupError::Io { path: directory.to_owned(), source };
@@ -76,15 +70,12 @@ pub fn restore_header(
         LockError::Held(_) => HeaderBackupError::Locked,
         LockError::Io(source) => io(source),
     })?;
-    let bytes = read_whole(&RealDisk, from, LONGEST)
-        .map_err(|source| HeaderBackupError::Io { path: from.to_owned(), source })?;
-    let not_header = || HeaderBackupError::NotHeader(from.to_owned());
-    let sealed = SealedHeader::decode(&bytes).map_err(|_| not_header())?;
+    let sealed = SealedHeader::decode(backup).map_err(|_| HeaderBackupError::NotBackup)?;
     let (header, key) = sealed.open(secret).map_err(|fault| match fault {
         OpenFault::NoSlot | OpenFault::WrongSecret | OpenFault::TooCostly => {
             HeaderBackupError::WrongSecret
         }
-        OpenFault::Changed => not_header(),
+        OpenFault::Changed => HeaderBackupError::NotBackup,
     })?;
     let segments = directory.join(SEGMENTS);
     let names = RealDisk.names(&segments).map_err(io)?;

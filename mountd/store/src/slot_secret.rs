@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The number of a key slot; never used again in a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +94,16 @@ impl SlotKind {
 }
 
 impl SlotSecret {
+    /// What a human typed: a recovery code when it is one, which a slip of the pen is not, else a
+    /// passphrase.
+    pub fn typed(text: Zeroizing<Vec<u8>>) -> Self {
+        let code = str::from_utf8(&text).ok().and_then(|text| RecoveryCode::parse(text).ok());
+        match code {
+            Some(code) => Self::Recovery(code),
+            None => Self::Passphrase(Passphrase::new(text)),
+        }
+    }
+
     /// The kind of slot it can open.
     pub const fn kind(&self) -> SlotKind {
         match self {

@@ -209,6 +209,157 @@ pub struct VaultState {
     pub mount: Option<MountState>,
 }
 
+/// Versions of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The vault.
+    pub vault: String,
+    /// The secret.
+    pub path: String,
+    /// Whether it has lost its name.
+    pub is_removed: bool,
+    /// Those that can be restored, oldest first; ten at most.
+    pub versions: Vec<VersionState>,
+}
+
+/// One version of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionState {
+    /// Its number, for `ward restore`.
+    pub version: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// When it was written, RFC 3339.
+    pub written: String,
+    /// Whether it is what a read gives.
+    pub is_current: bool,
+}
+
+/// An older state of a vault is its newest now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreAccepted {
+    /// The vault.
+    pub vault: String,
+    /// Where it stands, and where it stood before, in words.
+    pub state: String,
+    /// Secrets that the log says were stored since.
+    pub set: Vec<String>,
+    /// Names that the log says were removed or moved since.
+    pub removed: Vec<String>,
+    /// Secrets that the log says were destroyed since.
+    pub revoked: Vec<String>,
+    /// Those of them that had come back and were destroyed again.
+    pub shredded_again: Vec<String>,
+    /// How often key slots were added or removed since.
+    pub key_changes: u64,
+    /// Entries of the log that do not open with the key of this state.
+    pub unreadable: u64,
+}
+
+/// How much a vault holds, and how it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultInfo {
+    /// The vault.
+    pub vault: String,
+    /// Its id.
+    pub id: String,
+    /// `secrets` or `workspace`.
+    pub kind: String,
+    /// `agent` or `human`.
+    pub owner: String,
+    /// Why it takes no changes; absent when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<String>,
+    /// Files with a name.
+    pub files: u64,
+    /// Directories, the top one among them.
+    pub directories: u64,
+    /// Versions whose bytes are on disk.
+    pub versions: u64,
+    /// Bytes of the current content.
+    pub current_bytes: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Bytes of all segments.
+    pub disk_bytes: u64,
+    /// Bytes of them that nothing needs any more.
+    pub dead_bytes: u64,
+    /// About how many bytes of memory the index takes.
+    pub memory_bytes: u64,
+    /// Which image it was opened with: `none`, `newest` or `older`.
+    pub image: String,
+    /// Bytes of the newest image; 0 when there is none.
+    pub image_bytes: u64,
+    /// When the newest position was last remembered outside of it, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
+    /// Where the log stands durably.
+    pub head: Head,
+}
+
+/// A position of a vault's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Raised by each accepted restore.
+    pub branch: u64,
+    /// The segment.
+    pub segment: u64,
+    /// The frame in it.
+    pub sequence: u64,
+    /// The chain value, in hexadecimal.
+    pub chain: String,
+    /// Raised by each change of the header.
+    pub header_generation: u64,
+}
+
+/// What a compaction did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compacted {
+    /// Segments out of which everything that lives was copied.
+    pub retired: u64,
+    /// Segments that were removed.
+    pub removed: u64,
+    /// Bytes that were copied.
+    pub copied_bytes: u64,
+}
+
+/// The key slots of a vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySlots {
+    /// By number.
+    pub slots: Vec<KeySlot>,
+}
+
+/// One key slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySlot {
+    /// Its number, never used again in this vault.
+    pub slot: u32,
+    /// `passphrase`, `keyfile` or `recovery`.
+    pub kind: String,
+    /// The generation of the header it was made with.
+    pub created: u64,
+}
+
+/// A key slot was added.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KeyAdded {
+    /// Its number.
+    pub slot: u32,
+    /// `passphrase`, `keyfile` or `recovery`.
+    pub kind: String,
+    /// The recovery code, told this once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_code: Option<SecretText>,
+}
+
+/// A copy of a header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Its bytes, in base64.
+    pub header: String,
+}
+
 /// Which entries of the log to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

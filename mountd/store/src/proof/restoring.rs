@@ -68,16 +68,15 @@ fn a_header_that_was_lost_is_put_back_from_its_backup_and_no_other_vaults() {
     let vault = fixture.vault();
     put(&vault, "a", b"1");
     vault.close().unwrap();
-    let (directory, backup) = (fixture.directory(), fixture.folder.path().join("backup"));
-    backup_header(&directory, &backup).unwrap();
-    let again = backup_header(&directory, &backup);
-    assert!(matches!(again, Err(HeaderBackupError::Exists(_))));
+    let directory = fixture.directory();
+    let backup = backup_header(&directory).unwrap();
     for copy in ["header", "header.2"] {
         std::fs::remove_file(directory.join(copy)).unwrap();
     }
-    let nowhere = fixture.folder.path().join("nowhere");
-    let lost = backup_header(&directory, &nowhere);
+    let lost = backup_header(&directory);
     assert!(matches!(lost, Err(HeaderBackupError::NotHeader(_))));
+    let refused = restore_header(&directory, &backup[1..], &fixture.secret());
+    assert!(matches!(refused, Err(HeaderBackupError::NotBackup)));
     let other = Fixture::new();
     let refused = restore_header(&directory, &backup, &other.secret());
     assert!(matches!(refused, Err(HeaderBackupError::WrongSecret)));

@@ -1,0 +1,23 @@
+//! `ward vault compact`: gives the room of dead bytes back now.
+
+use crate::client::Client;
+use crate::command::UnlockedVaultArguments;
+use crate::output::{Report, bytes, count};
+use crate::secret_reference::vault_name;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use ward_mountd::control::message::{Command, Compacted};
+
+/// Does it.
+pub(crate) fn run(
+    arguments: &UnlockedVaultArguments,
+    settings: &Settings,
+) -> Result<Report<Compacted>, Trouble> {
+    let vault = vault_name(&arguments.vault)?;
+    let command = Command::VaultCompact { vault: vault.clone() };
+    let mut client = Client::connect(settings)?;
+    let done: Compacted = client.ask_unlocked(command, None, &vault, &arguments.unlock)?;
+    let (removed, copied) = (count(done.removed, "segment"), bytes(done.copied_bytes));
+    let text = format!("compacted {vault}: {removed} removed, {copied} copied\n");
+    Ok(Report::new(done, text))
+}

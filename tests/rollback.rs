@@ -1,0 +1,171 @@
+//! An older copy of a vault put back in its place: noticed, refused, and accepted by a human.
+
+use crate::support::root::Root;
+use crate::support::stage::Stage;
+use crate::support::ward::Ended;
+use std::path::Path;
+use std::process::Command;
+
+/// Copies a directory as `cp -a` does.
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("/bin/cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+/// Puts the older `copy` of the vault `default` in its place.
+fn put_back(root: &Root, copy_at: &Path) {
+    root.ward(&["daemon", "stop"]).succeed();
+    let vault = root.path().join("vaults/default");
+    std::fs::remove_dir_all(&vault).unwrap();
+    copy(copy_at, &vault);
+}
+
+/// A private root whose vault was copied after `before` and rolled back after `after`.
+fn rolled_back(before: &[&[&str]], after: &[&[&str]]) -> Root {
+    let root = Root::private();
+    let run = |commands: &[&[&str]]| {
+        commands.iter().for_each(|words| drop(root.ward(words).succeed()));
+        root.ward(&["daemon", "stop"]).succeed();
+    };
+    run(before);
+    let kept = root.directory().join("kept");
+    copy(&root.path().join("vaults/default"), &kept);
+    run(after);
+    put_back(&root, &kept);
+    root
+}
+
+fn request_of(ended: &Ended) -> String {
+    assert_eq!(ended.status, Some(4), "{ended:?}");
+    ended.json()["error"]["request"].as_str().unwrap().to_owned()
+}
+
+/// Asks, answers as the same person (a private root) and asks again.
+fn accept(root: &Root) -> serde_json::Value {
+    let session = "$0 --json vault accept-restore default; read go; \
+                   $0 --json vault accept-restore default";
+    let mut session = crate::support::session::Session::begin_as_us(root, session);
+    let asked: serde_json::Value = serde_json::from_str(&session.line()).unwrap();
+    let request = asked["error"]["request"].as_str().unwrap_or_else(|| panic!("{asked}"));
+    root.ward(&["approve", request]).succeed();
+    session.go();
+    let (answer, _) = session.end();
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+#[test]
+fn an_older_copy_of_a_vault_serves_nobody_until_a_human_accepts_it() {
+    let root = rolled_back(
+        &[&["set", "a", "--value", "old"], &["set", "gone", "--value", "shredded"]],
+        &[&["set", "a", "--value", "new"], &["revoke", "gone"], &["set", "b", "--value", "x"]],
+    );
+    for refused in [&["get", "a", "--raw"][..], &["list"], &["set", "c", "--value", "x"]] {
+        let ended = root.run(refused);
+        assert_eq!(ended.status, Some(10), "{ended:?}");
+        assert!(
+            ended.stderr.contains("was rolled back: it stands at branch 0, segment"),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains("was seen here at 20"), "{ended:?}");
+        assert!(ended.stderr.contains("ward vault accept-restore default"), "{ended:?}");
+    }
+    root.ward(&["vault", "fsck", "default"]).succeed();
+    let log = root.ward(&["audit", "show", "--event", "vault.rolled-back"]).succeed();
+    assert_eq!(log.lines().count(), 1, "recorded once: {log}");
+
+    let asked = root.run(&["--json", "vault", "accept-restore", "default"]);
+    let message = asked.json()["error"]["message"].as_str().unwrap().to_owned();
+    let told = ["revoked gone", "set a, b", "to be shredded again: gone", "was seen here at"];
+    for words in told {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let shown = root.ward(&["list", "--pending"]).succeed();
+    assert!(shown.contains("vault.accept-restore") && shown.contains("stands at"), "{shown}");
+    let unanswered = root.run(&["get", "a", "--raw"]);
+    assert_eq!(unanswered.status, Some(10), "{unanswered:?}");
+
+    let accepted = accept(&root);
+    let result = &accepted["result"];
+    assert_eq!(result["set"], serde_json::json!(["a", "b"]), "{accepted}");
+    assert_eq!(result["revoked"], serde_json::json!(["gone"]));
+    assert_eq!(result["shredded_again"], serde_json::json!(["gone"]));
+    assert_eq!(root.ward(&["get", "a", "--raw"]).succeed(), "old");
+    assert_eq!(root.run(&["get", "gone", "--raw"]).status, Some(5));
+    assert_eq!(root.run(&["history", "gone"]).status, Some(5));
+    let log = root.ward(&["--json", "audit", "show", "--vault", "default"]).succeed();
+    assert!(log.contains("vault.accept-restore") && log.contains("shredded again"), "{log}");
+
+    // It is the newest state now: the one that was newest before is the older one.
+    root.ward(&["daemon", "stop"]).succeed();
+    assert_eq!(root.ward(&["get", "a", "--raw"]).succeed(), "old");
+}
+
+#[test]
+fn a_yes_to_one_restored_state_is_no_yes_to_another() {
+    let root =
+        rolled_back(&[&["set", "a", "--value", "first"]], &[&["set", "a", "--value", "second"]]);
+    let other = root.directory().join("other");
+    let words = "$0 --json vault accept-restore default; read go; \
+                 $0 --json vault accept-restore default";
+    let mut session = crate::support::session::Session::begin_as_us(&root, words);
+    let asked: serde_json::Value = serde_json::from_str(&session.line()).unwrap();
+    let request = asked["error"]["request"].as_str().unwrap();
+    root.ward(&["approve", request]).succeed();
+    // A state of another length, in the place of the one that was approved.
+    let first = root.path().join("vaults/default");
+    copy(&first, &other);
+    let segments = first.join("segments");
+    let mut names: Vec<_> =
+        std::fs::read_dir(&segments).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    assert!(names.len() > 1, "{names:?}");
+    std::fs::remove_file(names.last().unwrap()).unwrap();
+    for image in std::fs::read_dir(first.join("images")).unwrap() {
+        std::fs::remove_file(image.unwrap().path()).unwrap();
+    }
+    session.go();
+    let (answer, _) = session.end();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert!(answer["error"].is_object(), "{answer}");
+    assert_ne!(answer["error"]["request"].as_str(), Some(request), "{answer}");
+}
+
+#[test]
+fn a_vault_whose_pin_is_lost_counts_as_rolled_back_too() {
+    let root = Root::private();
+    root.ward(&["set", "a", "--value", "x"]).succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    std::fs::remove_file(root.path().join("pins/default")).unwrap();
+    let ended = root.run(&["get", "a", "--raw"]);
+    assert_eq!(ended.status, Some(10), "{ended:?}");
+    assert!(ended.stderr.contains("its pin is missing or not genuine"), "{ended:?}");
+    accept(&root);
+    assert_eq!(root.ward(&["get", "a", "--raw"]).succeed(), "x");
+}
+
+#[test]
+fn a_root_made_before_there_were_pins_gets_them_at_the_next_start() {
+    let root = Root::private();
+    root.ward(&["set", "a", "--value", "x"]).succeed();
+    let pin = root.path().join("pins/default");
+    assert!(pin.exists());
+    let fresh = Root::private();
+    std::fs::remove_dir(fresh.path().join("pins")).unwrap();
+    fresh.ward(&["set", "a", "--value", "x"]).succeed();
+    assert!(fresh.path().join("pins/default").exists());
+}
+
+#[test]
+fn on_a_system_root_who_asks_to_accept_cannot_answer() {
+    let Some(stage) = Stage::served("10s", "") else { return };
+    let root = stage.root();
+    root.ward(&["set", "free/a", "--value", "old"]).succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    let kept = root.directory().join("kept");
+    copy(&root.path().join("vaults/default"), &kept);
+    root.ward(&["set", "free/a", "--value", "new"]).succeed();
+    put_back(root, &kept);
+    let request = request_of(&root.run(&["--json", "vault", "accept-restore", "default"]));
+    assert_eq!(root.run(&["approve", &request]).status, Some(3));
+    root.ward(&["approve", &request]).by(crate::support::users::STRANGER).succeed();
+}
