@@ -7,9 +7,11 @@ mod daemon_start;
 mod exit_code;
 mod output;
 mod passphrase;
+mod private_mount;
 mod run;
 mod secret_reference;
 mod settings;
+mod tree_copy;
 mod trouble;
 
 use clap::Parser;

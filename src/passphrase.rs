@@ -1,6 +1,7 @@
 //! Passphrases: from a file, or from the terminal without echo.
 
 use crate::command::{SlotArguments, SlotWord, UnlockArguments};
+use crate::output::escaped;
 use crate::trouble::Trouble;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, raise};
@@ -23,6 +24,15 @@ pub(crate) fn for_new_vault(slot: &SlotArguments) -> Result<Option<Zeroizing<Str
         (None, Some(SlotWord::Passphrase)) => new_passphrase().map(Some),
         (None, Some(SlotWord::Keyfile) | None) => Ok(None),
     }
+}
+
+/// The passphrase of a gocryptfs volume.
+pub(crate) fn for_volume(volume: &Path, file: Option<&Path>) -> Result<Zeroizing<String>, Trouble> {
+    if let Some(file) = file {
+        return from_file(file);
+    }
+    let name = escaped(&volume.display().to_string()).to_string();
+    checked(Terminal::open()?.ask(&format!("Passphrase of the gocryptfs volume {name}: "))?)
 }
 
 /// The passphrase of a new key slot.

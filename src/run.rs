@@ -18,8 +18,10 @@ mod set;
 mod status;
 mod vault_accept_restore;
 mod vault_compact;
+mod vault_export;
 mod vault_fsck;
 mod vault_header;
+mod vault_import;
 mod vault_info;
 mod vault_init;
 mod vault_key;
@@ -83,6 +85,8 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
         VaultCommand::List => print(form, vault_list::run(settings)?),
         VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),
         VaultCommand::Fsck(arguments) => print(form, vault_fsck::run(&arguments, settings)?),
+        VaultCommand::Export(arguments) => print(form, vault_export::run(&arguments, settings)?),
+        VaultCommand::Import(arguments) => print(form, vault_import::run(&arguments, settings)?),
         VaultCommand::AcceptRestore(arguments) => {
             print(form, vault_accept_restore::run(&arguments, settings)?)
         }

@@ -100,6 +100,8 @@ fn every_command_of_the_program_is_in_the_contract() {
         "vault info",
         "vault compact",
         "vault accept-restore",
+        "vault export",
+        "vault import",
         "vault key list",
         "vault key add",
         "vault key remove",

@@ -6,8 +6,9 @@ use crate::support::ward::{DAEMON, WARD};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn environment(pid: u32) -> Vec<u8> {
     std::fs::read(format!("/proc/{pid}/environ")).unwrap()
@@ -89,6 +90,35 @@ fn stop_comes_back_when_the_daemon_has_ended_so_that_the_next_one_starts() {
         assert!(!PathBuf::from(format!("/proc/{pid}/exe")).exists());
         assert_eq!(root.running(), None);
     }
+}
+
+/// A daemon that answers a stop and lives on: until the client leaves, which it must not, or for a
+/// second.
+const SLOW_DAEMON: &str = r#"
+import select, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("control.sock")
+listener.listen()
+print("ready", flush=True)
+client, _ = listener.accept()
+client.recv(65536)
+client.sendall(b'{"version":1,"result":{}}\n')
+left, _, _ = select.select([client], [], [], 1)
+print("left early" if left else "waited", flush=True)
+"#;
+
+#[test]
+fn stop_does_not_come_back_while_the_daemon_still_lives() {
+    let root = Root::private();
+    let mut daemon = Command::new("/usr/bin/python3");
+    daemon.args(["-c", SLOW_DAEMON]).current_dir(root.path()).stdout(Stdio::piped());
+    let mut daemon = daemon.spawn().unwrap();
+    let mut said = BufReader::new(daemon.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "ready");
+    root.ward(&["daemon", "stop"]).succeed();
+    assert_eq!(said.next().unwrap().unwrap(), "waited");
+    assert!(daemon.wait().unwrap().success());
+    std::fs::remove_file(root.path().join("control.sock")).unwrap();
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod answers;
 mod attacks;
 mod commands;
 mod contract;
+mod copies;
 mod daemon;
 mod endurance;
 mod independent_reader;

@@ -88,23 +88,11 @@ impl Newer {
                 self.set.remove(path);
             }
             EventType::FileRename => {
-                if let Some(to) = entry.to.as_deref()
-                    && state.has_older(path, at)
-                {
-                    self.removed.insert(path.to_owned());
-                    let origin = state.origin(path).to_owned();
-                    state.origins.insert(to.to_owned(), origin);
-                    self.set.insert(to.to_owned());
+                if let Some(to) = entry.to.as_deref() {
+                    self.rename(path, to, at, state);
                 }
             }
-            EventType::SecretRevoked => {
-                let again = state.files_of(path, at);
-                if state.is_before(at) || !again.is_empty() {
-                    self.revoked.insert(path.to_owned());
-                    self.set.remove(path);
-                }
-                self.to_shred.extend(again.into_iter().map(|file| (path.to_owned(), file)));
-            }
+            EventType::SecretRevoked => self.revoke(path, at, state),
             EventType::ClockJump
             | EventType::Command
             | EventType::DaemonStarted
@@ -129,6 +117,24 @@ impl Newer {
             | EventType::VaultRolledBack
             | EventType::VaultUnlocked => {}
         }
+    }
+
+    fn rename(&mut self, path: &str, to: &str, at: WallTime, state: &mut State) {
+        if state.has_older(path, at) {
+            self.removed.insert(path.to_owned());
+            let origin = state.origin(path).to_owned();
+            state.origins.insert(to.to_owned(), origin);
+            self.set.insert(to.to_owned());
+        }
+    }
+
+    fn revoke(&mut self, path: &str, at: WallTime, state: &State) {
+        let again = state.files_of(path, at);
+        if state.is_before(at) || !again.is_empty() {
+            self.revoked.insert(path.to_owned());
+            self.set.remove(path);
+        }
+        self.to_shred.extend(again.into_iter().map(|file| (path.to_owned(), file)));
     }
 
     fn set_at(&mut self, path: &str, at: WallTime, state: &State) {

@@ -154,14 +154,13 @@ impl VaultTable {
             };
         }
         let secret = self.secret(name, None)?;
-        let unlocked = self.unlock_into(&mut table, name, &secret, IfRolledBack::Refuse);
-        unlocked.map_err(|error| match error {
+        match self.unlock_into(&mut table, name, &secret, IfRolledBack::Refuse) {
             // A crash between the removal of its slot and of the file.
-            ReachError::Unlock(UnlockPinnedError::Unlock(UnlockError::NoSlot(
+            Err(ReachError::Unlock(UnlockPinnedError::Unlock(UnlockError::NoSlot(
                 SlotKind::Keyfile,
-            ))) => ReachError::Locked(name.clone()),
-            error => error,
-        })
+            )))) => Err(ReachError::Locked(name.clone())),
+            unlocked => unlocked,
+        }
     }
 
     /// The vault, also when it was rolled back, for an export.

@@ -19,6 +19,10 @@ pub(crate) enum VaultCommand {
     Status(VaultArguments),
     /// Read all of a vault and name what is not as it was written; needs no daemon
     Fsck(UnlockedVaultArguments),
+    /// Copy everything in a vault that may be read into an empty directory
+    Export(ExportArguments),
+    /// Copy a directory, or what is in a gocryptfs volume, into a vault
+    Import(ImportArguments),
     /// Say that an older copy of a vault was put back on purpose; takes a human's yes
     AcceptRestore(UnlockedVaultArguments),
     /// Show how much a vault holds, and how it is kept
@@ -31,6 +35,41 @@ pub(crate) enum VaultCommand {
     /// Copy the header with its key slots, or put a copy back
     #[command(subcommand)]
     Header(HeaderCommand),
+}
+
+/// Of `ward vault export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// An empty directory; its last part is made if missing
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward vault import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// What to copy
+    #[arg(value_name = "DIR", required_unless_present = "gocryptfs")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Copy what is in the gocryptfs volume at DIR instead, by the gocryptfs that is installed
+    #[arg(long, value_name = "DIR", conflicts_with = "directory")]
+    pub(crate) gocryptfs: Option<PathBuf>,
+    /// The passphrase of the volume is in FILE, less one final newline; otherwise the terminal is
+    /// asked
+    #[arg(long, value_name = "FILE", requires = "gocryptfs")]
+    pub(crate) gocryptfs_passphrase_file: Option<PathBuf>,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
 }
 
 /// Of `ward vault key`.

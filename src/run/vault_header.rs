@@ -31,10 +31,8 @@ pub(crate) fn backup(
         Trouble::new(FailureCode::Failed, format!("the daemon sent no header: {error}"))
     })?;
     write_new(file, &bytes).map_err(|error| {
-        let code = match error.kind() {
-            io::ErrorKind::AlreadyExists => FailureCode::Conflict,
-            _ => FailureCode::Failed,
-        };
+        let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+        let code = if is_there { FailureCode::Conflict } else { FailureCode::Failed };
         Trouble::new(code, format!("cannot write {}: {error}", file.display()))
             .next("name a new file in a directory of yours")
     })?;

@@ -1,0 +1,64 @@
+//! `ward vault export`: copies everything in a vault that the caller may read into a directory.
+
+use crate::command::ExportArguments;
+use crate::exit_code::ExitCode;
+use crate::output::Report;
+use crate::private_mount::{PatientSignals, VaultMount};
+use crate::run::vault_import::fidelity_of;
+use crate::secret_reference::vault_name;
+use crate::settings::Settings;
+use crate::tree_copy::{CopyReport, TreeCopy, open_directory};
+use crate::trouble::Trouble;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use ward_mountd::control::message::{FailureCode, Purpose};
+
+/// Copies it.
+pub(crate) fn run(
+    arguments: &ExportArguments,
+    settings: &Settings,
+) -> Result<Report<CopyReport>, Trouble> {
+    let vault = vault_name(&arguments.vault)?;
+    let fidelity = fidelity_of(&vault, settings)?;
+    let target = empty_directory(&arguments.directory)?;
+    let signals = PatientSignals::begin()?;
+    let mount = VaultMount::begin(&vault, Purpose::Export, &arguments.unlock, settings)?;
+    let source = mount.open()?;
+    let is_interrupted = || signals.came();
+    let copied = TreeCopy::run((source.as_fd(), target.as_fd()), fidelity, &is_interrupted);
+    drop(source);
+    mount.end()?;
+    Ok(told(copied?, vault, "exported"))
+}
+
+/// The report; something left out makes the command fail.
+pub(crate) fn told(mut report: CopyReport, vault: String, done: &str) -> Report<CopyReport> {
+    report.vault = vault;
+    let text = report.words(done);
+    let exit = if report.left_out.is_empty() { ExitCode::Done } else { ExitCode::Failed };
+    Report::new(report, text).ending(exit)
+}
+
+/// The directory to copy to, made for its owner alone if it is not there; nothing is in it.
+fn empty_directory(path: &Path) -> Result<OwnedFd, Trouble> {
+    let refuse = |error: &dyn std::fmt::Display| {
+        Trouble::bad_input(format!("cannot export to {}: {error}", path.display()))
+            .next("name an empty directory of yours, or a new one")
+    };
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(refuse(&error)),
+        Ok(()) | Err(_) => {}
+    }
+    let directory = open_directory(path).map_err(|errno| refuse(&errno))?;
+    let mut entries = rustix::fs::Dir::read_from(&directory).map_err(|errno| refuse(&errno))?;
+    let is_empty = entries
+        .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
+    if is_empty {
+        return Ok(directory);
+    }
+    let message = format!("{} is not empty", path.display());
+    Err(Trouble::new(FailureCode::Conflict, message).next("name an empty directory, or a new one"))
+}

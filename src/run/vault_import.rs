@@ -1,0 +1,73 @@
+//! `ward vault import`: copies a directory, or what is in a gocryptfs volume, into a vault.
+
+use crate::client::Client;
+use crate::command::ImportArguments;
+use crate::output::Report;
+use crate::passphrase;
+use crate::private_mount::{GocryptfsMount, PatientSignals, VaultMount};
+use crate::run::vault_export::told;
+use crate::secret_reference::vault_name;
+use crate::settings::Settings;
+use crate::tree_copy::{CopyReport, Fidelity, TreeCopy, open_directory};
+use crate::trouble::Trouble;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use ward_mountd::control::message::{Command, Purpose, VaultState};
+
+/// Copies it.
+pub(crate) fn run(
+    arguments: &ImportArguments,
+    settings: &Settings,
+) -> Result<Report<CopyReport>, Trouble> {
+    let vault = vault_name(&arguments.vault)?;
+    let fidelity = fidelity_of(&vault, settings)?;
+    match (&arguments.directory, &arguments.gocryptfs) {
+        (Some(directory), _) => {
+            let source = open(directory)?;
+            import(&vault, &source, fidelity, (arguments, settings))
+        }
+        (None, Some(volume)) => {
+            let file = arguments.gocryptfs_passphrase_file.as_deref();
+            let passphrase = passphrase::for_volume(volume, file)?;
+            let mount = GocryptfsMount::begin(volume, &passphrase)?;
+            let source = mount.open()?;
+            let imported = import(&vault, &source, fidelity, (arguments, settings));
+            drop(source);
+            drop(mount);
+            imported
+        }
+        (None, None) => Err(Trouble::bad_input("nothing to import was named")
+            .next("name a directory, or a volume with --gocryptfs")),
+    }
+}
+
+fn import(
+    vault: &str,
+    source: &OwnedFd,
+    fidelity: Fidelity,
+    (arguments, settings): (&ImportArguments, &Settings),
+) -> Result<Report<CopyReport>, Trouble> {
+    let signals = PatientSignals::begin()?;
+    let mount = VaultMount::begin(vault, Purpose::Import, &arguments.unlock, settings)?;
+    let target = mount.open()?;
+    let is_interrupted = || signals.came();
+    let copied = TreeCopy::run((source.as_fd(), target.as_fd()), fidelity, &is_interrupted);
+    drop(target);
+    mount.end()?;
+    Ok(told(copied?, vault.to_owned(), "imported"))
+}
+
+/// What the vault can hold.
+pub(crate) fn fidelity_of(vault: &str, settings: &Settings) -> Result<Fidelity, Trouble> {
+    let command = Command::VaultStatus { vault: vault.to_owned() };
+    let state: VaultState = Client::connect(settings)?.ask(command)?;
+    let is_workspace = state.kind == "workspace";
+    Ok(if is_workspace { Fidelity::Everything } else { Fidelity::Values })
+}
+
+fn open(directory: &Path) -> Result<OwnedFd, Trouble> {
+    open_directory(directory).map_err(|errno| {
+        Trouble::bad_input(format!("cannot import {}: {errno}", directory.display()))
+            .next("name a directory that you may read")
+    })
+}
