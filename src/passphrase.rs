@@ -35,6 +35,11 @@ pub(crate) fn for_volume(volume: &Path, file: Option<&Path>) -> Result<Zeroizing
     checked(Terminal::open()?.ask(&format!("Passphrase of the gocryptfs volume {name}: "))?)
 }
 
+/// Whether there is a terminal to ask.
+pub(crate) fn can_ask() -> bool {
+    Terminal::open().is_ok()
+}
+
 /// The passphrase of a new key slot.
 pub(crate) fn for_new_slot(file: Option<&Path>) -> Result<Zeroizing<String>, Trouble> {
     file.map_or_else(new_passphrase, from_file)
@@ -63,7 +68,7 @@ pub(crate) fn for_locked_vault(
 }
 
 /// All of the file but one final newline: a passphrase may hold newlines.
-fn from_file(path: &Path) -> Result<Zeroizing<String>, Trouble> {
+pub(crate) fn from_file(path: &Path) -> Result<Zeroizing<String>, Trouble> {
     let refuse = |what: String| {
         Trouble::bad_input(format!("cannot take a passphrase from {}: {what}", path.display()))
     };

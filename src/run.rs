@@ -27,6 +27,7 @@ mod vault_init;
 mod vault_key;
 mod vault_list;
 mod vault_mount;
+mod vault_rekey;
 mod vault_status;
 mod vault_unmount;
 
@@ -101,6 +102,7 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
         VaultCommand::Key(KeyCommand::Remove(arguments)) => {
             print(form, vault_key::remove(&arguments, settings)?)
         }
+        VaultCommand::Rekey(arguments) => print(form, vault_rekey::run(&arguments, settings)?),
         VaultCommand::Header(HeaderCommand::Backup(arguments)) => {
             print(form, vault_header::backup(&arguments, settings)?)
         }

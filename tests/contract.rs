@@ -105,6 +105,7 @@ fn every_command_of_the_program_is_in_the_contract() {
         "vault key list",
         "vault key add",
         "vault key remove",
+        "vault rekey",
         "vault header backup",
         "vault header restore",
         "audit show",

@@ -20,8 +20,8 @@ use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, ReadLogError, Record};
 use ward_policy::{Moment, VaultName};
 use ward_store::{
-    Claim, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, RolledBack, SlotKind, SlotSecret,
-    SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
+    Claim, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, SlotKind, SlotSecret, SyncedHead,
+    TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
 };
 use zeroize::Zeroizing;
 
@@ -219,6 +219,17 @@ impl VaultTable {
         self.keyfile(name).exists()
     }
 
+    /// Removes the key file of a vault that no slot takes it for any more.
+    pub(crate) fn forget_keyfile_without_slot(&self, open: &OpenVault) -> io::Result<()> {
+        if open.vault.slots().iter().any(|slot| slot.kind == SlotKind::Keyfile) {
+            return Ok(());
+        }
+        match std::fs::remove_file(self.keyfile(&open.name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Locks those that nobody has used for a while and nobody holds, as a mount does.
     pub(crate) fn lock_idle(&self) {
         let now = clock::now();
@@ -267,13 +278,14 @@ impl VaultTable {
         secret: &SlotSecret,
         if_rolled_back: IfRolledBack,
     ) -> Result<Arc<OpenVault>, ReachError> {
-        let (vault, recovered, rolled_back) = self.look(name, secret)?;
+        let (vault, recovered) = self.look(name, secret)?;
         let found = words(&vault, &recovered);
-        let rolled_back = rolled_back
+        let rolled_back = recovered
+            .rolled_back
             .filter(|_| vault.kind() == VaultKind::Secrets)
-            .map(|rolled_back| RolledBackVault::of(name, &vault, rolled_back));
+            .map(|rolled_back| RolledBackVault::of(name, rolled_back));
         if let Some(rolled_back) = &rolled_back {
-            let error = self.refuse(table, rolled_back.clone())?;
+            let error = self.refuse(table, (&vault, rolled_back.clone()))?;
             if if_rolled_back == IfRolledBack::Refuse {
                 return Err(error);
             }
@@ -286,7 +298,7 @@ impl VaultTable {
         &self,
         name: &VaultName,
         secret: &SlotSecret,
-    ) -> Result<(Vault, Recovered, Option<RolledBack>), ReachError> {
+    ) -> Result<(Vault, Recovered), ReachError> {
         let now = clock::file_time();
         Ok(Vault::unlock_to_look(&self.folder(name), secret, &self.pin(name), now)?)
     }
@@ -330,7 +342,8 @@ impl VaultTable {
 
 /// What unlocking found, for the log: nothing is cut or mended silently.
 fn words(vault: &Vault, recovered: &Recovered) -> String {
-    let Recovered { head: _, torn, damage, shreds_finished, header_repaired } = recovered;
+    let Recovered { head: _, torn, damage, shreds_finished, header_repaired, rolled_back: _ } =
+        recovered;
     let mut words = Vec::new();
     if vault.read_only() == Some(ReadOnly::RolledBack) {
         words.push("it was rolled back, so it is read-only".to_owned());

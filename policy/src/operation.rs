@@ -97,6 +97,8 @@ operations! {
     VaultList = "vault.list", Low;
     /// Unlock a vault and show it at a path.
     VaultMount = "vault.mount", High;
+    /// Give a vault a new key, which shuts out who kept an old header.
+    VaultRekey = "vault.rekey", Critical;
     /// See the state of one vault.
     VaultStatus = "vault.status", Low;
     /// End a mount.

@@ -32,6 +32,8 @@ pub(crate) enum VaultCommand {
     /// List, add and remove what unlocks a vault
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Give the vault a new key: who kept an old header is shut out once all is rewritten
+    Rekey(RekeyArguments),
     /// Copy the header with its key slots, or put a copy back
     #[command(subcommand)]
     Header(HeaderCommand),
@@ -123,6 +125,21 @@ pub(crate) struct KeyRemoveArguments {
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward vault rekey`.
+#[derive(Debug, Args)]
+pub(crate) struct RekeyArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// Take the key slot of this number away; may be given often
+    #[arg(long, value_name = "SLOT")]
+    pub(crate) remove: Vec<u32>,
+    /// The passphrase or recovery code of a key slot is in FILE, less one final newline; may be given
+    /// often. The terminal is asked for those that are missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Vec<PathBuf>,
 }
 
 /// Of `ward vault header`.

@@ -36,6 +36,10 @@ fn show(info: &VaultInfo) -> String {
     say("history", count(info.versions, "version"));
     let (segments, dead) = (count(info.segments, "segment"), bytes(info.dead_bytes));
     say("disk", format!("{} in {segments}, {dead} of them dead", bytes(info.disk_bytes)));
+    if info.segments_to_rekey > 0 {
+        let left = count(info.segments_to_rekey, "segment");
+        say("key", format!("new; {left} under an older one, to be rewritten"));
+    }
     say("memory", format!("about {}", bytes(info.memory_bytes)));
     let image = match info.image.as_str() {
         "none" => "opened without one",

@@ -11,13 +11,14 @@ HEADER, CHUNK, TAG = 64, 1 << 20, 16
 class Image:
     """An image that opens; what it says is there once it is read."""
 
-    def __init__(self, path, header, vault_key):
+    def __init__(self, path, header, keys):
         data = path.read_bytes()
         head = data[:HEADER]
         demand(len(head) == HEADER and head[:8] == b"wardimg\0", f"{path}: no image")
         form, key_number, vault_id, number, image_id, size = struct.unpack_from("<II16sQ16sQ", head, 8)
-        demand((form, key_number, vault_id, number) == (1, 0, header.vault_id, int(path.name)), f"{path}: another one")
-        key = hkdf(vault_id, vault_key, b"wardfs image seal v1" + image_id)
+        demand((form, vault_id, number) == (1, header.vault_id, int(path.name)), f"{path}: another one")
+        demand(key_number in keys, f"{path}: under a key that is gone")
+        key = hkdf(vault_id, keys[key_number], b"wardfs image seal v1" + image_id)
         plaintext, at, chunk = [], HEADER, 0
         while size > 0:
             end = at + min(size, CHUNK)
@@ -62,13 +63,13 @@ class Image:
         demand(fields.at == 8 + follow and not any(fields.data[fields.at :]), "an image has another length")
 
 
-def newest(vault, header, vault_key, segments):
+def newest(vault, header, keys, segments):
     """The newest image that opens and fits, or None."""
     folder = vault / "images"
     paths = [it for it in folder.iterdir() if len(it.name) == 10 and it.name.isdecimal()] if folder.is_dir() else []
     for path in sorted(paths, reverse=True):
         try:
-            image = Image(path, header, vault_key)
+            image = Image(path, header, keys)
         except Damaged as error:
             notice(error)
             continue

@@ -82,15 +82,17 @@ def names(folder, vault, name, kind, secret):
     """What is sealed in each entry of a vault, by the entry's number."""
     verdict, entries = read_log(folder)
     demand(verdict in ("whole", "torn"), f"the log is {verdict}")
-    header, vault_key = unlock(vault, kind, secret)
-    names_key = hkdf(header.vault_id, vault_key, b"wardfs audit names v1")
-    key = hkdf(entries[0][0]["log"].encode(), names_key, b"wardfs log names v1\0" + name.encode())
+    _, _, names_keys = unlock(vault, kind, secret)
+    log, purpose = entries[0][0]["log"].encode(), b"wardfs log names v1\0" + name.encode()
+    keys = [hkdf(log, names_key, purpose) for names_key in names_keys]
     opened = {}
     for entry, _ in entries:
         if entry.get("vault") == name and "sealed" in entry:
             number = struct.pack(">Q", int(entry["seq"]))
             sealed = base64.b64decode(entry["sealed"], validate=True)
-            text = open_seal(key, bytes(4) + number, sealed[:-16], sealed[-16:], name.encode() + number)
+            seal = bytes(4) + number, sealed[:-16], sealed[-16:], name.encode() + number
+            texts = (open_seal(key, *seal) for key in keys)
+            text = next((it for it in texts if it is not None), None)
             demand(text is not None and len(text) % 128 == 0, f"the names of entry {entry['seq']} do not open")
             opened[entry["seq"]] = json.loads(text)
     return opened

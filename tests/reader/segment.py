@@ -12,13 +12,14 @@ SEGMENT_HEADER, FRAME_HEADER, TAG, UNIT, PAGE = 192, 48, 16, 64, 4096
 class Segment:
     """A segment with a good header. Position, sequence and chain value move with reading."""
 
-    def __init__(self, path, header, vault_key):
+    def __init__(self, path, header, keys):
         self.data, self.number = path.read_bytes(), int(path.name)
         head = self.data[:SEGMENT_HEADER]
         demand(len(head) == SEGMENT_HEADER and head[:8] == b"wardseg\0", f"{path}: no segment")
         form, key_number, vault_id, own, self.id = struct.unpack_from("<II16sQ16s", head, 8)
         before, position, sequence, chain, self.branch = struct.unpack_from("<QQQ32sQ", head, 56)
-        demand((form, key_number) == (1, 0), f"{path}: another format or key")
+        demand(form == 1 and key_number in keys, f"{path}: another format or key")
+        vault_key = keys[key_number]
         demand(vault_id == header.vault_id and own == self.number, f"{path}: another vault or number")
         demand(before == self.number - 1 and head[120:160] == bytes(40), f"{path}: a bad header")
         key = hkdf(vault_id, vault_key, b"wardfs segment mac v1" + self.id)

@@ -13,11 +13,11 @@ SHOWN = 10
 
 def read_vault(vault, kind, secret):
     """The tree of a vault, and its segments by number."""
-    header, key = unlock(vault, kind, secret)
+    header, keys, _ = unlock(vault, kind, secret)
     paths = [it for it in (vault / "segments").iterdir() if len(it.name) == 10 and it.name.isdecimal()]
-    segments = {it.number: it for it in (Segment(path, header, key) for path in sorted(paths))}
+    segments = {it.number: it for it in (Segment(path, header, keys) for path in sorted(paths))}
     demand(segments, "there is no segment")
-    image, last = images.newest(vault, header, key, segments), max(segments)
+    image, last = images.newest(vault, header, keys, segments), max(segments)
     begin, retired = (image.segment, image.retired) if image else (1, set())
     missing = set(range(1, last + 1)) - segments.keys()
     demand(not any(it >= begin or it not in retired for it in missing), f"segments {sorted(missing)} are missing")

@@ -23,13 +23,18 @@ const PADDING: usize = 128;
 /// Keeps this use of the key apart from every other.
 const PURPOSE: &[u8] = b"wardfs log names v1\0";
 
-/// The key from which a vault's log key is made; the vault keeps it wrapped.
-pub struct NamesKey(Zeroizing<[u8; 32]>);
+/// The keys from which a vault's log keys are made, the newest first; the vault keeps them wrapped.
+pub struct NamesKey(Vec<Zeroizing<[u8; 32]>>);
 
 impl NamesKey {
     /// The key with these bytes.
-    pub const fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(vec![bytes])
+    }
+
+    /// The key, which took the place of the `older` ones: they seal nothing more, and still open.
+    pub fn after(self, older: Vec<Zeroizing<[u8; 32]>>) -> Self {
+        Self(self.0.into_iter().chain(older).collect())
     }
 }
 
@@ -41,13 +46,14 @@ impl fmt::Debug for NamesKey {
 
 /// The log keys of the vaults that are unlocked.
 #[derive(Clone, Default)]
-pub(crate) struct Keyring(BTreeMap<VaultName, Arc<LogKey>>);
+pub(crate) struct Keyring(BTreeMap<VaultName, Arc<[LogKey]>>);
 
 impl Keyring {
     /// Keeps the log key of `vault` in the log with the id `log`.
     pub(crate) fn insert(&mut self, vault: &VaultName, key: &NamesKey, log: &str) {
-        if let Some(key) = LogKey::derive(vault, key, log) {
-            self.0.insert(vault.clone(), Arc::new(key));
+        let keys = key.0.iter().map(|key| LogKey::derive(vault, key, log));
+        if let Some(keys) = keys.collect() {
+            self.0.insert(vault.clone(), keys);
         }
     }
 
@@ -58,13 +64,13 @@ impl Keyring {
 
     /// Seals `names` for the entry `seq`; `None` without a key.
     pub(crate) fn seal(&self, vault: &VaultName, seq: u64, names: &Names<'_>) -> Option<String> {
-        self.0.get(vault)?.seal(vault, seq, names)
+        self.0.get(vault)?.first()?.seal(vault, seq, names)
     }
 
     /// Opens what [`Self::seal`] sealed; `None` without the key or when it was changed.
     pub(crate) fn open(&self, vault: &str, seq: u64, sealed: &str) -> Option<Names<'static>> {
         let vault = VaultName::try_from(vault).ok()?;
-        self.0.get(&vault)?.open(&vault, seq, sealed)
+        self.0.get(&vault)?.iter().find_map(|key| key.open(&vault, seq, sealed))
     }
 }
 
@@ -78,10 +84,10 @@ impl fmt::Debug for Keyring {
 struct LogKey(Zeroizing<[u8; 32]>);
 
 impl LogKey {
-    fn derive(vault: &VaultName, key: &NamesKey, log: &str) -> Option<Self> {
+    fn derive(vault: &VaultName, key: &[u8; 32], log: &str) -> Option<Self> {
         let mut derived = Zeroizing::new([0; 32]);
         let info = [PURPOSE, vault.as_str().as_bytes()].concat();
-        let expander = Hkdf::<Sha256>::new(Some(log.as_bytes()), &key.0[..]);
+        let expander = Hkdf::<Sha256>::new(Some(log.as_bytes()), key);
         expander.expand(&info, &mut derived[..]).ok()?;
         Some(Self(derived))
     }
@@ -170,6 +176,19 @@ mod tests {
         keyring.remove(&vault("work"));
         assert_eq!(keyring.seal(&vault("work"), 7, &names("a")), None);
         assert_eq!(keyring.open("work", 7, &sealed), None);
+    }
+
+    #[test]
+    fn names_sealed_under_an_older_key_still_open() {
+        let mut keyring = keyring("log");
+        let sealed = keyring.seal(&vault("work"), 7, &names("a")).unwrap();
+        let newest = || NamesKey::from_bytes(Zeroizing::new([8; 32]));
+        keyring.insert(&vault("work"), &newest(), "log");
+        assert_eq!(keyring.open("work", 7, &sealed), None);
+        let both = newest().after(vec![Zeroizing::new([7; 32])]);
+        keyring.insert(&vault("work"), &both, "log");
+        assert_eq!(keyring.open("work", 7, &sealed), Some(names("a")));
+        assert_ne!(keyring.seal(&vault("work"), 7, &names("a")), Some(sealed));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::pipeline::{GiveAnswerError, OpenError, ReadError};
 use crate::vault_table::{AcceptError, ReachError};
 use ward_policy::RequestId;
 use ward_store::{
-    ChangeError, CreateError, HeaderBackupError, SlotError, UnlockError, UnlockPinnedError,
+    ChangeError, CreateError, HeaderBackupError, RekeyError, SlotError, UnlockError,
+    UnlockPinnedError,
 };
 
 /// A failure of class `code`.
@@ -141,9 +142,10 @@ impl From<&UnlockError> for FailureCode {
         match error {
             UnlockError::NoVault(_) => Self::NotFound,
             UnlockError::NoSlot(_) | UnlockError::WrongSecret => Self::WrongKey,
-            UnlockError::Newer { .. } | UnlockError::HeaderDamaged | UnlockError::HeaderChanged => {
-                Self::Damaged
-            }
+            UnlockError::Newer { .. }
+            | UnlockError::HeaderDamaged
+            | UnlockError::HeaderOutdated
+            | UnlockError::HeaderChanged => Self::Damaged,
             UnlockError::TooCostly => Self::Unsupported,
             UnlockError::Locked(_) => Self::Conflict,
             UnlockError::NoSpace | UnlockError::Io { .. } => Self::Failed,
@@ -192,7 +194,6 @@ pub(super) fn of_accept(error: &AcceptError) -> Failure {
             failure(FailureCode::Conflict, error, &next)
         }
         AcceptError::Changed(_) => failure(FailureCode::Conflict, error, "ask again"),
-        AcceptError::Store(error) => of_store(error),
     }
 }
 
@@ -206,10 +207,23 @@ pub(super) fn of_slot(error: &SlotError) -> Failure {
     in_words(code, error)
 }
 
+pub(super) fn of_rekey(error: &RekeyError) -> Failure {
+    let code = match error {
+        RekeyError::SlotsWithoutSecret(_) => FailureCode::Locked,
+        RekeyError::NoSuchSlot(_) => FailureCode::NotFound,
+        RekeyError::NoSlotLeft | RekeyError::TooManyKeys => FailureCode::Conflict,
+        RekeyError::ReadOnly(_) => FailureCode::Damaged,
+        RekeyError::Io(_) => FailureCode::Failed,
+    };
+    in_words(code, error)
+}
+
 pub(super) fn of_header(error: &HeaderBackupError) -> Failure {
     let code = match error {
         HeaderBackupError::NotHeader(_) => FailureCode::Damaged,
-        HeaderBackupError::NotBackup | HeaderBackupError::OtherVault => FailureCode::BadInput,
+        HeaderBackupError::NotBackup
+        | HeaderBackupError::OtherVault
+        | HeaderBackupError::Outdated => FailureCode::BadInput,
         HeaderBackupError::WrongSecret => FailureCode::WrongKey,
         HeaderBackupError::Locked => FailureCode::Conflict,
         HeaderBackupError::Io { .. } => FailureCode::Failed,

@@ -11,8 +11,8 @@ use crate::clock;
 use crate::newer::Newer;
 use crate::vault_table::OpenVault;
 use ward_audit::EventType;
-use ward_policy::{FileId, Operation, SecretPath, Ticket};
-use ward_store::VersionId;
+use ward_policy::{FileId, Operation, SecretPath, Ticket, VaultName};
+use ward_store::{SlotSecret, VersionId};
 
 /// A secret with versions, named or removed.
 enum Past {
@@ -98,17 +98,28 @@ impl Control<'_> {
         self.may_ask(Operation::VaultAcceptRestore, about)?;
         let secret = vaults.secret(&vault, passphrase.map(typed));
         let secret = secret.map_err(|error| of_reach(&error))?;
-        let looked = vaults.look_at_rolled_back(&vault, &secret);
+        let accepted = self.look_and_accept(&vault, &secret);
+        vaults.look_away(&vault);
+        accepted
+    }
+
+    fn look_and_accept(
+        &self,
+        vault: &VaultName,
+        secret: &SlotSecret,
+    ) -> Result<RestoreAccepted, Failure> {
+        let vaults = &self.daemon.vaults;
+        let looked = vaults.look_at_rolled_back(vault, secret);
         let (rolled_back, newer) = looked.map_err(|error| of_accept(&error))?;
         let words = format!("{rolled_back}; {newer}");
         let ticket = Ticket::try_from(rolled_back.ticket().as_str()).ok();
-        let about = About { ticket: ticket.as_ref(), ..about };
+        let ticket = ticket.as_ref();
+        let about = About { vault: Some(vault), ticket, ..About::default() };
         self.permit_with_a_human(Operation::VaultAcceptRestore, about, &words)?;
-        let accepted = vaults.accept_restore(&vault, &secret, &rolled_back);
+        let accepted = vaults.accept_restore(vault, secret, &rolled_back);
         let Newer { set, removed, revoked, keys, unreadable, to_shred } =
             accepted.map_err(|error| of_accept(&error))?;
-        let mut shredded_again: Vec<String> = to_shred.into_iter().map(|(path, _)| path).collect();
-        shredded_again.dedup();
+        let shredded_again = to_shred.iter().map(ToString::to_string).collect();
         Ok(RestoreAccepted {
             vault: vault.to_string(),
             state: rolled_back.to_string(),

@@ -1,19 +1,22 @@
 //! Commands about what unlocks a vault: its key slots, and copies of its header.
 
-use super::failure::{bad_input, failure, of_accept, of_create, of_header, of_reach, of_slot};
+use super::failure::{
+    bad_input, failure, of_accept, of_create, of_header, of_open, of_reach, of_rekey, of_slot,
+};
 use super::message::{
     AddedSlot, Done, Failure, FailureCode, Header, KeyAdded, KeySlot, KeySlots, Passphrase,
-    SecretText,
+    Rekeyed, SecretText,
 };
 use super::requests::vault_name;
 use super::session::{About, Control};
 use super::vaults::typed;
 use crate::initialise::{InitError, passphrase_cost};
+use crate::pipeline::OpenError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ward_audit::EventType;
 use ward_policy::Operation;
-use ward_store::{Keyfile, NewSlot, RecoveryCode, SlotId, SlotKind};
+use ward_store::{Keyfile, NewSlot, RecoveryCode, SlotId, SlotKind, SlotSecret};
 
 impl Control<'_> {
     pub(super) fn key_list(&self, vault: &str) -> Result<KeySlots, Failure> {
@@ -76,20 +79,35 @@ impl Control<'_> {
         self.permit(Operation::VaultKeyRemove, EventType::Command, about)?;
         let open = self.reach(&vault)?;
         open.vault.remove_slot(SlotId(slot)).map_err(|error| of_slot(&error))?;
-        if !open.vault.slots().iter().any(|slot| slot.kind == SlotKind::Keyfile) {
-            let path = self.daemon.vaults.keyfile(&vault);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    let message = format!(
-                        "the slot is gone, its key file {} is not: {error}",
-                        path.display()
-                    );
-                    return Err(failure(FailureCode::Failed, message, "remove the file"));
-                }
-                Ok(()) | Err(_) => {}
-            }
+        let forgotten = self.daemon.vaults.forget_keyfile_without_slot(&open);
+        forgotten.map(|()| Done {}).map_err(|error| of_leftover_keyfile(&error))
+    }
+
+    /// Gives the vault a new key. Slots that nothing given opens must be among `remove`.
+    pub(super) fn rekey(
+        &self,
+        vault: &str,
+        passphrases: &[Passphrase],
+        remove: &[u32],
+    ) -> Result<Rekeyed, Failure> {
+        let vault = vault_name(vault)?;
+        let about = About { vault: Some(&vault), ..About::default() };
+        self.permit(Operation::VaultRekey, EventType::Command, about)?;
+        let vaults = &self.daemon.vaults;
+        let open = self.reach(&vault)?;
+        let mut secrets: Vec<SlotSecret> =
+            passphrases.iter().map(|text| SlotSecret::typed(typed(text))).collect();
+        if vaults.has_keyfile(&vault) {
+            secrets.push(vaults.secret(&vault, None).map_err(|error| of_reach(&error))?);
         }
-        Ok(Done {})
+        let remove: Vec<SlotId> = remove.iter().copied().map(SlotId).collect();
+        open.vault.rekey(&secrets, &remove).map_err(|error| of_rekey(&error))?;
+        vaults.forget_keyfile_without_slot(&open).map_err(|error| of_leftover_keyfile(&error))?;
+        // New entries are sealed under the new key from here on.
+        let sealed = self.daemon.pipeline.log.seal_names(&vault, &open.vault.names_key());
+        sealed.map_err(|error| of_open(&OpenError::from(error)))?;
+        let segments = open.vault.segments_to_rekey();
+        Ok(Rekeyed { segments_to_rekey: u64::try_from(segments).unwrap_or(u64::MAX) })
     }
 
     /// A copy of the header, to be kept elsewhere: with it every slot of today opens the vault.
@@ -121,6 +139,11 @@ impl Control<'_> {
         let restored = ward_store::restore_header(&vaults.folder(&vault), &header, &secret);
         restored.map(|()| Done {}).map_err(|error| of_header(&error))
     }
+}
+
+fn of_leftover_keyfile(error: &std::io::Error) -> Failure {
+    let message = format!("the slot is gone, its key file is not: {error}");
+    failure(FailureCode::Failed, message, "remove the file in the folder keys of the root")
 }
 
 /// The word of the protocol for a kind of slot.

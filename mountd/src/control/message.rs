@@ -261,6 +261,15 @@ pub enum Command {
         /// Its number.
         slot: u32,
     },
+    /// Gives a vault a new key: [`Rekeyed`].
+    VaultRekey {
+        /// The vault.
+        vault: String,
+        /// What opens the slots that are kept, beside the key file of the root.
+        passphrases: Vec<Passphrase>,
+        /// Slots that do not get the new key.
+        remove: Vec<u32>,
+    },
     /// A copy of the header: [`Header`].
     VaultHeaderBackup {
         /// The vault.

@@ -167,6 +167,9 @@ impl Control<'_> {
             Command::VaultKeyList { vault } => encoded(self.key_list(&vault)),
             Command::VaultKeyAdd { vault, slot } => encoded(self.key_add(&vault, &slot)),
             Command::VaultKeyRemove { vault, slot } => encoded(self.key_remove(&vault, slot)),
+            Command::VaultRekey { vault, passphrases, remove } => {
+                encoded(self.rekey(&vault, &passphrases, &remove))
+            }
             Command::VaultHeaderBackup { vault } => encoded(self.header_backup(&vault)),
             Command::VaultHeaderRestore { vault, header, passphrase } => {
                 encoded(self.header_restore(&vault, &header, passphrase.as_ref()))

@@ -33,6 +33,7 @@ impl Control<'_> {
             segments,
             disk_bytes,
             dead_bytes,
+            segments_to_rekey: u64::try_from(store.segments_to_rekey()).unwrap_or(u64::MAX),
             memory_bytes,
             image: match store.image_use() {
                 ImageUse::None => "none",
@@ -53,8 +54,8 @@ impl Control<'_> {
         self.permit(Operation::VaultCompact, EventType::Command, about)?;
         let open = self.reach(&vault)?;
         let mut all = Compacted { retired: 0, removed: 0, copied_bytes: 0 };
-        // A segment goes with the second image after its copy.
-        for _ in 0..2 {
+        // A segment goes with the second image after its copy, and with the last one an older key.
+        for _ in 0..3 {
             let done = open.vault.compact(u64::MAX).map_err(|error| of_store(&error))?;
             all.retired += done.retired;
             all.removed += done.removed;

@@ -1,13 +1,14 @@
 //! A vault that was rolled back: what is seen of it, and how a human's yes makes it the newest state.
 
-use super::{OpenVault, ReachError, Table, VaultTable, words};
+use super::{ReachError, Table, VaultTable, words};
 use crate::clock;
 use crate::newer::{Newer, newer_in_the_log};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
-use ward_policy::{FileId, VaultName};
-use ward_store::{ChangeError, Pin, RolledBack, SlotSecret, SyncedHead, Vault, WallTime};
+use ward_policy::{SecretPath, VaultName};
+use ward_store::{Pin, RolledBack, SlotSecret, SyncedHead, Vault, WallTime};
 
 /// A vault that is older than what was seen here.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct RolledBackVault {
     pinned: Option<Pin>,
     found: SyncedHead,
     /// The last change it knows of.
-    changed: Option<WallTime>,
+    changed: WallTime,
 }
 
 /// Why no restore was accepted.
@@ -35,15 +36,12 @@ pub(crate) enum AcceptError {
     /// It is no longer the state that was looked at.
     #[error("the vault {0} is not what was looked at any more")]
     Changed(VaultName),
-    /// What the log says was shredded could not be.
-    #[error(transparent)]
-    Store(#[from] ChangeError),
 }
 
 impl RolledBackVault {
-    pub(super) fn of(name: &VaultName, vault: &Vault, rolled_back: RolledBack) -> Self {
-        let RolledBack { pinned, found } = rolled_back;
-        Self { name: name.clone(), pinned, found, changed: crate::newer::last_change(vault) }
+    pub(super) fn of(name: &VaultName, rolled_back: RolledBack) -> Self {
+        let RolledBack { pinned, found, changed } = rolled_back;
+        Self { name: name.clone(), pinned, found, changed }
     }
 
     pub(crate) const fn name(&self) -> &VaultName {
@@ -61,7 +59,7 @@ impl RolledBackVault {
 
 impl VaultTable {
     /// Looks at a vault that was rolled back, without a change: what it is, and what the log knows to
-    /// be newer.
+    /// be newer. The log can name its secrets from then on, until [`Self::look_away`].
     pub(crate) fn look_at_rolled_back(
         &self,
         name: &VaultName,
@@ -70,12 +68,12 @@ impl VaultTable {
         self.exists(name)?;
         self.close_unused(name)?;
         let _nobody_unlocks_it_meanwhile = self.table();
-        let (vault, _, rolled_back) = self.look(name, secret)?;
-        let Some(rolled_back) = rolled_back else {
+        let (vault, recovered) = self.look(name, secret)?;
+        let Some(rolled_back) = recovered.rolled_back else {
             return Err(AcceptError::NotRolledBack(name.clone()));
         };
         let newer = self.newer(name, &vault)?;
-        Ok((RolledBackVault::of(name, &vault, rolled_back), newer))
+        Ok((RolledBackVault::of(name, rolled_back), newer))
     }
 
     /// Makes the state that was looked at the newest one, and shreds again what the log says was
@@ -88,68 +86,68 @@ impl VaultTable {
     ) -> Result<Newer, AcceptError> {
         self.close_unused(name)?;
         let mut table = self.table();
-        let (vault, _, rolled_back) = self.look(name, secret)?;
-        if rolled_back.is_none_or(|rolled_back| rolled_back.found != looked_at.found) {
+        let (vault, recovered) = self.look(name, secret)?;
+        if recovered.rolled_back.is_none_or(|rolled_back| rolled_back.found != looked_at.found) {
             return Err(AcceptError::Changed(name.clone()));
         }
         let newer = self.newer(name, &vault)?;
         drop(vault);
-        let (folder, pin) = (self.folder(name), self.pin(name));
-        let now = clock::file_time();
-        let (vault, recovered, _) =
-            Vault::accept_restore(&folder, secret, &pin, now).map_err(ReachError::from)?;
+        // Recorded before it is done; the store shreds before it pins, so a crash is asked again.
+        self.record_shreds(name, &newer.to_shred)?;
+        let to_shred: Vec<SecretPath> = newer.to_shred.iter().cloned().collect();
+        let folder = self.folder(name);
+        let (pin, now) = (self.pin(name), clock::file_time());
+        let accepted = Vault::accept_restore((&folder, secret), &pin, &to_shred, now);
+        let (vault, recovered) = accepted.map_err(ReachError::from)?;
         let mut found = words(&vault, &recovered);
         found.push_str("; a restored state was accepted");
-        let open = self.insert(&mut table, (vault, None), name, &found)?;
+        self.insert(&mut table, (vault, None), name, &found)?;
         table.rolled_back.remove(name);
-        self.shred_again(&open, &newer)?;
         Ok(newer)
     }
 
-    fn shred_again(&self, open: &OpenVault, newer: &Newer) -> Result<(), AcceptError> {
-        for (path, file) in &newer.to_shred {
-            self.record_shred(&open.name, path)?;
-            match open.vault.shred(FileId(file.0), clock::file_time()) {
-                // Shredded with another name of it.
-                Ok(()) | Err(ChangeError::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+    fn record_shreds(
+        &self,
+        name: &VaultName,
+        paths: &BTreeSet<SecretPath>,
+    ) -> Result<(), ReachError> {
+        let reason = "shredded again: it was, before an older state was put back";
+        for path in paths {
+            let record = Record::new(EventType::SecretRevoked).on(name, path).reason(reason);
+            let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         }
-        Ok(())
-    }
-
-    fn record_shred(&self, name: &VaultName, path: &str) -> Result<(), ReachError> {
-        let path = ward_policy::SecretPath::try_from(path).ok();
-        let record = Record::new(EventType::SecretRevoked);
-        let record = match &path {
-            Some(path) => record.on(name, path),
-            None => record.within(name),
-        };
-        let record = record.reason("shredded again: it was, before an older state was put back");
-        let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         Ok(())
     }
 
     /// What the log knows about a vault that `vault` does not.
     fn newer(&self, name: &VaultName, vault: &Vault) -> Result<Newer, ReachError> {
         self.log.seal_names(name, &vault.names_key())?;
-        let newer = newer_in_the_log(&self.log, name, vault);
-        // A stopped log shows no names anyway.
-        let _log_has_stopped = self.log.forget_names(name);
-        newer.map_err(ReachError::ReadLog)
+        newer_in_the_log(&self.log, name, vault).map_err(ReachError::ReadLog)
+    }
+
+    /// Lets go of the key of the names in the log, unless the vault is unlocked.
+    pub(crate) fn look_away(&self, name: &VaultName) {
+        if !self.table().open.contains_key(name) {
+            // A stopped log shows no names anyway.
+            let _log_has_stopped = self.log.forget_names(name);
+        }
     }
 
     /// Says in the log, once, that a vault was found rolled back and is not served.
     pub(super) fn refuse(
         &self,
         table: &mut Table,
-        rolled_back: RolledBackVault,
+        (vault, rolled_back): (&Vault, RolledBackVault),
     ) -> Result<ReachError, ReachError> {
         let name = rolled_back.name.clone();
         if table.rolled_back.insert(name.clone(), rolled_back.found) != Some(rolled_back.found) {
             let reason = rolled_back.to_string();
             let record = Record::new(EventType::VaultRolledBack).within(&name).reason(&reason);
-            let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
+            // Reasons are sealed as names are.
+            self.log.seal_names(&name, &vault.names_key())?;
+            let recorded = self.log.append(record, Durability::Durable, clock::stamp());
+            let _log_has_stopped = self.log.forget_names(&name);
+            let _recorded = recorded?;
         }
         Ok(ReachError::RolledBack(Box::new(rolled_back)))
     }
@@ -174,7 +172,7 @@ impl fmt::Display for RolledBackVault {
         let time = |time: WallTime| clock::text(clock::wall_of(time));
         let Self { name, pinned, found, changed } = self;
         write!(formatter, "the vault {name} was rolled back: it stands at {}", position(found))?;
-        if let Some(changed) = changed {
+        if *changed != WallTime::default() {
             write!(formatter, ", last changed {}", time(*changed))?;
         }
         match pinned {

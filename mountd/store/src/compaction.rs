@@ -36,8 +36,9 @@ struct Tenant {
 }
 
 impl Vault {
-    /// Copies what lives out of segments that are more than half dead, the deadest first, until
-    /// about `limit` bytes were copied, and removes segments that nothing needs any more.
+    /// Copies what lives out of segments that are more than half dead or under an older key, the
+    /// deadest first, until about `limit` bytes were copied, and removes segments that nothing needs
+    /// any more, and with the last of them the older key.
     ///
     /// A segment goes with the second image after its copy: call it again to go on. Versions beyond
     /// the ten of a history are left behind.
@@ -45,18 +46,27 @@ impl Vault {
     /// # Errors
     /// The vault takes no changes, the disk is full or fails, or what lives is damaged.
     pub fn compact(&self, limit: u64) -> Result<Compacted, ChangeError> {
+        self.with_reserve(|| self.compact_in_the_room_there_is(limit))
+    }
+
+    fn compact_in_the_room_there_is(&self, limit: u64) -> Result<Compacted, ChangeError> {
         let mut done = Compacted::default();
         let mut emptied = Vec::new();
+        self.writer.leave_older_key()?;
         for (number, live) in self.worst_segments()? {
             if done.copied_bytes + live > limit && done.retired != 0 {
                 break;
             }
-            self.empty(number)?;
+            match self.empty(number) {
+                // What was emptied before gives room for the rest.
+                Err(ChangeError::NoSpace) if !emptied.is_empty() => break,
+                done => done?,
+            }
             emptied.push(number);
             done.copied_bytes += live;
             done.retired += 1;
         }
-        if emptied.is_empty() && !self.has_retired() {
+        if emptied.is_empty() && !self.has_retired() && !self.is_rekeying() {
             return Ok(done);
         }
         self.sync()?;
@@ -67,23 +77,27 @@ impl Vault {
         self.write_image()?;
         self.pin_synced().map_err(ChangeError::Io)?;
         done.removed = self.remove_retired()?;
+        self.drop_older_keys()?;
         Ok(done)
     }
 
-    /// Segments that are more than half dead, the deadest first, with their living bytes.
+    /// Segments that are more than half dead or under an older key, the deadest first, with their
+    /// living bytes.
     fn worst_segments(&self) -> Result<Vec<(u64, u64)>, ChangeError> {
         let open = self.writer.open_segment();
         let (live, retired) = {
             let index = self.read_index();
             (index.live_bytes(), index.retired.clone())
         };
+        let newest = self.keys.ring().newest().number();
         let mut worst = Vec::new();
         for segment in self.segments.all() {
             let number = segment.number;
             let size = segment.file.size().map_err(ChangeError::Io)?;
             let live = live.get(&number).copied().unwrap_or(0);
             let is_dead = live * 2 < size.saturating_sub(SEGMENT_HEADER).max(1);
-            if number < open && is_dead && !retired.contains(&number) {
+            let goes = is_dead || segment.key != newest;
+            if number < open && goes && !retired.contains(&number) {
                 worst.push((number, live, size));
             }
         }
@@ -114,18 +128,26 @@ impl Vault {
             content.is_some_and(|content| content.extents == tenant.extents)
         };
         let (mut extents, mut copies) = (tenant.extents.to_vec(), Vec::new());
+        let version = |extents| Version { id: tenant.id, length: tenant.length, extents };
+        // Before the copies: one that no change names would outlive a shred.
+        let admission =
+            self.writer.admit(&Change::Relocate { version: version(extents.clone()) })?;
         for extent in extents.iter_mut().filter(|extent| extent.segment == segment) {
             match copy(extent, &self.segments, &self.writer) {
                 Ok(copied) => *extent = copied,
                 // Shredded while it was read.
                 Err(_) if !is_same(&self.read_index()) => break,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.writer.withdraw(&admission);
+                    if !copies.is_empty() {
+                        self.discard(tenant.file, copies)?;
+                    }
+                    return Err(error.into());
+                }
             }
             copies.push(extent.region());
         }
-        let version = Version { id: tenant.id, length: tenant.length, extents };
-        let change = Change::Relocate { version };
-        let admission = self.writer.admit(&change)?;
+        let change = Change::Relocate { version: version(extents) };
         if self.make(admission, |index| Ok(is_same(index).then_some(change)))?.is_none() {
             // Shredded meanwhile: the copies must not outlive it.
             self.discard(tenant.file, copies)?;

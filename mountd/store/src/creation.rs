@@ -4,6 +4,7 @@ use crate::durable::{Disk, RealDisk};
 use crate::header::{Header, LONGEST_LABEL, VaultId};
 use crate::header_file;
 use crate::key::VaultKey;
+use crate::key_ring::{KeyRing, Keys};
 use crate::key_slot::KeySlot;
 use crate::kind::VaultKind;
 use crate::lineage::Lineage;
@@ -84,14 +85,15 @@ fn make(
     settings: &NewVault,
     slot: &NewSlot<'_>,
 ) -> io::Result<VaultId> {
-    let key = Arc::new(VaultKey::generate().map_err(io::Error::other)?);
+    let key = VaultKey::generate(0).map_err(io::Error::other)?;
     let mut vault = VaultId([0; 16]);
     getrandom::fill(&mut vault.0).map_err(io::Error::other)?;
     let slot = KeySlot::seal((vault, &key), (SlotId(0), 1), slot)?;
     let NewVault { kind, label } = settings.clone();
     let slots = vec![slot];
-    let header =
-        Header { vault, generation: 1, kind, label, slots, next_slot: 1, is_pinned: false };
+    let (generation, next_slot, retired, is_pinned) = (1, 1, Vec::new(), false);
+    let header = Header { vault, generation, kind, label, slots, next_slot, retired, is_pinned };
+    let keys = Arc::new(Keys::new(KeyRing::of(key)));
     let segments_at = directory.join(SEGMENTS);
     disk.make_directory(directory)?;
     disk.make_directory(&segments_at)?;
@@ -101,7 +103,7 @@ fn make(
         directory: segments_at,
         vault,
         kind,
-        key: key.clone(),
+        keys: keys.clone(),
         segments: Arc::new(SegmentTable::default()),
     };
     let head =
@@ -120,7 +122,7 @@ fn make(
         WriteError::NoSpace => io::ErrorKind::StorageFull.into(),
         WriteError::ReadOnly(_) | WriteError::TooLong => io::ErrorKind::Other.into(),
     })?;
-    header_file::write(&*disk, directory, &header, &key)?;
+    header_file::write(&*disk, directory, &header, keys.ring().newest())?;
     disk.sync_directory(directory.parent().unwrap_or(directory))?;
     Ok(vault)
 }

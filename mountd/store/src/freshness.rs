@@ -4,17 +4,19 @@
 //! crash never looks like a rollback.
 
 use crate::changing::ChangeError;
-use crate::durable::{Disk, RealDisk};
+use crate::durable::{Access, Disk, RealDisk};
 use crate::header::Header;
-use crate::key::VaultKey;
+use crate::header_file::OpenedHeader;
+use crate::key_ring::KeyRing;
 use crate::kind::VaultKind;
 use crate::pin::Pin;
 use crate::recovery::Recovered;
+use crate::rekey::refuse_outdated;
 use crate::replay::Replay;
 use crate::segment::SEGMENT_HEADER;
 use crate::segment_scan::{Source, scan};
 use crate::slot_secret::SlotSecret;
-use crate::vault::{UnlockError, Vault, not_written};
+use crate::vault::{UnlockError, Vault, not_written, open_header, read_log};
 use crate::wall_time::WallTime;
 use crate::writer::SyncedHead;
 use std::fmt;
@@ -22,6 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use ward_policy::{FileId, SecretPath};
 
 /// A vault older than its pin, or a fork of what was pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct RolledBack {
     pub pinned: Option<Pin>,
     /// Where the log stands now.
     pub found: SyncedHead,
+    /// When the newest thing in it was changed, as the vault was told the time.
+    pub changed: WallTime,
 }
 
 /// Why a vault with a pin is not unlocked.
@@ -52,12 +57,13 @@ pub enum UnlockPinnedError {
 }
 
 /// What to do about a vault that is older than its pin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Restore {
+#[derive(Clone, Copy, Debug)]
+enum Restore<'path> {
     Refused,
     /// Refused, and shown all the same, without a change.
     Shown,
-    Accepted,
+    /// What is at these paths was shredded since.
+    Accepted(&'path [SecretPath]),
 }
 
 /// Where the pin of an open vault is kept.
@@ -73,7 +79,7 @@ pub(crate) struct PinKeeper {
 pub(crate) struct PinPlan<'path> {
     path: &'path Path,
     now: WallTime,
-    restore: Restore,
+    restore: Restore<'path>,
 }
 
 /// What the pin says about the log.
@@ -109,12 +115,11 @@ impl Vault {
         now: WallTime,
     ) -> Result<(Self, Recovered), UnlockPinnedError> {
         let plan = PinPlan { path: pin, now, restore: Restore::Refused };
-        let (vault, recovered, _) = Self::unlock_as(disk, place, &plan)?;
-        Ok((vault, recovered))
+        Self::unlock_as(disk, place, &plan)
     }
 
     /// As [`Self::unlock_pinned`], but opens a `secrets` vault that was rolled back too: read-only, to
-    /// be looked at. Says what was rolled back.
+    /// be looked at: see [`Recovered::rolled_back`].
     ///
     /// # Errors
     /// As [`Self::unlock`]; or the pin cannot be read or written.
@@ -123,45 +128,90 @@ impl Vault {
         secret: &SlotSecret,
         pin: &Path,
         now: WallTime,
-    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
+    ) -> Result<(Self, Recovered), UnlockPinnedError> {
         let plan = PinPlan { path: pin, now, restore: Restore::Shown };
         Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
     }
 
     /// Opens a vault that a human has put back on purpose, and makes that the newest state.
     ///
-    /// Raises the branch and pins at once. Says what was rolled back; `None` when nothing was.
+    /// Raises the branch, destroys again what the log says was shredded since (the files of these
+    /// paths, with a name or removed), and pins at once. [`Recovered::rolled_back`] is `None`, and
+    /// nothing is shredded, when nothing was rolled back.
     ///
     /// # Errors
-    /// As [`Self::unlock`]; or the pin cannot be written.
+    /// As [`Self::unlock`]; or a shred or the pin cannot be written: accept it again.
     pub fn accept_restore(
+        (directory, secret): (&Path, &SlotSecret),
+        pin: &Path,
+        shredded: &[SecretPath],
+        now: WallTime,
+    ) -> Result<(Self, Recovered), UnlockPinnedError> {
+        let plan = PinPlan { path: pin, now, restore: Restore::Accepted(shredded) };
+        Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
+    }
+
+    /// What [`Self::accept_restore`] would accept; `None` when nothing was rolled back. Changes nothing.
+    ///
+    /// # Errors
+    /// The vault does not open at all, or the pin cannot be read.
+    pub fn look_at_restore(
         directory: &Path,
         secret: &SlotSecret,
         pin: &Path,
-        now: WallTime,
-    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
-        let plan = PinPlan { path: pin, now, restore: Restore::Accepted };
-        Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
+    ) -> Result<Option<RolledBack>, UnlockPinnedError> {
+        let (_lock, opened) = open_header(&RealDisk, directory, secret)?;
+        let OpenedHeader { header, keys, .. } = opened;
+        let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
+        let read = (&header, &keys, Access::Read);
+        let (replayed, _) = read_log(&RealDisk, directory, read).map_err(io)?;
+        refuse_outdated(&RealDisk, directory, &keys, &replayed)?;
+        let now = WallTime::default();
+        let plan = PinPlan { path: pin, now, restore: Restore::Accepted(&[]) };
+        Ok(plan.judge(&RealDisk, (&header, &keys), &replayed)?.rolled_back)
     }
 
     fn unlock_as(
         disk: Arc<dyn Disk>,
         place: (&Path, &SlotSecret),
         plan: &PinPlan<'_>,
-    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
-        let (vault, mut recovered, rolled_back) = Self::unlock_judged(disk, place, Some(plan))?;
+    ) -> Result<(Self, Recovered), UnlockPinnedError> {
+        let (vault, mut recovered) = Self::unlock_judged(disk, place, Some(plan))?;
         if vault.read_only().is_none() {
-            if let Some(rolled_back) = &rolled_back {
+            if let Some(rolled_back) = &recovered.rolled_back {
                 let above = rolled_back.pinned.map_or(0, |pin| pin.head.branch);
                 let raised = vault.writer.raise_branch(above);
                 raised.map_err(|error| not_written(&vault.directory, error))?;
+                if let Restore::Accepted(shredded) = plan.restore {
+                    vault.shred_again(shredded, plan.now)?;
+                }
             }
             vault
                 .pin_synced()
                 .map_err(|source| UnlockPinnedError::Pin { path: plan.path.to_owned(), source })?;
             recovered.head = vault.head();
         }
-        Ok((vault, recovered, rolled_back))
+        Ok((vault, recovered))
+    }
+
+    /// Destroys the files at these paths, and those that were removed from them.
+    fn shred_again(&self, paths: &[SecretPath], now: WallTime) -> Result<(), UnlockError> {
+        for path in paths {
+            let removed = self.removed().into_iter().filter(|gone| gone.path == *path);
+            let removed: Vec<FileId> = removed.map(|gone| gone.file).collect();
+            for file in self.find(path).into_iter().chain(removed) {
+                match self.shred(file, now) {
+                    // A directory has that path now.
+                    Ok(()) | Err(ChangeError::NotFound) => {}
+                    Err(error) => {
+                        let directory = self.directory.clone();
+                        let source = io::Error::other(error);
+                        return Err(UnlockError::Io { directory, source });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes everything durable and remembers it in the pin. Does nothing for a vault without one.
@@ -198,6 +248,12 @@ impl Vault {
         self.pin(now).map(|()| true)
     }
 
+    /// The generation of the header that the pin on disk names.
+    pub(crate) fn pinned_generation(&self) -> Option<u64> {
+        let kept = self.pin_keeper.as_ref()?.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.0.map(|pin| pin.head.header_generation)
+    }
+
     /// Remembers the last synced head, unless the pin says it already.
     pub(crate) fn pin_synced(&self) -> io::Result<()> {
         let Some(keeper) = &self.pin_keeper else {
@@ -208,8 +264,8 @@ impl Vault {
         if self.read_only().is_some() || kept.0.is_some_and(|kept| kept.head == pin.head) {
             return Ok(());
         }
-        let keys = (self.id(), &*self.key);
-        pin.write(&*self.disk, &keeper.path, keys)?;
+        let ring = self.keys.ring();
+        pin.write(&*self.disk, &keeper.path, (self.id(), ring.newest()))?;
         kept.0 = Some(pin);
         drop(kept);
         self.writer.remember_pin(pin.head);
@@ -240,11 +296,11 @@ impl PinPlan<'_> {
     pub(crate) fn judge(
         &self,
         disk: &dyn Disk,
-        (header, key): (&Header, &VaultKey),
+        (header, keys): (&Header, &KeyRing),
         replay: &Replay,
     ) -> Result<Judgement, UnlockPinnedError> {
         let failed = |source| UnlockPinnedError::Pin { path: self.path.to_owned(), source };
-        let pin = Pin::read(disk, self.path, (header.vault, key)).map_err(failed)?;
+        let pin = Pin::read(disk, self.path, (header.vault, keys)).map_err(failed)?;
         let is_fresh = match &pin {
             Some(pin) => {
                 pin.head.header_generation <= header.generation
@@ -253,8 +309,9 @@ impl PinPlan<'_> {
             None => !header.is_pinned,
         };
         let found = replay.head(header.generation);
-        let rolled_back = (!is_fresh).then_some(RolledBack { pinned: pin, found });
-        let is_accepted = self.restore == Restore::Accepted;
+        let changed = replay.index.newest_time();
+        let rolled_back = (!is_fresh).then_some(RolledBack { pinned: pin, found, changed });
+        let is_accepted = matches!(self.restore, Restore::Accepted(_));
         if let (Some(rolled_back), Restore::Refused, VaultKind::Secrets) =
             (rolled_back, self.restore, header.kind)
         {
@@ -291,13 +348,15 @@ fn holds(replay: &Replay, pinned: &SyncedHead) -> io::Result<bool> {
 
 impl fmt::Display for RolledBack {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the vault stands at {}, ", Shown(&self.found))?;
+        let second = |time: WallTime| time.nanoseconds() / 1_000_000_000;
+        let (found, changed) = (Shown(&self.found), second(self.changed));
+        write!(formatter, "the vault stands at {found} (changed at second {changed} of 1970), ")?;
         match &self.pinned {
             Some(pin) => write!(
                 formatter,
                 "and {} was seen here (at second {} of 1970): it was rolled back",
                 Shown(&pin.head),
-                pin.time.nanoseconds() / 1_000_000_000
+                second(pin.time)
             ),
             None => formatter.write_str("and its pin is missing or not genuine"),
         }

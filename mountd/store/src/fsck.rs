@@ -5,6 +5,7 @@ use crate::finding::{Fault, Finding};
 use crate::header_file::OpenedHeader;
 use crate::image_choice::{Images, replay_everything};
 use crate::recovery::TornTail;
+use crate::rekey::refuse_outdated;
 use crate::replay::{Depth, Plan};
 use crate::slot_secret::SlotSecret;
 use crate::vault::{IMAGES, SEGMENTS, UnlockError, open_header};
@@ -39,18 +40,19 @@ pub(crate) fn check(
     secret: &SlotSecret,
 ) -> Result<FsckReport, UnlockError> {
     let (_lock, opened) = open_header(disk, directory, secret)?;
-    let OpenedHeader { header, key, is_lame } = opened;
+    let OpenedHeader { header, keys, is_lame } = opened;
     let plan = Plan {
         disk,
         directory: &directory.join(SEGMENTS),
         vault: header.vault,
-        key: &key,
+        keys: &keys,
         access: Access::Read,
         depth: Depth::Everything,
     };
     let images = Images { disk, directory: &directory.join(IMAGES), kind: header.kind };
-    let replayed = replay_everything(&plan, &images)
-        .map_err(|source| UnlockError::Io { directory: directory.to_owned(), source })?;
+    let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
+    let replayed = replay_everything(&plan, &images).map_err(io)?;
+    refuse_outdated(disk, directory, &keys, &replayed)?;
     let mut findings = replayed.findings;
     if is_lame {
         let fault = Fault::HeaderCopy;

@@ -1,17 +1,20 @@
-//! The header of a vault: its id, its kind and its key slots, under one MAC.
+//! The header of a vault: its id, its kind, its key slots and retired keys, under one MAC.
 
 use crate::fields::Fields;
 use crate::header_file::Claim;
 use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use crate::key_slot::KeySlot;
 use crate::kind::{self, VaultKind};
+use crate::retired_key::RetiredKey;
 use crate::slot_secret::SlotSecret;
 use std::fmt;
 
 /// The format this program writes.
 pub(crate) const FORMAT: u32 = 1;
 /// No header is longer.
-pub(crate) const LONGEST: usize = 48 + LONGEST_LABEL + 255 * KeySlot::ENCODED + MAC;
+pub(crate) const LONGEST: usize =
+    48 + LONGEST_LABEL + 255 * (KeySlot::ENCODED + RetiredKey::ENCODED) + MAC;
 /// The longest owner label, in bytes.
 pub(crate) const LONGEST_LABEL: usize = 255;
 const MAGIC: &[u8; 8] = b"wardhdr\0";
@@ -33,6 +36,8 @@ pub(crate) struct Header {
     pub(crate) slots: Vec<KeySlot>,
     /// The next slot's number.
     pub(crate) next_slot: u32,
+    /// The keys before the newest, the oldest first.
+    pub(crate) retired: Vec<RetiredKey>,
     /// A pin was written for it: without one it may have been rolled back.
     pub(crate) is_pinned: bool,
 }
@@ -67,7 +72,7 @@ pub(crate) enum OpenFault {
 }
 
 impl Header {
-    /// The header as bytes, signed under the vault key.
+    /// The header as bytes, signed under the newest key.
     pub(crate) fn encode(&self, key: &VaultKey) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend_from_slice(MAGIC);
@@ -76,13 +81,14 @@ impl Header {
         bytes.extend_from_slice(&self.vault.0);
         bytes.extend_from_slice(&self.generation.to_le_bytes());
         bytes.push(kind::number(self.kind));
-        // Both are bounded where a header is made or changed.
+        // All are bounded where a header is made or changed.
         bytes.extend(u8::try_from(self.slots.len()));
         bytes.extend(u8::try_from(self.label.len()));
-        // Retired keys: none until a vault can be given a new key.
-        bytes.extend_from_slice(&[0, u8::from(self.is_pinned), 0, 0, 0]);
+        bytes.extend(u8::try_from(self.retired.len()));
+        bytes.extend_from_slice(&[u8::from(self.is_pinned), 0, 0, 0]);
         bytes.extend_from_slice(self.label.as_bytes());
         self.slots.iter().for_each(|slot| slot.encode(&mut bytes));
+        self.retired.iter().for_each(|retired| retired.encode(&mut bytes));
         let mac = key.header_mac(self.vault).sign(&bytes);
         bytes.extend_from_slice(&mac);
         bytes
@@ -121,12 +127,21 @@ impl SealedHeader {
         key.header_mac(self.header.vault).verifies(&self.signed, &self.mac)
     }
 
+    /// Whether it says, as only who had this key could, that the key has a successor.
+    pub(crate) fn retires(&self, key: &VaultKey) -> bool {
+        self.header.retired.iter().any(|retired| retired.retires(self.header.vault, key))
+    }
+
     /// Tries `secret` on every slot of its kind, and with the key checks the whole header.
-    pub(crate) fn open(&self, secret: &SlotSecret) -> Result<(Header, VaultKey), OpenFault> {
+    pub(crate) fn open(&self, secret: &SlotSecret) -> Result<(Header, KeyRing), OpenFault> {
         let mut fault = OpenFault::NoSlot;
         for slot in self.header.slots.iter().filter(|slot| slot.kind == secret.kind()) {
             match slot.open(self.header.vault, secret) {
-                Ok(key) if self.is_genuine(&key) => return Ok((self.header.clone(), key)),
+                Ok(key) if self.is_genuine(&key) => {
+                    let Header { vault, retired, .. } = &self.header;
+                    let ring = RetiredKey::open_all(retired, *vault, key);
+                    return Ok((self.header.clone(), ring.ok_or(OpenFault::Changed)?));
+                }
                 Ok(_) => return Err(OpenFault::Changed),
                 Err(OpenFault::WrongSecret) if fault == OpenFault::TooCostly => {}
                 Err(slot_fault) => fault = slot_fault,
@@ -148,7 +163,7 @@ fn decode_fields(fields: &mut Fields<'_>) -> Option<Header> {
     let generation = fields.u64()?;
     let kind = kind::from_number(fields.u8()?)?;
     let (slots, label) = (fields.u8()?, usize::from(fields.u8()?));
-    fields.zeros(1)?;
+    let retired = fields.u8()?;
     let is_pinned = match fields.u8()? {
         0 => false,
         1 => true,
@@ -157,9 +172,12 @@ fn decode_fields(fields: &mut Fields<'_>) -> Option<Header> {
     fields.zeros(3)?;
     let label = String::from_utf8(fields.bytes(label)?.to_vec()).ok()?;
     let slots = (0..slots).map(|_| KeySlot::decode(fields)).collect::<Option<Vec<_>>>()?;
+    let retired = (0..retired).map(|_| RetiredKey::decode(fields)).collect::<Option<Vec<_>>>()?;
     fields.bytes(MAC)?;
-    let header = Header { vault, generation, kind, label, slots, next_slot, is_pinned };
-    fields.is_empty().then_some(header)
+    // All slots wrap the newest key.
+    let is_one_key = slots.windows(2).all(|pair| pair[0].key == pair[1].key);
+    let header = Header { vault, generation, kind, label, slots, next_slot, retired, is_pinned };
+    (is_one_key && fields.is_empty()).then_some(header)
 }
 
 #[cfg(test)]
@@ -180,13 +198,17 @@ mod tests {
 
     fn sealed_for(new: &NewSlot<'_>) -> Vec<u8> {
         let vault = VaultId([1; 16]);
-        let key = VaultKey::from_bytes(&[8; 32]).unwrap();
+        let key = VaultKey::from_bytes(1, &[8; 32]).unwrap();
         let slot = KeySlot::seal((vault, &key), (SlotId(0), 1), new).unwrap();
         let label = "payments".to_owned();
         let kind = VaultKind::Secrets;
         let slots = vec![slot];
+        let ring = KeyRing::of(VaultKey::from_bytes(0, &[9; 32]).unwrap());
+        let ring = ring.succeeded_by(vault, VaultKey::from_bytes(1, &[8; 32]).unwrap());
+        let retired = RetiredKey::seal_all(vault, &ring).unwrap();
+        let (generation, next_slot, is_pinned) = (1, 1, true);
         let header =
-            Header { vault, generation: 1, kind, label, slots, next_slot: 1, is_pinned: true };
+            Header { vault, generation, kind, label, slots, next_slot, retired, is_pinned };
         header.encode(&key)
     }
 
@@ -194,7 +216,7 @@ mod tests {
     fn the_right_passphrase_opens_a_header_and_a_wrong_one_is_called_wrong() {
         let right = SlotSecret::Passphrase(passphrase("right"));
         let (header, key) = SealedHeader::decode(&sealed()).unwrap().open(&right).unwrap();
-        assert_eq!((header.label.as_str(), key.as_bytes()), ("payments", &[8; 32]));
+        assert_eq!((header.label.as_str(), key.newest().as_bytes()), ("payments", &[8; 32]));
         let wrong = SlotSecret::Passphrase(passphrase("wrong"));
         let refused = SealedHeader::decode(&sealed()).unwrap().open(&wrong);
         assert_eq!(refused.err(), Some(OpenFault::WrongSecret));

@@ -1,11 +1,13 @@
 //! A backup of the header: the key slots as they are, to be put back when both copies are lost.
 //!
-//! Who has a backup opens the vault with every slot that it had then, removed ones too.
+//! Who has a backup opens the vault with every slot that it had then, removed ones too, until the
+//! vault has got a new key and the compactor has let go of the old.
 
 use crate::durable::{Access, Disk as _, RealDisk, read_whole};
 use crate::header::{LONGEST, OpenFault, SealedHeader};
 use crate::header_file;
 use crate::lock::{LockError, VaultLock};
+use crate::rekey::is_outdated;
 use crate::segment::{Segment, number_of};
 use crate::slot_secret::SlotSecret;
 use crate::vault::SEGMENTS;
@@ -27,6 +29,9 @@ pub enum HeaderBackupError {
     /// The backup is whole, and its key opens no segment of this vault.
     #[error("the backup belongs to another vault; name the backup of this one")]
     OtherVault,
+    /// It lacks a key of the vault: put back, it would take that key's segments away.
+    #[error("the vault was given a new key since this backup; name a later one")]
+    Outdated,
     /// A daemon has the vault open.
     #[error("the vault is open in another process; end that one first")]
     Locked,
@@ -71,7 +76,7 @@ pub fn restore_header(
         LockError::Io(source) => io(source),
     })?;
     let sealed = SealedHeader::decode(backup).map_err(|_| HeaderBackupError::NotBackup)?;
-    let (header, key) = sealed.open(secret).map_err(|fault| match fault {
+    let (header, keys) = sealed.open(secret).map_err(|fault| match fault {
         OpenFault::NoSlot | OpenFault::WrongSecret | OpenFault::TooCostly => {
             HeaderBackupError::WrongSecret
         }
@@ -81,12 +86,15 @@ pub fn restore_header(
     let names = RealDisk.names(&segments).map_err(io)?;
     let mut is_ours = false;
     for number in names.iter().filter_map(|name| number_of(name.to_str()?)) {
-        let keys = (header.vault, &key);
+        let keys = (header.vault, &keys);
         let opened = Segment::open(&RealDisk, (&segments, number), Access::Read, keys);
         is_ours |= opened.map_err(io)?.is_some();
+    }
+    if is_outdated(&RealDisk, &segments, &keys).map_err(io)? {
+        return Err(HeaderBackupError::Outdated);
     }
     if !is_ours {
         return Err(HeaderBackupError::OtherVault);
     }
-    header_file::write(&RealDisk, directory, &header, &key).map_err(io)
+    header_file::write(&RealDisk, directory, &header, keys.newest()).map_err(io)
 }

@@ -3,6 +3,7 @@
 use crate::durable::{Disk, RealDisk, read_whole, replace};
 use crate::header::{Header, HeaderFault, LONGEST, OpenFault, SealedHeader};
 use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use crate::kind::VaultKind;
 use crate::slot_secret::SlotSecret;
 use std::io;
@@ -15,7 +16,7 @@ pub(crate) const COPIES: [&str; 2] = ["header", "header.2"];
 #[derive(Debug)]
 pub(crate) struct OpenedHeader {
     pub(crate) header: Header,
-    pub(crate) key: VaultKey,
+    pub(crate) keys: KeyRing,
     /// A copy is missing, older or not whole.
     pub(crate) is_lame: bool,
 }
@@ -81,8 +82,8 @@ pub(crate) fn open(
     let [newer, older] = decoded;
     let first = match &newer {
         Ok(sealed) => match sealed.open(secret) {
-            Ok((header, key)) => {
-                return Ok(OpenedHeader { header, key, is_lame });
+            Ok((header, keys)) => {
+                return Ok(OpenedHeader { header, keys, is_lame });
             }
             Err(fault) => HeaderFileError::Open(fault),
         },
@@ -96,12 +97,17 @@ pub(crate) fn open(
         .map_err(HeaderFileError::from)
         .and_then(|sealed| sealed.open(secret).map_err(HeaderFileError::Open))
     {
-        // A crash between the copies must not bring back a slot that the newer one has not.
-        Ok((_, key)) if newer.is_ok_and(|newer| newer.is_genuine(&key)) => Err(first),
-        Ok((header, key)) => Ok(OpenedHeader { header, key, is_lame }),
+        // A crash between the copies must not bring back a slot, or a key, that the newer one has not.
+        Ok((_, keys)) if newer.is_ok_and(|newer| succeeds(&newer, keys.newest())) => Err(first),
+        Ok((header, keys)) => Ok(OpenedHeader { header, keys, is_lame }),
         // The newer copy's own answer says more, unless it was no header at all.
         Err(second) => Err(if matches!(first, HeaderFileError::Damaged) { second } else { first }),
     }
+}
+
+/// Whether the copy was written by who had `key`, for it or for a successor of it.
+fn succeeds(newer: &SealedHeader, key: &VaultKey) -> bool {
+    newer.is_genuine(key) || newer.retires(key)
 }
 
 impl From<HeaderFault> for HeaderFileError {

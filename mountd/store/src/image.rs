@@ -10,13 +10,14 @@ use crate::index::Index;
 use crate::lineage::Lineage;
 use crate::segment::Standing;
 use crate::vault::{IMAGES, Vault};
+use crate::writer::UNPUBLISHED;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::PoisonError;
 use zeroize::Zeroizing;
 
 /// So little metadata is read faster than an image is written.
-const LEAST_DUE: u64 = if cfg!(test) { 4 << 10 } else { 1 << 20 };
+pub(crate) const LEAST_DUE: u64 = if cfg!(test) { 4 << 10 } else { 1 << 20 };
 /// So many images are kept.
 const KEPT: usize = 2;
 
@@ -112,8 +113,10 @@ impl Vault {
         if self.writer.metadata_since_image() <= due.max(LEAST_DUE) {
             return Ok(false);
         }
-        self.write_image()?;
-        self.pin_synced().map_err(ChangeError::Io)?;
+        self.with_reserve(|| {
+            self.write_image()?;
+            self.pin_synced().map_err(ChangeError::Io)
+        })?;
         Ok(true)
     }
 
@@ -134,18 +137,23 @@ impl Vault {
         let written = self.writer.sync().map_err(ChangeError::from).and_then(|_| {
             let file = ImageFile { vault: self.id(), number: shelf.newest + 1, kind: self.kind() };
             let directory = self.directory.join(IMAGES);
-            let written = image_file::write(&*self.disk, &directory, (file, &self.key), plain);
+            let written =
+                image_file::write(&*self.disk, &directory, (file, &self.keys.ring()), plain);
             written.map_err(ChangeError::Io)
         });
         match written {
             Ok(size) => {
                 (shelf.newest, shelf.size) = (shelf.newest + 1, size);
+                self.writer.size_reserve(size);
                 let older = std::mem::replace(&mut shelf.retired[0], retired);
                 shelf.retired[1] = older;
                 remove_older(&*self.disk, &self.directory.join(IMAGES)).map_err(ChangeError::Io)
             }
             Err(error) => {
                 self.writer.owe_metadata(snapshot.metadata);
+                // A part of an image only takes room.
+                let _may_be_absent =
+                    self.disk.remove(&self.directory.join(IMAGES).join(UNPUBLISHED));
                 Err(error)
             }
         }

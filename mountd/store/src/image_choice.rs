@@ -67,5 +67,5 @@ pub(crate) fn replay_everything(plan: &Plan<'_>, images: &Images<'_>) -> io::Res
 
 fn read(plan: &Plan<'_>, images: &Images<'_>, number: u64) -> io::Result<Option<(Image, u64)>> {
     let image = ImageFile { vault: plan.vault, number, kind: images.kind };
-    image_file::read(images.disk, images.directory, (image, plan.key))
+    image_file::read(images.disk, images.directory, (image, plan.keys))
 }

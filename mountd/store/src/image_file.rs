@@ -6,6 +6,7 @@ use crate::frame::TAG;
 use crate::header::VaultId;
 use crate::image::Image;
 use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use crate::kind::VaultKind;
 use crate::padding::padded;
 use crate::segment::{number_of, path_of};
@@ -32,11 +33,11 @@ pub(crate) struct ImageFile {
 }
 
 impl ImageFile {
-    fn head(&self, id: &[u8; 16], length: u64) -> Vec<u8> {
+    fn head(&self, key: u32, id: &[u8; 16], length: u64) -> Vec<u8> {
         let mut head = Vec::with_capacity(HEAD);
         head.extend_from_slice(MAGIC);
         head.extend_from_slice(&VERSION.to_le_bytes());
-        head.extend_from_slice(&[0; 4]);
+        head.extend_from_slice(&key.to_le_bytes());
         head.extend_from_slice(&self.vault.0);
         head.extend_from_slice(&self.number.to_le_bytes());
         head.extend_from_slice(id);
@@ -48,6 +49,8 @@ impl ImageFile {
 /// The head of a file, and what it says.
 struct Head {
     bytes: Vec<u8>,
+    /// Which key of the vault it is under.
+    key: u32,
     id: [u8; 16],
     /// Of the plaintext.
     length: u64,
@@ -67,14 +70,15 @@ pub(crate) fn numbers(disk: &dyn Disk, directory: &Path) -> io::Result<BTreeSet<
 pub(crate) fn write(
     disk: &dyn Disk,
     directory: &Path,
-    (image, key): (ImageFile, &VaultKey),
+    (image, keys): (ImageFile, &KeyRing),
     mut plain: Zeroizing<Vec<u8>>,
 ) -> io::Result<u64> {
     let length = padded(image.kind, on_disk(plain.len()));
     plain.resize(in_memory(length), 0);
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(io::Error::other)?;
-    let head = image.head(&id, length);
+    let key: &VaultKey = keys.newest();
+    let head = image.head(key.number(), &id, length);
     let cipher = key.image_cipher(image.vault, &id);
     match disk.make_directory(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -96,19 +100,29 @@ pub(crate) fn write(
     let path = path_of(directory, image.number);
     disk.rename(&new, &path)?;
     disk.sync_directory(directory)?;
-    match unseal(disk, &path, image, key)? {
+    match unseal(disk, &path, image, keys)? {
         Some(_) => Ok(position),
         None => Err(io::Error::new(io::ErrorKind::InvalidData, "the image was not kept")),
     }
+}
+
+/// Which key of the vault an image says it is under; `None` when it is none.
+pub(crate) fn key_of(
+    disk: &dyn Disk,
+    directory: &Path,
+    image: ImageFile,
+) -> io::Result<Option<u32>> {
+    let file = disk.open(&path_of(directory, image.number), Access::Read)?;
+    Ok(read_head(&*file, file.size()?, image)?.map(|head| head.key))
 }
 
 /// Reads an image; `None` when a bit of it is wrong.
 pub(crate) fn read(
     disk: &dyn Disk,
     directory: &Path,
-    (image, key): (ImageFile, &VaultKey),
+    (image, keys): (ImageFile, &KeyRing),
 ) -> io::Result<Option<(Image, u64)>> {
-    let plain = unseal(disk, &path_of(directory, image.number), image, key)?;
+    let plain = unseal(disk, &path_of(directory, image.number), image, keys)?;
     Ok(plain.and_then(|(plain, size)| Some((Image::decode(&plain)?, size))))
 }
 
@@ -117,11 +131,14 @@ fn unseal(
     disk: &dyn Disk,
     path: &Path,
     image: ImageFile,
-    key: &VaultKey,
+    keys: &KeyRing,
 ) -> io::Result<Option<(Zeroizing<Vec<u8>>, u64)>> {
     let file = disk.open(path, Access::Read)?;
     let size = file.size()?;
-    let Some(Head { bytes: head, id, length }) = read_head(&*file, size, image)? else {
+    let Some(Head { bytes: head, key, id, length }) = read_head(&*file, size, image)? else {
+        return Ok(None);
+    };
+    let Some(key) = keys.key(key) else {
         return Ok(None);
     };
     let cipher = key.image_cipher(image.vault, &id);
@@ -160,11 +177,14 @@ fn read_head(file: &dyn DiskFile, size: u64, image: ImageFile) -> io::Result<Opt
     let (Some(id), Some(length)) = (fields.array(), fields.u64()) else {
         return Ok(None);
     };
+    let Some(key) = Fields::new(&bytes[12..]).u32() else {
+        return Ok(None);
+    };
     // A length that does not fit the file is not believed, and takes no memory.
     let tags = length.div_ceil(on_disk(CHUNK)) * on_disk(TAG);
     let fits = length.checked_add(tags + on_disk(HEAD)) == Some(size);
-    let is_ours = bytes == image.head(&id, length);
-    Ok((fits && is_ours).then_some(Head { bytes, id, length }))
+    let is_ours = bytes == image.head(key, &id, length);
+    Ok((fits && is_ours).then_some(Head { bytes, key, id, length }))
 }
 
 /// Used once: every image has a key of its own.

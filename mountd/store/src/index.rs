@@ -286,6 +286,13 @@ impl Index {
         living.chain(copies.flatten().copied()).collect()
     }
 
+    /// When the newest thing was changed; 1970 for an empty vault.
+    pub(crate) fn newest_time(&self) -> WallTime {
+        let nodes = self.nodes.values().map(|node| node.changed);
+        let removed = self.removed.values().map(|gone| gone.time);
+        nodes.chain(removed).max().unwrap_or_default()
+    }
+
     /// Retired segments with a smaller number.
     pub(crate) fn retired_before(&self, segment: u64) -> BTreeSet<u64> {
         self.retired.range(..segment).copied().collect()

@@ -1,6 +1,6 @@
 //! Keys: each a type of its own, wiped when dropped, never shown, never copied.
 //!
-//! One random vault key; HKDF-SHA256 (RFC 5869) with the vault's id as salt and a distinct label
+//! One random vault key at a time; HKDF-SHA256 (RFC 5869) with the vault's id as salt and a distinct label
 //! gives one key for each purpose.
 
 use crate::header::VaultId;
@@ -18,10 +18,16 @@ const SEGMENT_SEAL: &[u8] = b"wardfs segment seal v1";
 const SEGMENT_MAC: &[u8] = b"wardfs segment mac v1";
 const PIN_MAC: &[u8] = b"wardfs pin mac v1";
 const IMAGE_SEAL: &[u8] = b"wardfs image seal v1";
+const RETIRED_SEAL: &[u8] = b"wardfs retired keys v1";
+const SUCCESSOR_MAC: &[u8] = b"wardfs successor mac v1";
 const AUDIT_NAMES: &[u8] = b"wardfs audit names v1";
 
-/// The key of a vault, from which all others come; wrapped by each key slot.
-pub(crate) struct VaultKey(Box<[u8; KEY_LENGTH]>);
+/// A key of a vault, from which all others come; the newest is wrapped by each key slot.
+pub(crate) struct VaultKey {
+    /// Which of the keys that the vault ever had: 0 at birth, one more with each rekey.
+    number: u32,
+    bytes: Box<[u8; KEY_LENGTH]>,
+}
 
 /// What a key slot wraps the vault key under: derived from a passphrase, a key file or a code.
 pub(crate) struct SlotKey(Box<[u8; KEY_LENGTH]>);
@@ -31,25 +37,30 @@ pub(crate) struct MacKey(Box<[u8; KEY_LENGTH]>);
 
 impl VaultKey {
     /// A new one, from getrandom(2).
-    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
-        let mut key = Self(Box::default());
-        getrandom::fill(key.0.as_mut_slice())?;
+    pub(crate) fn generate(number: u32) -> Result<Self, getrandom::Error> {
+        let mut key = Self { number, bytes: Box::default() };
+        getrandom::fill(key.bytes.as_mut_slice())?;
         Ok(key)
     }
 
     /// The key that a slot held; `None` for bytes of another length.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut key = Self(Box::default());
+    pub(crate) fn from_bytes(number: u32, bytes: &[u8]) -> Option<Self> {
+        let mut key = Self { number, bytes: Box::default() };
         if bytes.len() != KEY_LENGTH {
             return None;
         }
-        key.0.copy_from_slice(bytes);
+        key.bytes.copy_from_slice(bytes);
         Some(key)
+    }
+
+    /// Which of the keys of its vault it is.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
     }
 
     /// The bytes, for a slot to wrap.
     pub(crate) fn as_bytes(&self) -> &[u8; KEY_LENGTH] {
-        &self.0
+        &self.bytes
     }
 
     /// HMAC key of the header.
@@ -83,6 +94,18 @@ impl VaultKey {
         self.cipher(vault, &[IMAGE_SEAL, image])
     }
 
+    /// AES-256-GCM-SIV of what the header keeps of the keys before this one.
+    pub(crate) fn retired_cipher(&self, vault: VaultId) -> Aes256GcmSiv {
+        self.cipher(vault, &[RETIRED_SEAL])
+    }
+
+    /// HMAC key of the mark that this key has a successor.
+    pub(crate) fn successor_mac(&self, vault: VaultId) -> MacKey {
+        let mut key = MacKey(Box::default());
+        self.derive(vault, &[SUCCESSOR_MAC], &mut key.0);
+        key
+    }
+
     /// The key under which the audit log seals this vault's names.
     pub(crate) fn names_key(&self, vault: VaultId) -> Zeroizing<[u8; KEY_LENGTH]> {
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
@@ -98,7 +121,7 @@ impl VaultKey {
 
     /// HKDF-Expand(HKDF-Extract(salt = vault id, vault key), info = the labels joined).
     fn derive(&self, vault: VaultId, labels: &[&[u8]], derived: &mut [u8; KEY_LENGTH]) {
-        let hkdf = Hkdf::<Sha256>::new(Some(&vault.0), self.0.as_slice());
+        let hkdf = Hkdf::<Sha256>::new(Some(&vault.0), self.bytes.as_slice());
         // 32 bytes are one block of SHA-256; HKDF refuses only more than 255 blocks.
         if hkdf.expand_multi_info(labels, derived).is_err() {
             unreachable!("HKDF-SHA256 gives 32 bytes");
@@ -168,7 +191,19 @@ macro_rules! wiped_and_hidden {
     )* };
 }
 
-wiped_and_hidden!(VaultKey SlotKey MacKey);
+wiped_and_hidden!(SlotKey MacKey);
+
+impl Drop for VaultKey {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
+impl fmt::Debug for VaultKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "VaultKey({}, ..)", self.number)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -176,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_purpose_and_every_segment_has_a_key_of_its_own() {
-        let key = VaultKey::from_bytes(&[7; 32]).unwrap();
+        let key = VaultKey::from_bytes(0, &[7; 32]).unwrap();
         let vault = VaultId([1; 16]);
         let macs = [
             key.header_mac(vault).sign(b""),
@@ -191,12 +226,12 @@ mod tests {
 
     #[test]
     fn no_key_shows_its_bytes() {
-        let key = VaultKey::from_bytes(&[0xab; 32]).unwrap();
-        assert_eq!(format!("{key:?}"), "VaultKey(..)");
+        let key = VaultKey::from_bytes(0, &[0xab; 32]).unwrap();
+        assert_eq!(format!("{key:?}"), "VaultKey(0, ..)");
     }
 
     #[test]
     fn a_key_has_32_bytes_and_nothing_else() {
-        assert!(VaultKey::from_bytes(&[0; 31]).is_none());
+        assert!(VaultKey::from_bytes(0, &[0; 31]).is_none());
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct KeySlot {
     pub(crate) kind: SlotKind,
     /// The generation of the header that it was made with.
     pub(crate) created: u64,
+    /// Which key of the vault it wraps.
+    pub(crate) key: u32,
     /// Zeros for all kinds but passphrases.
     cost: PassphraseCost,
     salt: [u8; 32],
@@ -44,8 +46,8 @@ impl KeySlot {
             NewSlot::Keyfile(_) => (SlotKind::Keyfile, PassphraseCost::from_disk(0, 0, 0)),
             NewSlot::Recovery(_) => (SlotKind::Recovery, PassphraseCost::from_disk(0, 0, 0)),
         };
-        let mut slot =
-            Self { id, kind, created, cost, salt: [0; 32], nonce: [0; 12], wrapped: [0; 48] };
+        let (salt, nonce, wrapped) = ([0; 32], [0; 12], [0; 48]);
+        let mut slot = Self { id, kind, created, key: key.number(), cost, salt, nonce, wrapped };
         getrandom::fill(&mut slot.salt).map_err(io::Error::other)?;
         getrandom::fill(&mut slot.nonce).map_err(io::Error::other)?;
         let slot_key = match new {
@@ -68,6 +70,15 @@ impl KeySlot {
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         tag.copy_from_slice(&made);
         Ok(slot)
+    }
+
+    /// What wraps another key for the secret of this slot, at the same cost.
+    pub(crate) const fn renewal<'secret>(&self, secret: &'secret SlotSecret) -> NewSlot<'secret> {
+        match secret {
+            SlotSecret::Passphrase(passphrase) => NewSlot::Passphrase(passphrase, self.cost),
+            SlotSecret::Keyfile(keyfile) => NewSlot::Keyfile(keyfile),
+            SlotSecret::Recovery(code) => NewSlot::Recovery(code),
+        }
     }
 
     /// Unwraps the vault key.
@@ -98,7 +109,7 @@ impl KeySlot {
                 tag,
             )
             .map_err(|_| OpenFault::WrongSecret)?;
-        VaultKey::from_bytes(key.as_slice()).ok_or(OpenFault::WrongSecret)
+        VaultKey::from_bytes(self.key, key.as_slice()).ok_or(OpenFault::WrongSecret)
     }
 
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
@@ -114,10 +125,10 @@ impl KeySlot {
         fields.zeros(3)?;
         let created = fields.u64()?;
         let cost = PassphraseCost::from_disk(fields.u32()?, fields.u32()?, fields.u32()?);
-        fields.zeros(4)?;
+        let key = fields.u32()?;
         let (salt, nonce) = (fields.array()?, fields.array()?);
         fields.zeros(4)?;
-        Some(Self { id, kind, created, cost, salt, nonce, wrapped: fields.array()? })
+        Some(Self { id, kind, created, key, cost, salt, nonce, wrapped: fields.array()? })
     }
 
     fn fixed(&self) -> [u8; FIXED] {
@@ -128,6 +139,7 @@ impl KeySlot {
         for (place, number) in fixed[16..28].chunks_mut(4).zip(self.cost.numbers()) {
             place.copy_from_slice(&number.to_le_bytes());
         }
+        fixed[28..32].copy_from_slice(&self.key.to_le_bytes());
         fixed[32..].copy_from_slice(&self.salt);
         fixed
     }
@@ -156,7 +168,7 @@ mod tests {
         let code = RecoveryCode::generate().unwrap();
         let passphrase = Passphrase::new(Zeroizing::new(b"words".to_vec()));
         let cost = PassphraseCost::nearly_nothing();
-        let (vault, key) = (VaultId([1; 16]), VaultKey::from_bytes(&[4; 32]).unwrap());
+        let (vault, key) = (VaultId([1; 16]), VaultKey::from_bytes(0, &[4; 32]).unwrap());
         let seal = |new| KeySlot::seal((vault, &key), (SlotId(3), 7), &new).unwrap();
         let by_file = seal(NewSlot::Keyfile(&keyfile));
         let by_code = seal(NewSlot::Recovery(&code));

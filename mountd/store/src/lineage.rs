@@ -7,11 +7,14 @@ use crate::segment::{SegmentHeader, Standing};
 use crate::writer::SyncedHead;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// So many positions of pins are kept: 48 KiB of an image.
+const MOST_PINS: usize = 1024;
+
 /// All segments of a vault by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
     ancestors: BTreeMap<u64, Ancestor>,
-    /// Segment, sequence and chain value of every pin that was written.
+    /// Segment, sequence and chain value of the newest pins that were written.
     pins: BTreeSet<(u64, u64, Chain)>,
 }
 
@@ -39,9 +42,16 @@ impl Lineage {
         self.ancestors.get(&segment)?.end
     }
 
-    /// Adds the position of a pin that was written.
+    /// Adds the position of a pin that was written, and forgets the oldest beyond the bound.
+    ///
+    /// A pin needs its position here only once its segment is gone, and a segment goes only when the
+    /// pin stands beyond it. An older pin than these comes from a root that was itself put back: it
+    /// looks like a rollback of the vault then, which is the safe way to be wrong.
     pub(crate) fn remember_pin(&mut self, head: &SyncedHead) {
         self.pins.insert((head.segment, head.sequence, head.chain));
+        while self.pins.len() > MOST_PINS {
+            self.pins.pop_first();
+        }
     }
 
     /// Whether the log is known to have gone through this position.
@@ -94,7 +104,23 @@ mod tests {
     fn header(number: u64, id: u8, chain: u8) -> SegmentHeader {
         let segment = number - 1;
         let before = Standing { segment, position: 192, sequence: 3, chain: [chain; 32] };
-        SegmentHeader { vault: VaultId([1; 16]), number, id: [id; 16], before, branch: 0 }
+        SegmentHeader { vault: VaultId([1; 16]), key: 0, number, id: [id; 16], before, branch: 0 }
+    }
+
+    #[test]
+    fn the_newest_pins_are_remembered_and_no_more_than_the_bound() {
+        let mut lineage = Lineage::default();
+        let head = |sequence| SyncedHead {
+            branch: 0,
+            segment: 1 + sequence / 100,
+            sequence,
+            chain: [7; 32],
+            header_generation: 1,
+        };
+        (0..1100).for_each(|sequence| lineage.remember_pin(&head(sequence)));
+        assert_eq!(lineage.pins.len(), MOST_PINS);
+        assert!(lineage.is_past(&head(1099)) && lineage.is_past(&head(76)));
+        assert!(!lineage.is_past(&head(75)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::durable::{Disk, read_whole, replace};
 use crate::fields::Fields;
 use crate::header::VaultId;
 use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use crate::wall_time::WallTime;
 use crate::writer::SyncedHead;
 use std::io;
@@ -38,10 +39,10 @@ impl Pin {
     pub(crate) fn read(
         disk: &dyn Disk,
         path: &Path,
-        (vault, key): (VaultId, &VaultKey),
+        (vault, keys): (VaultId, &KeyRing),
     ) -> io::Result<Option<Self>> {
         match read_whole(disk, path, LONGEST) {
-            Ok(bytes) => Ok(Self::decode(&bytes, vault, key)),
+            Ok(bytes) => Ok(Self::decode(&bytes, vault, keys)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
             Err(error) => Err(error),
@@ -54,7 +55,7 @@ impl Pin {
         let mut bytes = Vec::with_capacity(LONGEST);
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&key.number().to_le_bytes());
         bytes.extend_from_slice(&vault.0);
         for field in [branch, segment, sequence, header_generation] {
             bytes.extend_from_slice(&field.to_le_bytes());
@@ -67,11 +68,11 @@ impl Pin {
         bytes
     }
 
-    fn decode(bytes: &[u8], vault: VaultId, key: &VaultKey) -> Option<Self> {
+    fn decode(bytes: &[u8], vault: VaultId, keys: &KeyRing) -> Option<Self> {
         let (signed, mac) = bytes.split_at_checked(SIGNED)?;
         let mut fields = Fields::new(signed);
         let is_ours = fields.bytes(MAGIC.len())? == MAGIC && fields.u32()? == VERSION;
-        fields.zeros(4)?;
+        let key = keys.key(fields.u32()?)?;
         let is_ours = is_ours && fields.array()? == vault.0;
         let (branch, segment, sequence) = (fields.u64()?, fields.u64()?, fields.u64()?);
         let (header_generation, chain) = (fields.u64()?, fields.array()?);
@@ -88,18 +89,18 @@ mod tests {
 
     #[test]
     fn a_pin_changed_in_any_bit_or_of_another_vault_is_none() {
-        let key = VaultKey::from_bytes(&[2; 32]).unwrap();
+        let keys = KeyRing::of(VaultKey::from_bytes(7, &[2; 32]).unwrap());
         let vault = VaultId([1; 16]);
         let chain = [9; 32];
         let head = SyncedHead { branch: 1, segment: 2, sequence: 3, chain, header_generation: 4 };
         let pin = Pin { head, time: WallTime::from_nanoseconds(-5) };
-        let bytes = pin.encode(vault, &key);
-        assert_eq!(Pin::decode(&bytes, vault, &key), Some(pin));
-        assert_eq!(Pin::decode(&bytes, VaultId([2; 16]), &key), None);
+        let bytes = pin.encode(vault, keys.newest());
+        assert_eq!(Pin::decode(&bytes, vault, &keys), Some(pin));
+        assert_eq!(Pin::decode(&bytes, VaultId([2; 16]), &keys), None);
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Pin::decode(&changed, vault, &key), None, "bit {bit}");
+            assert_eq!(Pin::decode(&changed, vault, &keys), None, "bit {bit}");
         }
     }
 }

@@ -9,6 +9,8 @@ mod faults;
 mod images;
 mod model;
 mod pinned;
+mod rekeying;
+mod reserve;
 mod restoring;
 mod shredding;
 mod sums;

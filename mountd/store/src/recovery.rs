@@ -7,6 +7,7 @@ use crate::change::{Change, Version};
 use crate::extent::{Extent, Region};
 use crate::fields::on_disk;
 use crate::finding::Finding;
+use crate::freshness::RolledBack;
 use crate::index::Index;
 use crate::replay::{Replay, Tail};
 use crate::segment::{ExtentError, SegmentTable, Standing};
@@ -30,6 +31,8 @@ pub struct Recovered {
     pub shreds_finished: usize,
     /// One copy of the header was missing, old or not whole, and was written anew.
     pub header_repaired: bool,
+    /// The vault is older than its pin, and shown read-only or accepted as it is.
+    pub rolled_back: Option<RolledBack>,
 }
 
 /// Bytes that a crash left behind the last whole frame.

@@ -12,7 +12,7 @@ use crate::frame::Chain;
 use crate::header::VaultId;
 use crate::image::Image;
 use crate::index::Index;
-use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use crate::lineage::Lineage;
 use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, SegmentTable, Standing, number_of};
 use crate::segment_scan::{Piece, PieceContent, Scan, Source, is_content_whole, scan};
@@ -38,7 +38,7 @@ pub(crate) struct Plan<'vault> {
     /// The directory of the segments.
     pub(crate) directory: &'vault Path,
     pub(crate) vault: VaultId,
-    pub(crate) key: &'vault VaultKey,
+    pub(crate) keys: &'vault KeyRing,
     pub(crate) access: Access,
     pub(crate) depth: Depth,
 }
@@ -115,9 +115,7 @@ pub(crate) fn replay(plan: &Plan<'_>, image: Option<Image>) -> io::Result<Option
     }
     if !replay.findings.is_empty() || plan.depth == Depth::Everything {
         // Nothing is written any more: what the tail says is shown as it is.
-        for change in std::mem::take(&mut replay.tail.changes) {
-            replay.apply(&change, (replay.standing.segment, replay.standing.position));
-        }
+        replay.show_tail();
     }
     broken.retain(|(segment, position)| !replay.index.is_shredded(*segment, *position));
     broken.retain(|(segment, position)| {
@@ -138,6 +136,14 @@ impl Replay {
     pub(crate) const fn head(&self, header_generation: u64) -> SyncedHead {
         let Standing { segment, sequence, chain, .. } = self.standing;
         SyncedHead { branch: self.branch, segment, sequence, chain, header_generation }
+    }
+
+    /// Takes the tail into the index, for a vault that is shown and not written.
+    pub(crate) fn show_tail(&mut self) {
+        let place = (self.standing.segment, self.standing.position);
+        for change in std::mem::take(&mut self.tail.changes) {
+            self.apply(&change, place);
+        }
     }
 
     /// Where an image stands, or before the first segment.
@@ -205,7 +211,7 @@ impl Replay {
                 self.findings.push(Finding::of_segment(Fault::SegmentMissing, number));
                 continue;
             }
-            let keys = (plan.vault, plan.key);
+            let keys = (plan.vault, plan.keys);
             let place = (plan.directory, number);
             match Segment::open(plan.disk, place, plan.access, keys)? {
                 Some((segment, header, start)) if header.number == number => {

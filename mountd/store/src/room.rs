@@ -21,6 +21,10 @@ impl Writer {
             if let Some(refusal) = state.refusal {
                 return Err(WriteError::ReadOnly(refusal));
             }
+            // What was promised before is still there; the rest is for upkeep while there is no reserve.
+            if needed != 0 && !self.may_take_room(&mut state) {
+                return Err(WriteError::NoSpace);
+            }
             let promised = needed + state.admitted;
             match &state.open {
                 Some(open) if open.has_room(promised) => return Ok(state),
@@ -65,6 +69,26 @@ impl Writer {
         let (standing, sealed) = (state.behind_batch, state.sealed);
         state.have_synced(standing, sealed);
         Ok(state.head)
+    }
+
+    /// Goes on in a new segment when the open one is under an older key of the vault.
+    pub(crate) fn leave_older_key(&self) -> Result<(), WriteError> {
+        let newest = self.place.keys.ring().newest().number();
+        let mut state = self.lock();
+        while state.open.as_ref().is_some_and(|open| open.segment.key != newest) {
+            if let Some(refusal) = state.refusal {
+                return Err(WriteError::ReadOnly(refusal));
+            }
+            if !state.in_flight.is_empty() {
+                state = self.wait(state);
+                continue;
+            }
+            let promised = state.admitted;
+            let rolled = self.roll(&mut state, promised);
+            self.changed.notify_all();
+            rolled?;
+        }
+        Ok(())
     }
 
     /// Goes on in a new segment, once the old one is on disk.
@@ -117,16 +141,18 @@ impl Writer {
         state: &mut State,
         (file, room): (Box<dyn DiskFile>, u64),
     ) -> Result<(), WriteError> {
-        let Workplace { vault, key, segments, .. } = &self.place;
+        let Workplace { vault, keys, segments, .. } = &self.place;
+        let ring = keys.ring();
+        let key = ring.newest();
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| WriteError::Io(io::Error::other(error)))?;
         let (before, branch) = (state.closed, state.head.branch);
         let number = before.segment + 1;
-        let header = SegmentHeader { vault: *vault, number, id, before, branch };
+        let header = SegmentHeader { vault: *vault, key: key.number(), number, id, before, branch };
         let bytes = header.encode(key);
         file.write(&bytes, 0).map_err(WriteError::Io)?;
         let cipher = key.segment_cipher(*vault, &id);
-        let segment = Arc::new(Segment { number, file, cipher });
+        let segment = Arc::new(Segment { number, key: key.number(), file, cipher });
         segments.insert(segment.clone());
         state.lineage.add(&header);
         state.behind_batch = header.standing(&bytes);
@@ -152,12 +178,16 @@ impl Writer {
 }
 
 fn no_space_or_io(error: io::Error) -> WriteError {
-    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    if full.contains(&error.kind()) { WriteError::NoSpace } else { WriteError::Io(error) }
+    if is_full(&error) { WriteError::NoSpace } else { WriteError::Io(error) }
+}
+
+/// Whether an error says that the disk has no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].contains(&error.kind())
 }
 
 /// How much of a segment is preallocated; a longer frame makes its segment longer.
-const fn segment_room(kind: VaultKind) -> u64 {
+pub(crate) const fn segment_room(kind: VaultKind) -> u64 {
     if cfg!(test) {
         // Tests want many segments.
         return 128 << 10;

@@ -7,6 +7,7 @@ use crate::fields::{Fields, in_memory, on_disk};
 use crate::frame::{Chain, HEADER, TAG, open_chunk};
 use crate::header::VaultId;
 use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use aes_gcm_siv::Aes256GcmSiv;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub(crate) struct Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) vault: VaultId,
+    /// Which key of the vault it is under.
+    pub(crate) key: u32,
     pub(crate) number: u64,
     /// Random; the keys of the segment come from it.
     pub(crate) id: [u8; 16],
@@ -50,6 +53,8 @@ pub(crate) struct SegmentHeader {
 /// An open segment: its file and the cipher of its frames.
 pub(crate) struct Segment {
     pub(crate) number: u64,
+    /// Which key of the vault it is under.
+    pub(crate) key: u32,
     pub(crate) file: Box<dyn DiskFile>,
     pub(crate) cipher: Aes256GcmSiv,
 }
@@ -79,7 +84,7 @@ impl SegmentHeader {
         let mut bytes = Vec::with_capacity(in_memory(SEGMENT_HEADER));
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.key.to_le_bytes());
         bytes.extend_from_slice(&self.vault.0);
         bytes.extend_from_slice(&self.number.to_le_bytes());
         bytes.extend_from_slice(&self.id);
@@ -95,12 +100,13 @@ impl SegmentHeader {
     }
 
     /// Reads the header of a segment of this vault; `None` when a bit of it is wrong.
-    pub(crate) fn decode(bytes: &[u8], vault: VaultId, key: &VaultKey) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], vault: VaultId, keys: &KeyRing) -> Option<Self> {
         let (signed, mac) = bytes.split_at_checked(SIGNED)?;
         let mut fields = Fields::new(signed);
         let is_ours = fields.bytes(MAGIC.len())? == MAGIC && fields.u32()? == VERSION;
-        fields.zeros(4)?;
+        let key = fields.u32()?;
         let header = Self {
+            key,
             vault: VaultId(fields.array()?),
             number: fields.u64()?,
             id: fields.array()?,
@@ -112,7 +118,7 @@ impl SegmentHeader {
             },
             branch: fields.u64()?,
         };
-        let is_whole = key.segment_mac(vault, &header.id).verifies(signed, mac);
+        let is_whole = keys.key(key)?.segment_mac(vault, &header.id).verifies(signed, mac);
         (is_ours && is_whole && header.vault == vault).then_some(header)
     }
 
@@ -128,7 +134,7 @@ impl Segment {
         disk: &dyn Disk,
         (directory, number): (&Path, u64),
         access: Access,
-        (vault, key): (VaultId, &VaultKey),
+        (vault, keys): (VaultId, &KeyRing),
     ) -> io::Result<Option<(Self, SegmentHeader, Standing)>> {
         let file = disk.open(&path_of(directory, number), access)?;
         if file.size()? < SEGMENT_HEADER {
@@ -136,10 +142,10 @@ impl Segment {
         }
         let mut bytes = vec![0; in_memory(SEGMENT_HEADER)];
         file.read(&mut bytes, 0)?;
-        Ok(SegmentHeader::decode(&bytes, vault, key).map(|header| {
-            let cipher = key.segment_cipher(vault, &header.id);
+        Ok(SegmentHeader::decode(&bytes, vault, keys).and_then(|header| {
+            let cipher = keys.key(header.key)?.segment_cipher(vault, &header.id);
             let standing = header.standing(&bytes);
-            (Self { number, file, cipher }, header, standing)
+            Some((Self { number, key: header.key, file, cipher }, header, standing))
         }))
     }
 
@@ -223,6 +229,20 @@ fn start_of(segment: u64, header: &[u8]) -> Standing {
     Standing { segment, position: SEGMENT_HEADER, sequence: 0, chain }
 }
 
+/// The number of the key that a segment says it is under; not to be believed.
+pub(crate) fn claimed_key(
+    disk: &dyn Disk,
+    (directory, number): (&Path, u64),
+) -> io::Result<Option<u32>> {
+    let file = disk.open(&path_of(directory, number), Access::Read)?;
+    if file.size()? < SEGMENT_HEADER {
+        return Ok(None);
+    }
+    let mut bytes = [0; 4];
+    file.read(&mut bytes, 12)?;
+    Ok(Some(u32::from_le_bytes(bytes)))
+}
+
 /// The file of a segment.
 pub(crate) fn path_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:010}"))
@@ -240,17 +260,17 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_anywhere_in_a_segment_header_is_seen() {
-        let key = VaultKey::from_bytes(&[3; 32]).unwrap();
+        let keys = KeyRing::of(VaultKey::from_bytes(4, &[3; 32]).unwrap());
         let vault = VaultId([1; 16]);
         let before = Standing { segment: 4, position: 192, sequence: 9, chain: [7; 32] };
-        let header = SegmentHeader { vault, number: 5, id: [2; 16], before, branch: 0 };
-        let bytes = header.encode(&key);
+        let header = SegmentHeader { vault, key: 4, number: 5, id: [2; 16], before, branch: 0 };
+        let bytes = header.encode(keys.newest());
         assert_eq!(bytes.len(), in_memory(SEGMENT_HEADER));
-        assert_eq!(SegmentHeader::decode(&bytes, vault, &key), Some(header));
+        assert_eq!(SegmentHeader::decode(&bytes, vault, &keys), Some(header));
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(SegmentHeader::decode(&changed, vault, &key), None, "bit {bit}");
+            assert_eq!(SegmentHeader::decode(&changed, vault, &keys), None, "bit {bit}");
         }
     }
 }

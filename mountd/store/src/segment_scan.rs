@@ -239,9 +239,9 @@ mod tests {
     fn a_frame_that_does_not_continue_the_chain_is_a_fault_and_reading_goes_on_behind_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = RealDisk.open(&folder.path().join("segment"), Access::Create).unwrap();
-        let key = VaultKey::from_bytes(&[2; 32]).unwrap();
+        let key = VaultKey::from_bytes(0, &[2; 32]).unwrap();
         let cipher = key.segment_cipher(VaultId([1; 16]), &[3; 16]);
-        let segment = Segment { number: 1, file, cipher };
+        let segment = Segment { number: 1, key: 0, file, cipher };
         let start = Standing { segment: 1, position: 192, sequence: 0, chain: [7; 32] };
         let batch = || Batch { sync_mark: 192, changes: Zeroizing::new(Vec::new()) };
         let seal = |place| frame::seal_batch(&segment.cipher, VaultKind::Secrets, place, &batch());

@@ -2,16 +2,17 @@
 
 use crate::durable::{Access, Disk, RealDisk};
 use crate::fields::on_disk;
-use crate::freshness::{Judgement, PinKeeper, PinPlan, RolledBack, UnlockPinnedError};
+use crate::freshness::{Judgement, PinKeeper, PinPlan, UnlockPinnedError};
 use crate::header::{FORMAT, Header, OpenFault, VaultId};
 use crate::header_file::{self, HeaderFileError, OpenedHeader};
 use crate::image::Shelf;
 use crate::image_choice::{Images, replay_newest};
 use crate::index::Index;
-use crate::key::VaultKey;
+use crate::key_ring::{KeyRing, Keys};
 use crate::kind::VaultKind;
 use crate::lock::{LockError, VaultLock};
 use crate::recovery::{self, Recovered, TornTail};
+use crate::rekey::refuse_outdated;
 use crate::replay::{Depth, Plan, Replay, Tail};
 use crate::segment::SegmentTable;
 use crate::slot_secret::{SlotKind, SlotSecret};
@@ -32,7 +33,7 @@ pub(crate) const IMAGES: &str = "images";
 pub struct Vault {
     pub(crate) directory: PathBuf,
     pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) key: Arc<VaultKey>,
+    pub(crate) keys: Arc<Keys>,
     id: VaultId,
     kind: VaultKind,
     /// Guards changes of the key slots, which are rare; held while the header is written.
@@ -91,6 +92,9 @@ pub enum UnlockError {
     /// The header does not fit its own key.
     #[error("the header was changed by somebody without the key; restore a header backup")]
     HeaderChanged,
+    /// The header has no key of any segment: the vault got another since.
+    #[error("the vault was given a new key since this header; restore a later header backup")]
+    HeaderOutdated,
     /// A passphrase slot asks for more work than this machine can do.
     #[error("a key slot needs more memory than there is; free some, or use another slot")]
     TooCostly,
@@ -127,7 +131,7 @@ impl Vault {
         secret: &SlotSecret,
     ) -> Result<(Self, Recovered), UnlockError> {
         match Self::unlock_judged(disk, (directory, secret), None) {
-            Ok((vault, recovered, _)) => Ok((vault, recovered)),
+            Ok(opened) => Ok(opened),
             Err(UnlockPinnedError::Unlock(error)) => Err(error),
             Err(UnlockPinnedError::Pin { source, .. }) => {
                 Err(UnlockError::Io { directory: directory.to_owned(), source })
@@ -143,31 +147,36 @@ impl Vault {
         disk: Arc<dyn Disk>,
         (directory, secret): (&Path, &SlotSecret),
         pin: Option<&PinPlan<'_>>,
-    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
+    ) -> Result<(Self, Recovered), UnlockPinnedError> {
         let (lock, opened) = open_header(&*disk, directory, secret)?;
         let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
-        let OpenedHeader { header, key, is_lame } = opened;
-        let (mut replayed, shelf) = read_log(&*disk, directory, (&header, &key)).map_err(io)?;
+        let OpenedHeader { header, keys, is_lame } = opened;
+        let (mut replayed, shelf) =
+            read_log(&*disk, directory, (&header, &keys, Access::ReadWrite)).map_err(io)?;
+        refuse_outdated(&*disk, directory, &keys, &replayed)?;
         let judgement = match pin {
-            Some(pin) => pin.judge(&*disk, (&header, &key), &replayed)?,
+            Some(pin) => pin.judge(&*disk, (&header, &keys), &replayed)?,
             None => Judgement::default(),
         };
         let is_frozen = judgement.rolled_back.is_some() && !judgement.is_accepted;
         let is_healthy = replayed.findings.is_empty() && !is_frozen;
+        if is_frozen {
+            replayed.show_tail();
+        }
         if is_healthy {
             remove_unpublished(&*disk, directory).map_err(io)?;
         }
         if is_healthy && is_lame {
-            header_file::write(&*disk, directory, &header, &key).map_err(io)?;
+            header_file::write(&*disk, directory, &header, keys.newest()).map_err(io)?;
         }
-        let key = Arc::new(key);
+        let keys = Arc::new(Keys::new(keys));
         let segments = Arc::new(std::mem::take(&mut replayed.segments));
         let place = Workplace {
             disk: disk.clone(),
             directory: directory.join(SEGMENTS),
             vault: header.vault,
             kind: header.kind,
-            key: key.clone(),
+            keys: keys.clone(),
             segments: segments.clone(),
         };
         let writer = Writer::new(place, start_of(&mut replayed, &header));
@@ -177,12 +186,14 @@ impl Vault {
         let mut recovered = settle(&mut replayed, &segments, &writer)
             .map_err(|error| not_written(directory, error))?;
         recovered.header_repaired = is_healthy && is_lame;
+        recovered.rolled_back = judgement.rolled_back;
         let skipped = getrandom::u32().map_err(|error| io(io::Error::other(error)))?;
         replayed.index.skip_numbers(skipped);
+        writer.keep_reserve(shelf.size);
         let vault = Self {
             directory: directory.to_owned(),
             disk,
-            key,
+            keys,
             id: header.vault,
             kind: header.kind,
             header: Mutex::new(header),
@@ -193,7 +204,7 @@ impl Vault {
             pin_keeper: judgement.keeper,
             _lock: lock,
         };
-        Ok((vault, recovered, judgement.rolled_back))
+        Ok((vault, recovered))
     }
 
     /// Syncs everything and ends the log cleanly, so that the next unlock has nothing to recover.
@@ -208,7 +219,7 @@ impl Vault {
         let pinned = self.pin_synced();
         if self.writer.metadata_since_image() != 0 {
             // An image is a cache: without one the next unlock reads more.
-            let _the_log_is_whole = self.write_image();
+            let _the_log_is_whole = self.with_reserve(|| self.write_image());
         }
         let head = self.writer.close()?;
         pinned.map(|()| head).map_err(crate::ChangeError::Io)
@@ -239,9 +250,9 @@ impl Vault {
         self.writer.head()
     }
 
-    /// The key under which the audit log seals this vault's names.
+    /// The key under which the audit log seals this vault's names; another after [`Self::rekey`].
     pub fn names_key(&self) -> NamesKey {
-        NamesKey::from_bytes(self.key.names_key(self.id))
+        self.keys.ring().names_key(self.id)
     }
 
     /// How much it holds.
@@ -300,19 +311,19 @@ pub(crate) fn open_header(
     Ok((lock, opened))
 }
 
-/// Reads the log for a vault that is going to be written.
-fn read_log(
+/// Reads the log of a vault that is going to be shown.
+pub(crate) fn read_log(
     disk: &dyn Disk,
     directory: &Path,
-    (header, key): (&Header, &VaultKey),
+    (header, keys, access): (&Header, &KeyRing, Access),
 ) -> io::Result<(Replay, Shelf)> {
     let segments = directory.join(SEGMENTS);
     let plan = Plan {
         disk,
         directory: &segments,
         vault: header.vault,
-        key,
-        access: Access::ReadWrite,
+        keys,
+        access,
         depth: Depth::Unlock,
     };
     let images = directory.join(IMAGES);
@@ -347,7 +358,8 @@ fn settle(
     } else {
         writer.refuse(ReadOnly::Damaged);
     }
-    Ok(Recovered { head: writer.head(), torn, damage, shreds_finished, header_repaired: false })
+    let (head, header_repaired, rolled_back) = (writer.head(), false, None);
+    Ok(Recovered { head, torn, damage, shreds_finished, header_repaired, rolled_back })
 }
 
 /// Removes the segment and the image that an interrupted start or daemon had not published.

@@ -3,11 +3,13 @@
 use crate::header::Header;
 use crate::header_file;
 use crate::key::VaultKey;
+use crate::key_ring::KeyRing;
 use crate::key_slot::KeySlot;
 use crate::slot_secret::{NewSlot, SlotId, SlotKind};
 use crate::vault::Vault;
 use crate::write_error::ReadOnly;
 use std::io;
+use std::sync::Arc;
 
 /// No vault has more slots.
 const MOST: usize = 255;
@@ -66,7 +68,8 @@ impl Vault {
         })
     }
 
-    /// Removes a key slot, durable when it returns. Who kept an old header can still open it.
+    /// Removes a key slot, durable when it returns. Who kept an old header can still open it:
+    /// [`Self::rekey`] shuts them out.
     ///
     /// # Errors
     /// There is no such slot, it is the last, the vault takes no changes, or the disk fails.
@@ -93,8 +96,8 @@ impl Vault {
         }
         let mut header = self.lock_header();
         let mut changed = Header { generation: header.generation + 1, ..header.clone() };
-        let result = change(&mut changed, &self.key)?;
-        self.replace_header(&mut header, changed).map_err(SlotError::Io)?;
+        let result = change(&mut changed, self.keys.ring().newest())?;
+        self.replace_header(&mut header, changed, None).map_err(SlotError::Io)?;
         drop(header);
         self.pin_synced().map_err(SlotError::Io)?;
         Ok(result)
@@ -108,11 +111,20 @@ impl Vault {
         }
         let generation = header.generation + 1;
         let changed = Header { generation, is_pinned: true, ..header.clone() };
-        self.replace_header(&mut header, changed).map(|()| true)
+        self.replace_header(&mut header, changed, None).map(|()| true)
     }
 
-    fn replace_header(&self, header: &mut Header, changed: Header) -> io::Result<()> {
-        header_file::write(&*self.disk, &self.directory, &changed, &self.key)?;
+    /// Puts the header on disk, and then what it says into memory: with `ring`, other keys.
+    pub(crate) fn replace_header(
+        &self,
+        header: &mut Header,
+        changed: Header,
+        ring: Option<KeyRing>,
+    ) -> io::Result<()> {
+        let ring = ring.map_or_else(|| self.keys.ring(), Arc::new);
+        header_file::write(&*self.disk, &self.directory, &changed, ring.newest())?;
+        // Before the generation: a pin that names it must be under the new key.
+        self.keys.exchange(ring);
         self.writer.set_header_generation(changed.generation);
         *header = changed;
         Ok(())
@@ -120,7 +132,7 @@ impl Vault {
 }
 
 impl SlotInfo {
-    const fn of(slot: &KeySlot) -> Self {
+    pub(crate) const fn of(slot: &KeySlot) -> Self {
         Self { id: slot.id, kind: slot.kind, created: slot.created }
     }
 }

@@ -11,10 +11,11 @@ use crate::fields::on_disk;
 use crate::frame::{self, Batch, DataShape};
 use crate::header::VaultId;
 use crate::image::Snapshot;
-use crate::key::VaultKey;
+use crate::key_ring::Keys;
 use crate::kind::VaultKind;
 use crate::lineage::Lineage;
 use crate::open_segment::{Appended, OpenSegment, write_void};
+use crate::reserve::ReserveState;
 use crate::segment::{Segment, SegmentTable, Standing};
 use crate::write_error::{ReadOnly, WriteError};
 use std::collections::BTreeSet;
@@ -56,7 +57,7 @@ pub(crate) struct Workplace {
     pub(crate) directory: PathBuf,
     pub(crate) vault: VaultId,
     pub(crate) kind: VaultKind,
-    pub(crate) key: Arc<VaultKey>,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) segments: Arc<SegmentTable>,
 }
 
@@ -102,6 +103,7 @@ pub(crate) struct State {
     pub(crate) head: SyncedHead,
     pub(crate) is_syncing: bool,
     pub(crate) refusal: Option<ReadOnly>,
+    pub(crate) reserve: ReserveState,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +139,7 @@ impl Writer {
             head,
             is_syncing: false,
             refusal: None,
+            reserve: ReserveState::default(),
         };
         let (state, waiting) = (Mutex::new(state), Mutex::default());
         Self { place, state, changed: Condvar::new(), waiting }

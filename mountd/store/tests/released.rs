@@ -189,6 +189,27 @@ fn a_vault_of_format_1_goes_on() {
 }
 
 #[test]
+fn a_vault_with_its_third_key_opens_and_lets_go_of_the_second() {
+    let released = Released::of("v1-rekeyed");
+    let (vault, recovered) = released.unlock(&released.keyfile());
+    assert_eq!((recovered.torn, recovered.damage), (None, vec![]));
+    assert!(vault.is_rekeying() && vault.segments_to_rekey() == 1);
+    let log = log(released.folder.path());
+    let is_whole = |vault: &Vault| {
+        ["first", "second", "third"].iter().all(|name| {
+            read(vault, &log, name, 0, 100) == format!("written under the {name} key").as_bytes()
+        })
+    };
+    assert!(is_whole(&vault));
+    (0..3).for_each(|_| {
+        vault.compact(u64::MAX).unwrap();
+    });
+    assert!(is_whole(&vault) && !vault.is_rekeying());
+    vault.close().unwrap();
+    assert_eq!(fsck(&released.directory(), &released.keyfile()).unwrap().findings, vec![]);
+}
+
+#[test]
 fn a_lease_for_another_file_or_another_operation_decrypts_nothing() {
     let released = Released::of("v1");
     let (vault, _) = released.unlock(&released.keyfile());

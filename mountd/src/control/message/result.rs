@@ -284,6 +284,8 @@ pub struct VaultInfo {
     pub disk_bytes: u64,
     /// Bytes of them that nothing needs any more.
     pub dead_bytes: u64,
+    /// Segments that are still under an older key, after `ward vault rekey`.
+    pub segments_to_rekey: u64,
     /// About how many bytes of memory the index takes.
     pub memory_bytes: u64,
     /// Which image it was opened with: `none`, `newest` or `older`.
@@ -351,6 +353,13 @@ pub struct KeyAdded {
     /// The recovery code, told this once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_code: Option<SecretText>,
+}
+
+/// A vault has a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekeyed {
+    /// Segments that are still under the old one; the daemon rewrites them in the background.
+    pub segments_to_rekey: u64,
 }
 
 /// A copy of a header.

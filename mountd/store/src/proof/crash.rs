@@ -7,13 +7,13 @@ use proptest::test_runner::{Config, TestRunner};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-struct Machine {
-    folder: tempfile::TempDir,
-    disk: Arc<CrashDisk>,
+pub(super) struct Machine {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) disk: Arc<CrashDisk>,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let machine = Self { folder, disk: Arc::default() };
         let keyfile = Keyfile::create(&machine.folder.path().join("key")).unwrap();
@@ -23,15 +23,15 @@ impl Machine {
         machine
     }
 
-    fn directory(&self) -> PathBuf {
+    pub(super) fn directory(&self) -> PathBuf {
         self.folder.path().join("vault")
     }
 
-    fn secret(&self) -> SlotSecret {
+    pub(super) fn secret(&self) -> SlotSecret {
         SlotSecret::Keyfile(Keyfile::read(&self.folder.path().join("key")).unwrap())
     }
 
-    fn unlock(&self) -> Result<Vault, crate::UnlockError> {
+    pub(super) fn unlock(&self) -> Result<Vault, crate::UnlockError> {
         let (vault, recovered) =
             Vault::unlock_on(self.disk.clone(), &self.directory(), &self.secret())?;
         assert_eq!(recovered.damage, [], "a crash is never damage");

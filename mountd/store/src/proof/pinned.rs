@@ -4,6 +4,7 @@ use super::support::{Fixture, at, get, name, put};
 use crate::{ReadOnly, Recovered, UnlockPinnedError, Vault, VaultKind, fsck};
 use std::path::PathBuf;
 use std::time::Duration;
+use ward_policy::SecretPath;
 
 fn pin(fixture: &Fixture) -> PathBuf {
     fixture.folder.path().join("pin")
@@ -117,10 +118,17 @@ fn an_accepted_restore_is_a_new_branch_and_what_was_before_it_a_rollback() {
     roll_back(&fixture, &older);
     let accept = |fixture: &Fixture| {
         let (directory, secret) = (fixture.directory(), fixture.secret());
-        Vault::accept_restore(&directory, &secret, &pin(fixture), at(20)).unwrap()
+        let asked = Vault::look_at_restore(&directory, &secret, &pin(fixture)).unwrap();
+        let place = (&*directory, &secret);
+        let (vault, recovered) = Vault::accept_restore(place, &pin(fixture), &[], at(20)).unwrap();
+        assert_eq!(recovered.rolled_back, asked);
+        (vault, recovered)
     };
-    let (vault, recovered, rolled_back) = accept(&older);
-    assert_eq!(rolled_back.unwrap().pinned.unwrap().head.branch, 0);
+    let (vault, recovered) = accept(&older);
+    let rolled_back = recovered.rolled_back.unwrap();
+    let pinned = rolled_back.pinned.unwrap();
+    assert_eq!((pinned.head.branch, pinned.time), (0, at(10)));
+    assert_eq!((rolled_back.found.branch, rolled_back.changed), (0, at(2)));
     assert_eq!((vault.head().branch, recovered.head), (1, vault.head()));
     put(&vault, "b", b"goes on");
     vault.close().unwrap();
@@ -130,7 +138,70 @@ fn an_accepted_restore_is_a_new_branch_and_what_was_before_it_a_rollback() {
     drop(vault);
     roll_back(&older, &fixture);
     assert!(is_rolled_back(&fixture), "the branch that was given up");
-    assert_eq!(accept(&older).2, None, "nothing to accept");
+    assert_eq!(accept(&older).1.rolled_back, None, "nothing to accept");
+}
+
+#[test]
+fn an_accepted_restore_destroys_again_what_was_shredded_since() {
+    let fixture = Fixture::new();
+    let (vault, _) = unlock(&fixture).unwrap();
+    let folder = vault.make_directory(vault.root(), &name("db"), at(1)).unwrap();
+    for text in ["kept", "shredded", "removed"] {
+        let file = vault.create_file(folder, &name(text), at(1)).unwrap();
+        vault.write_version(file, text.as_bytes(), at(1)).unwrap();
+    }
+    vault.unlink(folder, &name("removed"), at(2)).unwrap();
+    vault.close().unwrap();
+    let older = fixture.copy();
+    let (vault, _) = unlock(&fixture).unwrap();
+    let path = |text: &str| SecretPath::try_from(text).unwrap();
+    vault.shred(vault.find(&path("db/shredded")).unwrap(), at(3)).unwrap();
+    vault.shred(vault.removed()[0].file, at(3)).unwrap();
+    vault.close().unwrap();
+    roll_back(&fixture, &older);
+    let (directory, secret) = (older.directory(), older.secret());
+    let shredded = ["db/shredded", "db/removed", "db", "never/there"].map(path);
+    let (vault, recovered) =
+        Vault::accept_restore((&directory, &secret), &pin(&older), &shredded, at(4)).unwrap();
+    assert!(recovered.rolled_back.is_some());
+    let is_right = |vault: &Vault| {
+        assert_eq!(get(vault, "db/kept").unwrap(), b"kept");
+        assert_eq!((get(vault, "db/shredded"), vault.removed()), (None, Vec::new()));
+    };
+    is_right(&vault);
+    drop(vault);
+    is_right(&unlock(&older).unwrap().0);
+}
+
+#[test]
+fn a_workspace_that_was_rolled_back_shows_what_was_written_and_not_settled() {
+    let fixture = Fixture::of_kind(VaultKind::Workspace);
+    let (vault, _) = unlock(&fixture).unwrap();
+    put(&vault, "synced", b"1");
+    vault.pin(at(11)).unwrap();
+    put(&vault, "in the tail", b"2");
+    vault.flush().unwrap();
+    drop(vault);
+    let older = fixture.copy();
+    let (vault, _) = unlock(&fixture).unwrap();
+    put(&vault, "newer", b"3");
+    vault.close().unwrap();
+    roll_back(&fixture, &older);
+    let before = fs_of(&older);
+    for _ in 0..2 {
+        let (vault, recovered) = unlock(&older).unwrap();
+        assert_eq!(vault.read_only(), Some(ReadOnly::RolledBack));
+        assert!(recovered.rolled_back.is_some());
+        assert_eq!(get(&vault, "synced").unwrap(), b"1");
+        assert_eq!(get(&vault, "in the tail").unwrap(), b"2");
+        assert_eq!(get(&vault, "newer"), None);
+        vault.close().unwrap();
+    }
+    assert!(fs_of(&older) == before, "nothing of it is written");
+}
+
+fn fs_of(fixture: &Fixture) -> Vec<Vec<u8>> {
+    fixture.files().iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
 #[test]

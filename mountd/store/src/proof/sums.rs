@@ -26,9 +26,9 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn the_sums_of_the_format_document_are_right() {
-    let key = VaultKey::from_bytes(&[2; 32]).unwrap();
+    let key = VaultKey::from_bytes(0, &[2; 32]).unwrap();
     let (vault, id) = (VaultId([1; 16]), [3; 16]);
-    let header = SegmentHeader { vault, number: 1, id, before: Standing::START, branch: 0 };
+    let header = SegmentHeader { vault, key: 0, number: 1, id, before: Standing::START, branch: 0 };
     let bytes = header.encode(&key);
     let standing = header.standing(&bytes);
     assert_eq!(hex(&bytes[160..]), MAC);

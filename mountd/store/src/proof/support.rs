@@ -65,10 +65,10 @@ impl Fixture {
         copy
     }
 
-    /// Every file of the vault directory, but the lock.
+    /// Every file of the vault directory that says something.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut files = files_below(&self.directory());
-        files.retain(|file| !file.ends_with("lock"));
+        files.retain(|file| !file.ends_with("lock") && !file.ends_with("reserve"));
         files
     }
 }
