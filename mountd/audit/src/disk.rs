@@ -1,7 +1,7 @@
 //! The disk: the only file that makes system calls. Behind two traits, so that tests can let it fail.
 
 use rustix::fs::{self, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -76,7 +76,8 @@ impl Folder {
     fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let mode = Mode::RUSR | Mode::WUSR;
-        let file = File::from(fs::openat(&self.descriptor, name, flags, mode)?);
+        let file = retry_on_intr(|| fs::openat(&self.descriptor, name, flags, mode))?;
+        let file = File::from(file);
         if file.metadata()?.is_file() {
             Ok(file)
         } else {
@@ -96,7 +97,7 @@ impl Disk for Folder {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn SegmentFile>> {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
-        fs::fsync(&self.descriptor)?;
+        retry_on_intr(|| fs::fsync(&self.descriptor))?;
         Ok(Arc::new(OpenFile { file }))
     }
 
@@ -110,7 +111,7 @@ impl Disk for Folder {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::unlinkat(&self.descriptor, name, fs::AtFlags::empty())?;
-        Ok(fs::fsync(&self.descriptor)?)
+        Ok(retry_on_intr(|| fs::fsync(&self.descriptor))?)
     }
 
     fn is_named(&self, file: &dyn SegmentFile, name: &str) -> io::Result<bool> {
@@ -144,7 +145,8 @@ impl SegmentFile for OpenFile {
     }
 
     fn extend(&self, size: u64) -> io::Result<()> {
-        match fs::fallocate(&self.file, fs::FallocateFlags::empty(), 0, size) {
+        let flags = fs::FallocateFlags::empty();
+        match retry_on_intr(|| fs::fallocate(&self.file, flags, 0, size)) {
             Err(Errno::OPNOTSUPP) => self.file.set_len(size),
             done => Ok(done?),
         }

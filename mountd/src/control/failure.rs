@@ -170,13 +170,20 @@ pub(super) fn of_create(error: &InitError) -> Failure {
 
 pub(super) fn of_store(error: &ChangeError) -> Failure {
     let code = match error {
-        ChangeError::NotFound => FailureCode::NotFound,
+        ChangeError::NotFound | ChangeError::NoSuchAttribute => FailureCode::NotFound,
         ChangeError::Exists
+        | ChangeError::TooManyLinks
+        | ChangeError::NotFile
+        | ChangeError::WrongKind
         | ChangeError::NotDirectory
         | ChangeError::IsDirectory
         | ChangeError::NotEmpty
         | ChangeError::IntoItself => FailureCode::Conflict,
-        ChangeError::Name(_) | ChangeError::TooLong { .. } => FailureCode::BadInput,
+        ChangeError::Name(_)
+        | ChangeError::TooLong { .. }
+        | ChangeError::TooFar
+        | ChangeError::Target
+        | ChangeError::AttributeName => FailureCode::BadInput,
         ChangeError::ReadOnly(_) => FailureCode::Damaged,
         ChangeError::NoSpace | ChangeError::Io(_) => FailureCode::Failed,
     };

@@ -3,8 +3,9 @@
 use crate::extent::{Extent, Region, VersionId};
 use crate::fields::Fields;
 use crate::frame::Chain;
-use crate::index::NodeKind;
+use crate::secret_tree::NodeKind;
 use crate::wall_time::WallTime;
+use crate::workspace::NodeChange;
 use crate::writer::SyncedHead;
 use ward_policy::{FileId, SecretName};
 
@@ -46,6 +47,8 @@ pub(crate) enum Change {
     Moved { segment: u64, sequence: u64, chain: Chain },
     /// A restart found this much behind the last good frame, and cut it.
     Cut { segment: u64, position: u64, length: u64 },
+    /// An operation on the tree of a `workspace` vault.
+    Node(NodeChange),
 }
 
 /// The content of a file at one time.
@@ -60,8 +63,9 @@ pub(crate) struct Version {
 impl Change {
     /// Appends the change to a batch: its number, then its fields.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.push(self.number());
+        bytes.extend(self.number());
         match self {
+            Self::Node(change) => change.encode(bytes),
             Self::Create { file, kind, place, time } => {
                 number(bytes, file.0);
                 bytes.push(kind.number());
@@ -114,8 +118,10 @@ impl Change {
         }
     }
 
-    const fn number(&self) -> u8 {
-        match self {
+    /// Its number; those of the other kind of vault bring their own.
+    const fn number(&self) -> Option<u8> {
+        Some(match self {
+            Self::Node(_) => return None,
             Self::Create { .. } => 1,
             Self::Write { .. } => 2,
             Self::Rename { .. } => 3,
@@ -130,7 +136,7 @@ impl Change {
             Self::Relocate { .. } => 12,
             Self::Forget { .. } => 13,
             Self::Retire { .. } => 14,
-        }
+        })
     }
 
     /// Whether this position was in a tail that a restart put elsewhere, as the change says.
@@ -191,7 +197,7 @@ impl Change {
             }
             13 => Self::Forget { version: VersionId(fields.u64()?) },
             14 => Self::Retire { segment: fields.u64()? },
-            _ => return None,
+            number => Self::Node(NodeChange::decode(number, fields)?),
         })
     }
 
@@ -276,7 +282,7 @@ fn time(fields: &mut Fields<'_>) -> Option<WallTime> {
 }
 
 /// Reads a counted list; the count is believed only as far as the bytes reach.
-fn list<T>(
+pub(crate) fn list<T>(
     fields: &mut Fields<'_>,
     width: usize,
     decode: impl Fn(&mut Fields<'_>) -> Option<T>,

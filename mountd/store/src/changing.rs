@@ -3,7 +3,8 @@
 use crate::change::{Change, Place, Version};
 use crate::extent::VersionId;
 use crate::fields::on_disk;
-use crate::index::{Index, Misfit, NodeKind};
+use crate::index::{Index, Misfit};
+use crate::secret_tree::{NodeKind, SecretTree};
 use crate::vault::Vault;
 use crate::wall_time::WallTime;
 use crate::write_error::{ReadOnly, WriteError};
@@ -48,11 +49,32 @@ pub enum ChangeError {
     #[error("the name cannot be: {0}")]
     Name(NameFault),
     /// The value is too long.
-    #[error("a secret has at most {limit} bytes; store less, or use a workspace vault")]
+    #[error("it has at most {limit} bytes; store less")]
     TooLong {
         /// The most bytes.
         limit: usize,
     },
+    /// A file would end beyond what offsets can say.
+    #[error("a file cannot be that long; write nearer to its start")]
+    TooFar,
+    /// The node has as many names as it can have.
+    #[error("it has too many names; remove some")]
+    TooManyLinks,
+    /// It is no file with bytes.
+    #[error("it is no regular file; name one")]
+    NotFile,
+    /// A link points nowhere, or over 4095 bytes far; or something else has a target.
+    #[error("a link points to 1 to 4095 bytes; shorten it")]
+    Target,
+    /// There is no such extended attribute.
+    #[error("it has no such extended attribute; list them")]
+    NoSuchAttribute,
+    /// The name of an extended attribute is empty or too long.
+    #[error("the name of an extended attribute has 1 to 255 bytes; shorten it")]
+    AttributeName,
+    /// The other kind of vault does this.
+    #[error("a vault of this kind does not do that; use one of the other kind")]
+    WrongKind,
     /// The disk is full.
     #[error("the disk has no room; free some and try again")]
     NoSpace,
@@ -106,8 +128,9 @@ impl Vault {
         }
         let id = {
             let mut index = self.write_index();
-            index.history(file).ok_or(ChangeError::NotFound)?;
-            index.take_version()
+            let tree = index.secrets_mut().ok_or(ChangeError::WrongKind)?;
+            tree.history(file).ok_or(ChangeError::NotFound)?;
+            tree.take_version()
         };
         let extent = self.writer.write_content(content)?;
         let version = Version { id, length: on_disk(content.len()), extents: vec![extent] };
@@ -129,8 +152,8 @@ impl Vault {
         let to = Place { parent: new_parent, name: new_name.clone() };
         let change = Change::Rename { from, to, time: now };
         let admission = self.writer.admit(&change)?;
-        self.make(admission, |index| {
-            let is_taken = index.lookup(new_parent, new_name).is_some();
+        self.make(admission, |tree| {
+            let is_taken = tree.lookup(new_parent, new_name).is_some();
             match existing {
                 Existing::Keep if is_taken => Err(ChangeError::Exists),
                 Existing::Keep | Existing::Replace => Ok(Some(change)),
@@ -207,8 +230,8 @@ impl Vault {
         let asked = Change::Create { file: FileId(0), kind, place: place.clone(), time };
         let admission = self.writer.admit(&asked)?;
         let mut file = FileId(0);
-        self.make(admission, |index| {
-            file = index.next_file();
+        self.make(admission, |tree| {
+            file = tree.next_file();
             Ok(Some(Change::Create { file, kind, place, time }))
         })?;
         Ok(file)
@@ -216,13 +239,23 @@ impl Vault {
 
     pub(crate) fn change(&self, change: Change) -> Result<(), ChangeError> {
         let admission = self.writer.admit(&change)?;
-        self.make(admission, |_| Ok(Some(change))).map(drop)
+        self.make_any(admission, |_| Ok(Some(change))).map(drop)
+    }
+
+    /// Makes the change of a `secrets` vault that `choose` finds right.
+    pub(crate) fn make(
+        &self,
+        admission: Admission,
+        choose: impl FnOnce(&SecretTree) -> Result<Option<Change>, ChangeError>,
+    ) -> Result<Option<Change>, ChangeError> {
+        let of_secrets = |index: &Index| choose(index.secrets().ok_or(ChangeError::WrongKind)?);
+        self.make_any(admission, of_secrets)
     }
 
     /// Makes the change that `choose` finds right, in memory and for the writer in the same order.
     ///
     /// `choose` runs under the index; the room it was admitted with is given back after that.
-    pub(crate) fn make(
+    fn make_any(
         &self,
         admission: Admission,
         choose: impl FnOnce(&Index) -> Result<Option<Change>, ChangeError>,
@@ -264,6 +297,11 @@ impl From<Misfit> for ChangeError {
             Misfit::IntoItself => Self::IntoItself,
             Misfit::UsedNumber => Self::Io(io::ErrorKind::AlreadyExists.into()),
             Misfit::Name(fault) => Self::Name(fault),
+            Misfit::TooManyLinks => Self::TooManyLinks,
+            Misfit::TooFar => Self::TooFar,
+            Misfit::NotFile => Self::NotFile,
+            Misfit::NoSuchAttribute => Self::NoSuchAttribute,
+            Misfit::WrongKind => Self::WrongKind,
         }
     }
 }

@@ -6,8 +6,9 @@
 use crate::change::{Change, Version};
 use crate::changing::ChangeError;
 use crate::extent::{Extent, VersionId};
-use crate::index::Index;
+use crate::kind::VaultKind;
 use crate::recovery::copy;
+use crate::secret_tree::SecretTree;
 use crate::segment::{SEGMENT_HEADER, path_of};
 use crate::vault::{SEGMENTS, Vault};
 use std::collections::BTreeSet;
@@ -57,14 +58,26 @@ impl Vault {
             if done.copied_bytes + live > limit && done.retired != 0 {
                 break;
             }
-            match self.empty(number) {
-                // What was emptied before gives room for the rest.
-                Err(ChangeError::NoSpace) if !emptied.is_empty() => break,
-                done => done?,
+            if self.kind() == VaultKind::Secrets {
+                match self.empty(number) {
+                    // What was emptied before gives room for the rest.
+                    Err(ChangeError::NoSpace) if !emptied.is_empty() => break,
+                    done => done?,
+                }
             }
             emptied.push(number);
             done.copied_bytes += live;
             done.retired += 1;
+        }
+        if self.kind() == VaultKind::Workspace {
+            let copied = self.empty_of_nodes(&emptied);
+            // What stayed somewhere, on a full disk or against all expectation, keeps its segment.
+            let live = self.read_index().live_bytes();
+            emptied.retain(|number| !live.contains_key(number));
+            match copied {
+                Err(ChangeError::NoSpace) if !emptied.is_empty() => {}
+                copied => copied.and_then(|()| self.join_pieces())?,
+            }
         }
         if emptied.is_empty() && !self.has_retired() && !self.is_rekeying() {
             return Ok(done);
@@ -87,7 +100,7 @@ impl Vault {
         let open = self.writer.open_segment();
         let (live, retired) = {
             let index = self.read_index();
-            (index.live_bytes(), index.retired.clone())
+            (index.live_bytes(), index.ledger.retired.clone())
         };
         let newest = self.keys.ring().newest().number();
         let mut worst = Vec::new();
@@ -107,7 +120,8 @@ impl Vault {
 
     /// Copies every version that can be restored out of a segment, and gives the others up.
     fn empty(&self, segment: u64) -> Result<(), ChangeError> {
-        let tenants = self.read_index().tenants_of(segment);
+        let tenants =
+            self.read_index().secrets().map_or_else(Vec::new, |tree| tree.tenants_of(segment));
         for tenant in tenants {
             if tenant.is_shown {
                 self.relocate(&tenant, segment)?;
@@ -115,16 +129,16 @@ impl Vault {
                 let version = tenant.id;
                 let change = Change::Forget { version };
                 let admission = self.writer.admit(&change)?;
-                let lives = |index: &Index| index.contents.contains_key(&version);
-                self.make(admission, |index| Ok(lives(index).then_some(change)))?;
+                let lives = |tree: &SecretTree| tree.contents.contains_key(&version);
+                self.make(admission, |tree| Ok(lives(tree).then_some(change)))?;
             }
         }
         Ok(())
     }
 
     fn relocate(&self, tenant: &Tenant, segment: u64) -> Result<(), ChangeError> {
-        let is_same = |index: &Index| {
-            let content = index.contents.get(&tenant.id);
+        let is_same = |tree: &SecretTree| {
+            let content = tree.contents.get(&tenant.id);
             content.is_some_and(|content| content.extents == tenant.extents)
         };
         let (mut extents, mut copies) = (tenant.extents.to_vec(), Vec::new());
@@ -136,7 +150,7 @@ impl Vault {
             match copy(extent, &self.segments, &self.writer) {
                 Ok(copied) => *extent = copied,
                 // Shredded while it was read.
-                Err(_) if !is_same(&self.read_index()) => break,
+                Err(_) if !self.read_index().secrets().is_some_and(is_same) => break,
                 Err(error) => {
                     self.writer.withdraw(&admission);
                     if !copies.is_empty() {
@@ -148,7 +162,7 @@ impl Vault {
             copies.push(extent.region());
         }
         let change = Change::Relocate { version: version(extents) };
-        if self.make(admission, |index| Ok(is_same(index).then_some(change)))?.is_none() {
+        if self.make(admission, |tree| Ok(is_same(tree).then_some(change)))?.is_none() {
             // Shredded meanwhile: the copies must not outlive it.
             self.discard(tenant.file, copies)?;
         }
@@ -157,7 +171,7 @@ impl Vault {
 
     fn has_retired(&self) -> bool {
         let index = self.read_index();
-        index.retired.iter().any(|segment| self.segments.get(*segment).is_some())
+        index.ledger.retired.iter().any(|segment| self.segments.get(*segment).is_some())
     }
 
     /// Removes the files of segments that neither kept image needs.
@@ -182,7 +196,7 @@ impl Vault {
     }
 }
 
-impl Index {
+impl SecretTree {
     /// The versions with bytes in a segment.
     fn tenants_of(&self, segment: u64) -> Vec<Tenant> {
         let shown: BTreeSet<VersionId> = self.shown_versions();

@@ -5,6 +5,7 @@
 use crate::buffer::{Buffer, PAGE};
 use crate::fields::{in_memory, on_disk};
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags, fadvise, fallocate, open};
+use rustix::io::retry_on_intr;
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{DirBuilder, File};
@@ -32,6 +33,12 @@ pub(crate) trait Disk: Debug + Send + Sync {
     fn names(&self, directory: &Path) -> io::Result<Vec<OsString>>;
     /// Makes names of the directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    /// Bytes of the filesystem at a path: all, those that nobody uses, those that a user may use.
+    fn room(&self, path: &Path) -> io::Result<(u64, u64, u64)> {
+        let room = rustix::fs::statvfs(path)?;
+        let unit = room.f_frsize;
+        Ok((room.f_blocks * unit, room.f_bfree * unit, room.f_bavail * unit))
+    }
 }
 
 /// The bytes of one file.
@@ -98,7 +105,8 @@ impl Disk for RealDisk {
             Access::Create => OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC,
         };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR)?);
+        let file = retry_on_intr(|| open(path, flags, Mode::RUSR | Mode::WUSR))?;
+        let file = File::from(file);
         Ok(Box::new(RealFile { file, path: path.to_owned() }))
     }
 
@@ -131,7 +139,7 @@ impl DiskFile for RealFile {
     fn read_past_cache(&self, length: usize, offset: u64) -> io::Result<Buffer> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECT;
         if offset.is_multiple_of(on_disk(PAGE))
-            && let Ok(direct) = open(&self.path, flags, Mode::empty())
+            && let Ok(direct) = retry_on_intr(|| open(&self.path, flags, Mode::empty()))
         {
             // The last page may end behind the file; the kernel gives what there is.
             let mut buffer = Buffer::for_file(0, length.next_multiple_of(PAGE));
@@ -150,7 +158,7 @@ impl DiskFile for RealFile {
 
     fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         // One call: what a short write left out is written elsewhere, never here again.
-        if self.file.write_at(bytes, offset)? == bytes.len() {
+        if uninterrupted(|| self.file.write_at(bytes, offset))? == bytes.len() {
             Ok(())
         } else {
             Err(io::ErrorKind::WriteZero.into())
@@ -162,7 +170,7 @@ impl DiskFile for RealFile {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        Ok(fallocate(&self.file, FallocateFlags::empty(), 0, length)?)
+        Ok(retry_on_intr(|| fallocate(&self.file, FallocateFlags::empty(), 0, length))?)
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -171,7 +179,19 @@ impl DiskFile for RealFile {
 
     fn punch(&self, offset: u64, length: u64) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&self.file, flags, offset, length)?)
+        Ok(retry_on_intr(|| fallocate(&self.file, flags, offset, length))?)
+    }
+}
+
+/// Makes a call again that a signal interrupted before it did anything.
+///
+/// The standard library does so itself in `read_exact_at`, `sync_data`, `sync_all` and `set_len`.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }
 
@@ -179,7 +199,7 @@ impl DiskFile for RealFile {
 fn read_up_to(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < bytes.len() {
-        match file.read_at(&mut bytes[done..], offset + on_disk(done))? {
+        match uninterrupted(|| file.read_at(&mut bytes[done..], offset + on_disk(done)))? {
             0 => break,
             // Behind an end that is no whole page, direct input cannot go on.
             count if !count.is_multiple_of(PAGE) => return Ok(done + count),
@@ -202,6 +222,14 @@ mod tests {
         assert_eq!(read_whole(&RealDisk, &path, 10).unwrap(), b"newer");
         assert_eq!(RealDisk.names(folder.path()).unwrap(), ["header"]);
         assert!(read_whole(&RealDisk, &path, 4).is_err());
+    }
+
+    #[test]
+    fn a_signal_in_the_middle_of_a_call_is_no_error() {
+        let mut answers = [Err(io::ErrorKind::Interrupted.into()), Ok(7)].into_iter();
+        assert_eq!(uninterrupted(|| answers.next().unwrap()).unwrap(), 7);
+        let mut answers = [Err(io::ErrorKind::StorageFull.into()), Ok(7)].into_iter();
+        assert!(uninterrupted(|| answers.next().unwrap()).is_err(), "any other error is one");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) const TAG: usize = 16;
 pub(crate) const LEAST: u64 = on_disk(HEADER + TAG);
 /// Chunks of a secret: 64 KiB, by measurement the size above which sealing gains nothing.
 const SECRET_CHUNK: u8 = 16;
+/// Chunks of a file: 16 KiB, so that reading one page of it opens little more.
+const FILE_CHUNK: u8 = 14;
 /// Sync mark and length of the changes, in front of them inside the seal.
 const PREAMBLE: usize = 12;
 
@@ -76,7 +78,11 @@ impl FrameKind {
 impl DataShape {
     /// The shape of a value of `length` bytes; `None` above 4 GiB.
     pub(crate) fn of_value(kind: VaultKind, length: u64) -> Option<Self> {
-        Self::from_parts(SECRET_CHUNK, u32::try_from(padded(kind, length)).ok()?)
+        let chunk_exponent = match kind {
+            VaultKind::Secrets => SECRET_CHUNK,
+            VaultKind::Workspace => FILE_CHUNK,
+        };
+        Self::from_parts(chunk_exponent, u32::try_from(padded(kind, length)).ok()?)
     }
 
     /// The shape with this chunk size and padded length; `None` when no frame has it.

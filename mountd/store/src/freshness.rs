@@ -327,7 +327,7 @@ impl PinPlan<'_> {
 fn holds(replay: &Replay, pinned: &SyncedHead) -> io::Result<bool> {
     let mut tail = replay.tail.changes.iter();
     if replay.lineage.is_past(pinned)
-        || replay.index.has_moved(pinned)
+        || replay.index.ledger.has_moved(pinned)
         || tail.any(|change| change.has_moved(pinned))
     {
         return Ok(true);

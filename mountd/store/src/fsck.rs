@@ -4,6 +4,7 @@ use crate::durable::{Access, Disk, RealDisk};
 use crate::finding::{Fault, Finding};
 use crate::header_file::OpenedHeader;
 use crate::image_choice::{Images, replay_everything};
+use crate::index::Counts;
 use crate::recovery::TornTail;
 use crate::rekey::refuse_outdated;
 use crate::replay::{Depth, Plan};
@@ -45,11 +46,12 @@ pub(crate) fn check(
         disk,
         directory: &directory.join(SEGMENTS),
         vault: header.vault,
+        kind: header.kind,
         keys: &keys,
         access: Access::Read,
         depth: Depth::Everything,
     };
-    let images = Images { disk, directory: &directory.join(IMAGES), kind: header.kind };
+    let images = Images { disk, directory: &directory.join(IMAGES) };
     let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
     let replayed = replay_everything(&plan, &images).map_err(io)?;
     refuse_outdated(disk, directory, &keys, &replayed)?;
@@ -58,7 +60,7 @@ pub(crate) fn check(
         let fault = Fault::HeaderCopy;
         findings.insert(0, Finding { fault, segment: None, position: None, path: None });
     }
-    let (files, directories, versions, _) = replayed.index.counts();
+    let Counts { files, directories, versions, .. } = replayed.index.counts();
     let (segment, position, length) =
         (replayed.standing.segment, replayed.tail.end, replayed.tail.torn);
     let torn = (length != 0).then_some(TornTail { segment, position, length });

@@ -6,7 +6,8 @@ use crate::changing::ChangeError;
 use crate::durable::Disk;
 use crate::fields::{Fields, in_memory, on_disk};
 use crate::image_file::{self, ImageFile};
-use crate::index::Index;
+use crate::index::{Index, IndexSnapshot};
+use crate::kind::VaultKind;
 use crate::lineage::Lineage;
 use crate::segment::Standing;
 use crate::vault::{IMAGES, Vault};
@@ -66,7 +67,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// The plaintext of an image: its length, then where it stands, then lineage and index.
-    fn with(&self, index: &Index) -> Zeroizing<Vec<u8>> {
+    fn with(&self, index: &IndexSnapshot) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(vec![0; 8]);
         let Standing { segment, position, sequence, chain } = self.standing;
         for field in [segment, position, sequence, self.branch] {
@@ -83,7 +84,7 @@ impl Snapshot {
 
 impl Image {
     /// Reads the plaintext of an image; `None` when it is none.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], kind: VaultKind) -> Option<Self> {
         let mut fields = Fields::new(bytes);
         let length = in_memory(fields.u64()?);
         let mut fields = Fields::new(fields.bytes(length)?);
@@ -91,7 +92,7 @@ impl Image {
         let (branch, chain) = (fields.u64()?, fields.array()?);
         let standing = Standing { segment, position, sequence, chain };
         let lineage = Lineage::decode(&mut fields)?;
-        let index = Index::decode(&mut fields)?;
+        let index = Index::decode(&mut fields, kind)?;
         fields.is_empty().then_some(Self { standing, branch, lineage, index })
     }
 }
@@ -126,14 +127,15 @@ impl Vault {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         // So that little is left to be sealed while the index is held.
         self.writer.flush()?;
-        let (snapshot, plain, retired) = {
+        let (snapshot, seen, retired) = {
             let index = self.read_index();
             // Nothing is pushed while the index is held: it is what the log says up to here.
             let snapshot = self.writer.snapshot()?;
-            let plain = snapshot.with(&index);
-            let retired = index.retired_before(snapshot.standing.segment);
-            (snapshot, plain, retired)
+            let retired = index.ledger.retired_before(snapshot.standing.segment);
+            (snapshot, index.snapshot(), retired)
         };
+        let plain = snapshot.with(&seen);
+        drop(seen);
         let written = self.writer.sync().map_err(ChangeError::from).and_then(|_| {
             let file = ImageFile { vault: self.id(), number: shelf.newest + 1, kind: self.kind() };
             let directory = self.directory.join(IMAGES);

@@ -4,7 +4,6 @@ use crate::durable::Disk;
 use crate::finding::{Fault, Finding};
 use crate::image::{Image, ImageUse, Shelf};
 use crate::image_file::{self, ImageFile};
-use crate::kind::VaultKind;
 use crate::replay::{Plan, Replay, replay};
 use crate::segment::number_of;
 use std::collections::BTreeSet;
@@ -16,7 +15,6 @@ use std::path::Path;
 pub(crate) struct Images<'vault> {
     pub(crate) disk: &'vault dyn Disk,
     pub(crate) directory: &'vault Path,
-    pub(crate) kind: VaultKind,
 }
 
 /// Reads the log behind the newest image that fits it.
@@ -28,7 +26,7 @@ pub(crate) fn replay_newest(plan: &Plan<'_>, images: &Images<'_>) -> io::Result<
         let Some((image, size)) = read(plan, images, *number)? else {
             continue;
         };
-        let retired = image.index.retired_before(image.standing.segment);
+        let retired = image.index.ledger.retired_before(image.standing.segment);
         if let Some(replay) = replay(plan, Some(image))? {
             let is_newest = *number == shelf.newest;
             if is_newest {
@@ -66,6 +64,6 @@ pub(crate) fn replay_everything(plan: &Plan<'_>, images: &Images<'_>) -> io::Res
 }
 
 fn read(plan: &Plan<'_>, images: &Images<'_>, number: u64) -> io::Result<Option<(Image, u64)>> {
-    let image = ImageFile { vault: plan.vault, number, kind: images.kind };
+    let image = ImageFile { vault: plan.vault, number, kind: plan.kind };
     image_file::read(images.disk, images.directory, (image, plan.keys))
 }

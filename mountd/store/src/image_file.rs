@@ -1,5 +1,6 @@
 //! The file of an image: sealed in chunks, so that neither side needs it twice in memory.
 
+use crate::buffer::Buffer;
 use crate::durable::{Access, Disk, DiskFile};
 use crate::fields::{Fields, in_memory, on_disk};
 use crate::frame::TAG;
@@ -123,7 +124,7 @@ pub(crate) fn read(
     (image, keys): (ImageFile, &KeyRing),
 ) -> io::Result<Option<(Image, u64)>> {
     let plain = unseal(disk, &path_of(directory, image.number), image, keys)?;
-    Ok(plain.and_then(|(plain, size)| Some((Image::decode(&plain)?, size))))
+    Ok(plain.and_then(|(plain, size)| Some((Image::decode(plain.as_slice(), image.kind)?, size))))
 }
 
 /// Opens every chunk of an image file.
@@ -132,7 +133,7 @@ fn unseal(
     path: &Path,
     image: ImageFile,
     keys: &KeyRing,
-) -> io::Result<Option<(Zeroizing<Vec<u8>>, u64)>> {
+) -> io::Result<Option<(Buffer, u64)>> {
     let file = disk.open(path, Access::Read)?;
     let size = file.size()?;
     let Some(Head { bytes: head, key, id, length }) = read_head(&*file, size, image)? else {
@@ -142,9 +143,10 @@ fn unseal(
         return Ok(None);
     };
     let cipher = key.image_cipher(image.vault, &id);
-    let mut plain = Zeroizing::new(vec![0; in_memory(length)]);
+    // Not `Zeroizing`, which wipes byte by byte: an image can have hundreds of megabytes.
+    let mut plain = Buffer::for_reply(in_memory(length));
     let mut position = on_disk(HEAD);
-    for (chunk, bytes) in (0_u32..).zip(plain.chunks_mut(CHUNK)) {
+    for (chunk, bytes) in (0_u32..).zip(plain.as_mut_slice().chunks_mut(CHUNK)) {
         let mut tag = [0; TAG];
         file.read(bytes, position)?;
         file.read(&mut tag, position + on_disk(bytes.len()))?;

@@ -149,6 +149,12 @@ impl SlotKey {
         key
     }
 
+    /// The bytes in hex, to be compared with what another program made.
+    #[cfg(test)]
+    pub(crate) fn show(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// AES-256-GCM-SIV under this key.
     pub(crate) fn cipher(&self) -> Aes256GcmSiv {
         Aes256GcmSiv::new((&*self.0).into())

@@ -140,6 +140,57 @@ mod tests {
     }
 
     #[test]
+    fn calibration_stays_under_the_ceilings_of_a_slot_and_of_the_machine() {
+        let calibrated = |available, nanoseconds: u64| {
+            let time = Cell::new(Duration::ZERO);
+            let clock = || {
+                let now = time.get();
+                time.set(now + Duration::from_nanos(nanoseconds));
+                now
+            };
+            PassphraseCost::calibrated(available, Duration::from_secs(1), &clock).numbers()
+        };
+        // A clock that stands still looks like a machine without end.
+        assert_eq!(calibrated(u64::MAX, 0), [1024 * 1024, 64, 4]);
+        assert_eq!(calibrated(u64::MAX, 1), [1024 * 1024, 64, 4]);
+        assert_eq!(calibrated(0, 1), [64 * 1024, 64, 4]);
+        assert_eq!(calibrated(u64::MAX, u64::MAX / 2), [64 * 1024, 3, 4]);
+        let [memory, passes, lanes] = calibrated(u64::MAX, 0);
+        assert!(memory <= MOST_MEMORY && passes <= MOST_PASSES && lanes <= MOST_LANES);
+    }
+
+    #[test]
+    fn a_key_is_what_another_argon2id_makes_with_as_many_lanes() {
+        // argon2.low_level.hash_secret_raw(b"words", bytes(range(32)), 2, 256, lanes, 32, Type.ID)
+        let passphrase = Passphrase::new(Zeroizing::new(b"words".to_vec()));
+        let salt: Vec<u8> = (0..32).collect();
+        for (lanes, tag) in [
+            (1, "d47ff599185c8bb8df3f3fb4d51ab806cf4dab7b1fd48da98ef249cd80c8aea8"),
+            (4, "f81bd070c512cdb6171afa3ec5254f5e32b9bb745e78ebd01f7dc834e8499368"),
+        ] {
+            let key = PassphraseCost::from_disk(256, 2, lanes).slot_key(&passphrase, &salt);
+            let sealed = key.unwrap().show();
+            assert_eq!(sealed, tag, "{lanes} lanes");
+        }
+    }
+
+    #[test]
+    fn a_cost_at_the_ceiling_is_tried_and_one_that_argon2_does_not_know_is_refused() {
+        let passphrase = Passphrase::new(Zeroizing::new(b"x".to_vec()));
+        let tried = |memory, passes, lanes| {
+            let cost = PassphraseCost::from_disk(memory, passes, lanes);
+            cost.slot_key(&passphrase, &[0; 32]).err()
+        };
+        assert_eq!(tried(512, 64, 1), None);
+        assert_eq!(tried(512, 1, 64), None);
+        for (memory, passes, lanes) in [(0, 0, 0), (8, 0, 1), (8, 1, 0), (7, 1, 1), (8, 1, 2)] {
+            assert_eq!(tried(memory, passes, lanes), Some(CostError::TooMuch));
+        }
+        assert_eq!(tried(MOST_MEMORY + 1, 1, 1), Some(CostError::TooMuch));
+        assert_eq!(tried(8, 65, 1), Some(CostError::TooMuch));
+    }
+
+    #[test]
     fn a_cost_beyond_the_ceiling_is_refused_before_it_is_paid() {
         let passphrase = Passphrase::new(Zeroizing::new(b"x".to_vec()));
         for (memory, passes, lanes) in [(u32::MAX, 1, 1), (8, u32::MAX, 1), (1024, 1, 65)] {

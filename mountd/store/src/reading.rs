@@ -5,9 +5,10 @@
 use crate::buffer::Buffer;
 use crate::extent::{Extent, VersionId};
 use crate::fields::{in_memory, on_disk};
-use crate::index::{Attributes, Entry, ROOT};
+use crate::index::ROOT;
 use crate::plaintext::Plaintext;
 use crate::secret_history::Removed;
+use crate::secret_tree::{Attributes, Entry, SecretTree};
 use crate::segment::ExtentError;
 use crate::vault::Vault;
 use crate::wall_time::WallTime;
@@ -59,47 +60,52 @@ impl Vault {
 
     /// The node behind a name in a directory.
     pub fn lookup(&self, parent: FileId, name: &SecretName) -> Option<FileId> {
-        self.read_index().lookup(parent, name)
+        self.read_index().secrets()?.lookup(parent, name)
     }
 
     /// The node at a path.
     pub fn find(&self, path: &SecretPath) -> Option<FileId> {
-        self.read_index().find(path)
+        self.read_index().secrets()?.find(path)
     }
 
     /// Where a node is; `None` for the top and for what has no name.
     pub fn path_of(&self, file: FileId) -> Option<SecretPath> {
-        self.read_index().path_of(file)
+        self.read_index().secrets()?.path_of(file)
     }
 
     /// What is known about a node without opening it.
     pub fn attributes(&self, file: FileId) -> Option<Attributes> {
-        self.read_index().attributes(file)
+        self.read_index().secrets()?.attributes(file)
     }
 
     /// The entries of a directory in the order of their bytes; none for anything else.
     pub fn entries(&self, directory: FileId) -> Vec<Entry> {
-        self.read_index().entries(directory)
+        self.read_index().secrets().map_or_else(Vec::new, |tree| tree.entries(directory))
     }
 
     /// The versions that can be restored, oldest first.
     pub fn versions(&self, file: FileId) -> Vec<VersionId> {
-        self.read_index().history(file).map_or_else(Vec::new, |history| history.shown().to_vec())
+        let index = self.read_index();
+        let history = index.secrets().and_then(|tree| tree.history(file));
+        history.map_or_else(Vec::new, |history| history.shown().to_vec())
     }
 
     /// The content of the file now; `None` while nothing was written.
     pub fn current_version(&self, file: FileId) -> Option<VersionId> {
-        self.read_index().current(file)
+        self.read_index().secrets()?.current(file)
     }
 
     /// The length of a version, and when it was written.
     pub fn version_attributes(&self, file: FileId, version: VersionId) -> Option<(u64, WallTime)> {
-        self.read_index().content(file, version).map(|content| (content.length, content.time))
+        self.read_index()
+            .secrets()?
+            .content(file, version)
+            .map(|content| (content.length, content.time))
     }
 
     /// Files that have lost their name, in the order of their last paths.
     pub fn removed(&self) -> Vec<Removed> {
-        self.read_index().removed()
+        self.read_index().secrets().map_or_else(Vec::new, SecretTree::removed)
     }
 
     /// Decrypts up to `length` bytes from `offset` of a version, fewer at its end.
@@ -129,8 +135,9 @@ impl Vault {
         check(lease, Operation::FileWrite, file)?;
         let current = {
             let index = self.read_index();
-            index.history(file).ok_or(DecryptError::NoSuchVersion)?;
-            index.current(file)
+            let tree = index.secrets().ok_or(DecryptError::NoSuchVersion)?;
+            tree.history(file).ok_or(DecryptError::NoSuchVersion)?;
+            tree.current(file)
         };
         let Some(version) = current else {
             return Ok(Draft(Zeroizing::new(Vec::new())));
@@ -167,7 +174,8 @@ impl Vault {
     ) -> Result<(Buffer, Range<usize>), DecryptError> {
         let look = || {
             let index = self.read_index();
-            let content = index.content(file, version).ok_or(DecryptError::NoSuchVersion)?;
+            let tree = index.secrets().ok_or(DecryptError::NoSuchVersion)?;
+            let content = tree.content(file, version).ok_or(DecryptError::NoSuchVersion)?;
             let end = wanted.end.min(content.length);
             let wanted = wanted.start.min(end)..end;
             Ok((wanted.clone(), overlapping(&content.extents, &wanted)))

@@ -10,8 +10,10 @@ use crate::finding::Finding;
 use crate::freshness::RolledBack;
 use crate::index::Index;
 use crate::replay::{Replay, Tail};
+use crate::secret_tree::SecretTree;
 use crate::segment::{ExtentError, SegmentTable, Standing};
 use crate::shred::overwrite;
+use crate::workspace::NodeChange;
 use crate::write_error::WriteError;
 use crate::writer::{SyncedHead, Writer};
 use std::collections::BTreeSet;
@@ -106,7 +108,8 @@ pub(crate) fn finish_shreds(
     segments: &SegmentTable,
     writer: &Writer,
 ) -> Result<usize, WriteError> {
-    let unfinished: Vec<(FileId, Vec<Region>)> = index.unfinished_shreds();
+    let unfinished: Vec<(FileId, Vec<Region>)> =
+        index.secrets().map_or_else(Vec::new, SecretTree::unfinished_shreds);
     for (file, regions) in &unfinished {
         crate::shred::destroy(segments, regions).map_err(WriteError::Io)?;
         let done = Change::ShredDone { file: *file };
@@ -164,7 +167,16 @@ impl Copies {
                 regions.retain(|region| !self.is_cut(region));
                 Ok(Some(Change::Discard { file, regions }))
             }
-            Change::Create { .. }
+            Change::Node(NodeChange::Map { file, extent, time }) => {
+                let extent = self.copied_extent(extent, segments, writer)?;
+                Ok(Some(Change::Node(NodeChange::Map { file, extent, time })))
+            }
+            Change::Node(NodeChange::Relocate { file, extent, from }) => {
+                let extent = self.copied_extent(extent, segments, writer)?;
+                Ok(Some(Change::Node(NodeChange::Relocate { file, extent, from })))
+            }
+            Change::Node(_)
+            | Change::Create { .. }
             | Change::Rename { .. }
             | Change::Unlink { .. }
             | Change::RemoveDirectory { .. }
@@ -191,11 +203,18 @@ impl Copies {
         if extents.iter().any(is_gone) {
             return Ok(None);
         }
-        let copied = extents.into_iter().map(|extent| {
-            if self.is_cut(&extent.region()) { copy(&extent, segments, writer) } else { Ok(extent) }
-        });
+        let copied = extents.into_iter().map(|extent| self.copied_extent(extent, segments, writer));
         let extents = copied.collect::<Result<Vec<_>, _>>()?;
         Ok(Some(Version { id, length, extents }))
+    }
+
+    fn copied_extent(
+        &self,
+        extent: Extent,
+        segments: &SegmentTable,
+        writer: &Writer,
+    ) -> Result<Extent, WriteError> {
+        if self.is_cut(&extent.region()) { copy(&extent, segments, writer) } else { Ok(extent) }
     }
 
     /// Whether the frame goes with the tail; those before it are still there.

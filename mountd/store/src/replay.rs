@@ -13,6 +13,7 @@ use crate::header::VaultId;
 use crate::image::Image;
 use crate::index::Index;
 use crate::key_ring::KeyRing;
+use crate::kind::VaultKind;
 use crate::lineage::Lineage;
 use crate::segment::{SEGMENT_HEADER, Segment, SegmentHeader, SegmentTable, Standing, number_of};
 use crate::segment_scan::{Piece, PieceContent, Scan, Source, is_content_whole, scan};
@@ -38,6 +39,7 @@ pub(crate) struct Plan<'vault> {
     /// The directory of the segments.
     pub(crate) directory: &'vault Path,
     pub(crate) vault: VaultId,
+    pub(crate) kind: VaultKind,
     pub(crate) keys: &'vault KeyRing,
     pub(crate) access: Access,
     pub(crate) depth: Depth,
@@ -82,7 +84,7 @@ struct Opened {
 
 /// Reads the log of a vault behind an image; `None` when the image does not fit the log.
 pub(crate) fn replay(plan: &Plan<'_>, image: Option<Image>) -> io::Result<Option<Replay>> {
-    let mut replay = Replay::begin(image);
+    let mut replay = Replay::begin(image, plan.kind);
     let imaged = replay.standing;
     let opened = replay.open_segments(plan)?;
     let mut broken = Vec::new();
@@ -147,12 +149,12 @@ impl Replay {
     }
 
     /// Where an image stands, or before the first segment.
-    fn begin(image: Option<Image>) -> Self {
+    fn begin(image: Option<Image>, kind: VaultKind) -> Self {
         let image = image.unwrap_or_else(|| Image {
             standing: Standing::START,
             branch: 0,
             lineage: Lineage::default(),
-            index: Index::empty(),
+            index: Index::empty(kind),
         });
         let Image { standing, branch, lineage, index } = image;
         Self {
@@ -205,7 +207,7 @@ impl Replay {
         // A vault is born with its first segment.
         for number in 1..=last.max(self.standing.segment).max(1) {
             if !numbers.contains(&number) {
-                if self.index.retired.contains(&number) {
+                if self.index.ledger.retired.contains(&number) {
                     continue;
                 }
                 self.findings.push(Finding::of_segment(Fault::SegmentMissing, number));

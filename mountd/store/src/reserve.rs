@@ -120,17 +120,6 @@ impl Writer {
 }
 
 fn is_no_space(error: &ChangeError) -> bool {
-    match error {
-        ChangeError::NoSpace => true,
-        ChangeError::Io(error) => is_full(error),
-        ChangeError::NotFound
-        | ChangeError::Exists
-        | ChangeError::NotDirectory
-        | ChangeError::IsDirectory
-        | ChangeError::NotEmpty
-        | ChangeError::IntoItself
-        | ChangeError::Name(_)
-        | ChangeError::TooLong { .. }
-        | ChangeError::ReadOnly(_) => false,
-    }
+    matches!(error, ChangeError::NoSpace)
+        || matches!(error, ChangeError::Io(error) if is_full(error))
 }

@@ -21,13 +21,14 @@ impl Vault {
     ) -> Result<VersionId, ChangeError> {
         let (id, length, old) = {
             let mut index = self.write_index();
-            let history = index.history(file).ok_or(ChangeError::NotFound)?;
+            let tree = index.secrets_mut().ok_or(ChangeError::WrongKind)?;
+            let history = tree.history(file).ok_or(ChangeError::NotFound)?;
             if !history.shown().contains(&version) {
                 return Err(ChangeError::NotFound);
             }
-            let content = index.contents.get(&version).ok_or(ChangeError::NotFound)?;
+            let content = tree.contents.get(&version).ok_or(ChangeError::NotFound)?;
             let (length, extents) = (content.length, content.extents.to_vec());
-            (index.take_version(), length, extents)
+            (tree.take_version(), length, extents)
         };
         let copied = old.iter().map(|extent| copy(extent, &self.segments, &self.writer));
         let extents = copied.collect::<Result<Vec<_>, _>>()?;

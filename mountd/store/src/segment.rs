@@ -188,6 +188,51 @@ impl Segment {
     }
 }
 
+impl Segment {
+    /// Opens the bytes `wanted` of `extent` into `plain`, which has their length.
+    pub(crate) fn read_into(
+        &self,
+        extent: &Extent,
+        wanted: Range<u64>,
+        plain: &mut [u8],
+    ) -> Result<(), ExtentError> {
+        let shape = extent.shape;
+        let chunk_size = shape.chunk_size();
+        let first = wanted.start / chunk_size;
+        let start = first * chunk_size;
+        let end = wanted.end.next_multiple_of(chunk_size).min(u64::from(shape.padded()));
+        let place = shape.content_at(extent.position) + start;
+        let mut sealed = Buffer::for_file(place, in_memory(end - start));
+        self.file.read(sealed.as_mut_slice(), place).map_err(ExtentError::Read)?;
+        let tags_at = extent.position + on_disk(HEADER) + first * on_disk(TAG);
+        let mut tags = vec![0; in_memory((end - start).div_ceil(chunk_size)) * TAG];
+        self.file.read(&mut tags, tags_at).map_err(ExtentError::Read)?;
+        let header = shape.header(extent.sequence);
+        let mut partial = Vec::new();
+        let chunks = sealed.as_slice().chunks(in_memory(chunk_size)).zip(tags.chunks(TAG));
+        for (number, piece) in (first..).zip(chunks) {
+            let chunk = u32::try_from(number).map_err(|_| ExtentError::Changed)?;
+            let from = number * chunk_size;
+            let to = from + on_disk(piece.0.len());
+            let own = wanted.start.max(from)..wanted.end.min(to);
+            let target = in_memory(own.start - wanted.start)..in_memory(own.end - wanted.start);
+            let target = plain.get_mut(target).ok_or(ExtentError::Changed)?;
+            if own == (from..to) {
+                open_chunk(&self.cipher, &header, chunk, piece, target)
+                    .ok_or(ExtentError::Changed)?;
+                continue;
+            }
+            // A part of a chunk: only the first and the last can be.
+            partial.resize(piece.0.len(), 0);
+            open_chunk(&self.cipher, &header, chunk, piece, &mut partial)
+                .ok_or(ExtentError::Changed)?;
+            let inside = in_memory(own.start - from)..in_memory(own.end - from);
+            target.copy_from_slice(partial.get(inside).ok_or(ExtentError::Changed)?);
+        }
+        Ok(())
+    }
+}
+
 impl SegmentTable {
     pub(crate) fn insert(&self, segment: Arc<Segment>) {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -215,6 +260,17 @@ impl SegmentTable {
         wanted: Range<u64>,
     ) -> Result<(Buffer, Range<usize>), ExtentError> {
         self.get(extent.segment).ok_or(ExtentError::NoSegment)?.read(extent, wanted)
+    }
+
+    /// Opens the bytes `wanted` of `extent` into `plain`, which has their length.
+    pub(crate) fn read_into(
+        &self,
+        extent: &Extent,
+        wanted: Range<u64>,
+        plain: &mut [u8],
+    ) -> Result<(), ExtentError> {
+        let segment = self.get(extent.segment).ok_or(ExtentError::NoSegment)?;
+        segment.read_into(extent, wanted, plain)
     }
 }
 

@@ -62,28 +62,27 @@ pub(crate) fn scan(
     limit: u64,
     source: Source,
 ) -> io::Result<Scan> {
-    let limit_of_file = segment.file.size()?.min(limit);
-    let mut window = Window { segment, source, limit: limit_of_file, from: 0, held: None };
+    let mut window = Window::of(segment, limit, source)?;
     let mut scan = Scan { pieces: Vec::new(), faults: Vec::new(), used: 0 };
-    let mut standing = start;
-    while standing.position < limit {
-        if let Some(piece) = window.piece(standing)? {
-            standing = piece.behind;
-            scan.pieces.push(piece);
-            continue;
-        }
-        if window.is_zero_from(standing.position)? {
-            break;
-        }
-        scan.faults.push(standing.position);
-        match window.resume(standing)? {
-            Some(next) => standing = next,
-            None => break,
-        }
-    }
+    window.walk(&mut scan, start, limit, u64::MAX)?;
     let whole = scan.pieces.last().map_or(start.position, |piece| piece.behind.position);
     scan.used = window.used_from(whole)?;
     Ok(scan)
+}
+
+/// Reads whole frames from `start` up to `limit`, at least one and until they have `enough` bytes.
+///
+/// Gives where it stands then; `None` when nothing whole follows any more.
+pub(crate) fn scan_part(
+    segment: &Segment,
+    start: Standing,
+    (limit, enough): (u64, u64),
+    source: Source,
+) -> io::Result<(Scan, Option<Standing>)> {
+    let mut window = Window::of(segment, limit, source)?;
+    let mut scan = Scan { pieces: Vec::new(), faults: Vec::new(), used: 0 };
+    let standing = window.walk(&mut scan, start, limit, enough)?;
+    Ok((scan, standing))
 }
 
 /// Opens every chunk of a data frame: `false` when one is not what was sealed.
@@ -115,7 +114,39 @@ struct Window<'segment> {
     held: Option<Buffer>,
 }
 
-impl Window<'_> {
+impl<'segment> Window<'segment> {
+    fn of(segment: &'segment Segment, limit: u64, source: Source) -> io::Result<Self> {
+        let limit = segment.file.size()?.min(limit);
+        Ok(Self { segment, source, limit, from: 0, held: None })
+    }
+
+    /// Adds what is whole and what is not; gives where it stands, none where nothing whole follows.
+    fn walk(
+        &mut self,
+        scan: &mut Scan,
+        start: Standing,
+        limit: u64,
+        enough: u64,
+    ) -> io::Result<Option<Standing>> {
+        let mut standing = start;
+        while standing.position < limit && standing.position - start.position < enough {
+            if let Some(piece) = self.piece(standing)? {
+                standing = piece.behind;
+                scan.pieces.push(piece);
+                continue;
+            }
+            if self.is_zero_from(standing.position)? {
+                return Ok(None);
+            }
+            scan.faults.push(standing.position);
+            match self.resume(standing)? {
+                Some(next) => standing = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(standing))
+    }
+
     /// The frame where the log stands; `None` when there is no whole one.
     fn piece(&mut self, before: Standing) -> io::Result<Option<Piece>> {
         let position = before.position;

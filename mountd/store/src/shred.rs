@@ -9,7 +9,7 @@ use crate::changing::ChangeError;
 use crate::extent::Region;
 use crate::fields::{in_memory, on_disk};
 use crate::frame::HEADER;
-use crate::index::Index;
+use crate::secret_tree::SecretTree;
 use crate::segment::{Segment, SegmentTable};
 use crate::vault::Vault;
 use crate::wall_time::WallTime;
@@ -27,12 +27,13 @@ impl Vault {
     /// There is no such file, the vault takes no changes, or the disk fails; then a restart goes on.
     pub fn shred(&self, file: FileId, now: WallTime) -> Result<(), ChangeError> {
         let regions = loop {
-            let regions = self.read_index().regions_of(file);
+            let regions =
+                self.read_index().secrets().map_or_else(Vec::new, |tree| tree.regions_of(file));
             let change = Change::Shred { file, regions: regions.clone(), time: now };
             let admission = self.writer.admit(&change)?;
             // A version written meanwhile must be among them.
-            let is_all = |index: &Index| index.regions_of(file) == regions;
-            if self.make(admission, |index| Ok(is_all(index).then_some(change)))?.is_some() {
+            let is_all = |tree: &SecretTree| tree.regions_of(file) == regions;
+            if self.make(admission, |tree| Ok(is_all(tree).then_some(change)))?.is_some() {
                 break regions;
             }
         };

@@ -1,16 +1,10 @@
 //! The room that a vault takes, on disk and in memory.
 
-use crate::extent::Extent;
-use crate::fields::on_disk;
-use crate::index::{Content, Index, Node};
 use crate::pin::Pin;
 use crate::segment::SEGMENT_HEADER;
 use crate::vault::Vault;
 use std::io;
 use std::sync::PoisonError;
-
-/// What an entry of an ordered map takes beside its key and value, about.
-const ENTRY: u64 = 24;
 
 /// How much room is used for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +25,7 @@ impl Vault {
     pub fn space(&self) -> io::Result<Space> {
         let (live, memory_bytes) = {
             let index = self.read_index();
-            (index.live_bytes(), index.memory())
+            (index.live_bytes(), index.memory_bytes())
         };
         let mut dead_bytes = 0;
         for segment in self.segments.all() {
@@ -45,16 +39,5 @@ impl Vault {
     /// The pin as it was last written; `None` when the vault has none.
     pub fn pinned(&self) -> Option<Pin> {
         self.pin_keeper.as_ref()?.pinned()
-    }
-}
-
-impl Index {
-    fn memory(&self) -> u64 {
-        let size = |bytes: usize| on_disk(bytes) + ENTRY;
-        let extents = self.contents.values().map(|content| on_disk(content.extents.len()));
-        let extents: u64 = extents.sum();
-        on_disk(self.nodes.len()) * (size(size_of::<Node>()) + size(size_of::<u64>()))
-            + on_disk(self.contents.len()) * size(size_of::<Content>())
-            + extents * on_disk(size_of::<Extent>())
     }
 }

@@ -7,15 +7,17 @@ use crate::header::{FORMAT, Header, OpenFault, VaultId};
 use crate::header_file::{self, HeaderFileError, OpenedHeader};
 use crate::image::Shelf;
 use crate::image_choice::{Images, replay_newest};
-use crate::index::Index;
+use crate::index::{Counts, Index};
 use crate::key_ring::{KeyRing, Keys};
 use crate::kind::VaultKind;
 use crate::lock::{LockError, VaultLock};
+use crate::patrol::PatrolPlace;
 use crate::recovery::{self, Recovered, TornTail};
 use crate::rekey::refuse_outdated;
 use crate::replay::{Depth, Plan, Replay, Tail};
 use crate::segment::SegmentTable;
 use crate::slot_secret::{SlotKind, SlotSecret};
+use crate::workspace::Held;
 use crate::write_error::{ReadOnly, WriteError};
 use crate::writer::{SyncedHead, UNPUBLISHED, Workplace, Writer, WriterStart};
 use std::io;
@@ -41,11 +43,14 @@ pub struct Vault {
     /// Guards the tree. Held to look up or to change, never while the disk or a cipher works; the
     /// writer's list of waiting changes is taken under it, nothing else.
     index: RwLock<Index>,
+    /// Which nodes of a `workspace` vault are open.
+    pub(crate) held: Held,
     pub(crate) segments: Arc<SegmentTable>,
     pub(crate) writer: Writer,
     /// Guards the images; held while one is written. Taken before the index.
     pub(crate) shelf: Mutex<Shelf>,
     pub(crate) pin_keeper: Option<PinKeeper>,
+    pub(crate) patrol: PatrolPlace,
     _lock: VaultLock,
 }
 
@@ -189,6 +194,7 @@ impl Vault {
         recovered.rolled_back = judgement.rolled_back;
         let skipped = getrandom::u32().map_err(|error| io(io::Error::other(error)))?;
         replayed.index.skip_numbers(skipped);
+        replayed.index.drop_orphans();
         writer.keep_reserve(shelf.size);
         let vault = Self {
             directory: directory.to_owned(),
@@ -198,10 +204,12 @@ impl Vault {
             kind: header.kind,
             header: Mutex::new(header),
             index: RwLock::new(replayed.index),
+            held: Held::default(),
             segments,
             writer,
             shelf: Mutex::new(shelf),
             pin_keeper: judgement.keeper,
+            patrol: PatrolPlace::default(),
             _lock: lock,
         };
         Ok((vault, recovered))
@@ -260,12 +268,12 @@ impl Vault {
     /// # Errors
     /// The disk does not say how long a segment is.
     pub fn usage(&self) -> io::Result<Usage> {
-        let (files, directories, versions, current_bytes) = self.read_index().counts();
+        let Counts { files, directories, versions, bytes } = self.read_index().counts();
         let segments = self.segments.all();
         let sizes = segments.iter().map(|segment| segment.file.size());
         let disk_bytes = sizes.sum::<io::Result<u64>>()?;
         let segments = on_disk(segments.len());
-        Ok(Usage { files, directories, versions, current_bytes, segments, disk_bytes })
+        Ok(Usage { files, directories, versions, current_bytes: bytes, segments, disk_bytes })
     }
 
     pub(crate) fn read_index(&self) -> RwLockReadGuard<'_, Index> {
@@ -322,12 +330,13 @@ pub(crate) fn read_log(
         disk,
         directory: &segments,
         vault: header.vault,
+        kind: header.kind,
         keys,
         access,
         depth: Depth::Unlock,
     };
     let images = directory.join(IMAGES);
-    replay_newest(&plan, &Images { disk, directory: &images, kind: header.kind })
+    replay_newest(&plan, &Images { disk, directory: &images })
 }
 
 /// Where the writer goes on.

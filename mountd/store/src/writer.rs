@@ -208,7 +208,12 @@ impl Writer {
     pub(crate) fn admit(&self, change: &Change) -> Result<Admission, WriteError> {
         let mut bytes = Zeroizing::new(Vec::new());
         change.encode(&mut bytes);
-        let charge = charge(bytes.len());
+        self.admit_bytes(bytes.len())
+    }
+
+    /// Promises room for changes that have at most `length` bytes in a batch.
+    pub(crate) fn admit_bytes(&self, length: usize) -> Result<Admission, WriteError> {
+        let charge = charge(length);
         let mut state = self.room_for(charge)?;
         state.admitted += charge;
         Ok(Admission(charge))
@@ -225,6 +230,11 @@ impl Writer {
         change.encode(&mut waiting.changes);
         waiting.count += 1;
         waiting.admitted += charge;
+    }
+
+    /// Adds a change for which the room of the one before it was promised too.
+    pub(crate) fn push_admitted(&self, change: &Change) {
+        self.push(&Admission(0), change);
     }
 
     /// Writes waiting changes when there are many. Called without the index.
@@ -308,6 +318,18 @@ impl Writer {
         let metadata = std::mem::take(&mut state.metadata_since_image);
         let (standing, branch) = (state.behind_batch, state.head.branch);
         Ok(Snapshot { standing, branch, lineage: state.lineage.clone(), metadata })
+    }
+
+    /// Up to where a segment is known to be synced, and whether it ends there.
+    pub(crate) fn synced_end(&self, segment: u64) -> Option<(Standing, bool)> {
+        let state = self.lock();
+        match &state.open {
+            Some(open) if open.segment.number == segment => {
+                Some((Standing { position: open.sync_mark, ..open.standing }, false))
+            }
+            None if state.closed.segment == segment => Some((state.closed, true)),
+            Some(_) | None => Some((state.lineage.end_of(segment)?, true)),
+        }
     }
 
     /// The number of the segment that frames go into, or will.

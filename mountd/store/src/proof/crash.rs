@@ -13,11 +13,11 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new() -> Self {
+    pub(super) fn of_kind(kind: VaultKind) -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let machine = Self { folder, disk: Arc::default() };
         let keyfile = Keyfile::create(&machine.folder.path().join("key")).unwrap();
-        let settings = NewVault { kind: VaultKind::Secrets, label: String::new() };
+        let settings = NewVault { kind, label: String::new() };
         let slot = NewSlot::Keyfile(&keyfile);
         Vault::create_on(machine.disk.clone(), &machine.directory(), &settings, &slot).unwrap();
         machine
@@ -93,12 +93,12 @@ fn run(machine: &Machine, steps: &[Step]) -> Vec<Model> {
 }
 
 fn check(steps: &[Step], seed: u64) {
-    let machine = Machine::new();
+    let machine = Machine::of_kind(VaultKind::Secrets);
     let born = machine.disk.steps();
     run(&machine, steps);
     let last = machine.disk.steps();
     for death in born + 1..=last + 1 {
-        let machine = Machine::new();
+        let machine = Machine::of_kind(VaultKind::Secrets);
         machine.disk.die_at(death);
         let possible = run(&machine, steps);
         machine.disk.crash(seed.wrapping_mul(death).wrapping_add(death << 7));

@@ -33,8 +33,9 @@ fn with_two_images() -> Fixture {
 /// All that can be seen of a vault.
 fn seen(vault: &Vault) -> String {
     let index = vault.read_index();
-    let mut text = format!("{:?} {:?} {:?}", index.nodes, index.removed, index.shredded);
-    text.push_str(&format!("{:?} {:?}", index.contents, index.shredding));
+    let tree = index.secrets().unwrap();
+    let mut text = format!("{:?} {:?} {:?}", tree.nodes, tree.removed, tree.shredded);
+    text.push_str(&format!("{:?} {:?}", tree.contents, tree.shredding));
     drop(index);
     for gone in vault.removed() {
         for version in gone.versions {

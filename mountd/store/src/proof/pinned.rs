@@ -1,7 +1,10 @@
 //! A pin outside the vault notices an older copy, and never takes a crash for one.
 
 use super::support::{Fixture, at, get, name, put};
-use crate::{ReadOnly, Recovered, UnlockPinnedError, Vault, VaultKind, fsck};
+use super::workspace;
+use crate::{
+    ChangeError, NodeType, ReadOnly, Recovered, UnlockPinnedError, Vault, VaultKind, fsck,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 use ward_policy::SecretPath;
@@ -89,18 +92,20 @@ fn a_missing_or_changed_pin_counts_as_a_rollback_once_one_was_written() {
 fn a_workspace_that_was_rolled_back_opens_for_reading_only_and_changes_nothing() {
     let fixture = Fixture::of_kind(VaultKind::Workspace);
     let (vault, _) = unlock(&fixture).unwrap();
-    put(&vault, "a", b"old");
+    let file = workspace::make(&vault, vault.root(), "a", NodeType::File);
+    vault.write_node(file, 0, b"old", at(2)).unwrap();
     vault.close().unwrap();
     let older = fixture.copy();
     let (vault, _) = unlock(&fixture).unwrap();
-    put(&vault, "a", b"new");
+    vault.write_node(file, 0, b"new", at(3)).unwrap();
     vault.close().unwrap();
     roll_back(&fixture, &older);
     for _ in 0..2 {
         let (vault, _) = unlock(&older).unwrap();
         assert_eq!(vault.read_only(), Some(ReadOnly::RolledBack));
-        assert_eq!(get(&vault, "a").unwrap(), b"old");
-        assert!(vault.create_file(vault.root(), &name("b"), at(1)).is_err());
+        assert_eq!(workspace::bytes_of(&vault, file), b"old");
+        let refused = vault.write_node(file, 0, b"b", at(1));
+        assert!(matches!(refused, Err(ChangeError::ReadOnly(_))));
         vault.close().unwrap();
     }
 }

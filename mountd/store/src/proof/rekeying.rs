@@ -3,6 +3,7 @@
 use super::crash::Machine;
 use super::support::{Fixture, at, get, name, put};
 use crate::durable::{RealDisk, replace};
+use crate::kind::VaultKind;
 use crate::{
     HeaderBackupError, Keyfile, NewSlot, RecoveryCode, RekeyError, SlotSecret, UnlockError,
     UnlockPinnedError, Vault, backup_header, fsck, restore_header,
@@ -163,7 +164,7 @@ fn a_power_cut_at_any_step_of_a_rekey_leaves_a_whole_vault_that_can_end_it() {
             && (0..4).all(|_| vault.compact(u64::MAX).is_ok())
     };
     let begin = || {
-        let machine = Machine::new();
+        let machine = Machine::of_kind(VaultKind::Secrets);
         let vault = machine.unlock().unwrap();
         filled(&vault);
         (machine, vault)

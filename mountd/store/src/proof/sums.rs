@@ -1,9 +1,9 @@
 //! The worked sums of the format document, which a stranger's reader must reproduce.
 
+use crate::NodeKind;
 use crate::change::{Change, Place};
 use crate::frame::{Batch, HEADER, TAG, seal_batch};
 use crate::header::VaultId;
-use crate::index::NodeKind;
 use crate::key::VaultKey;
 use crate::kind::VaultKind;
 use crate::segment::{SegmentHeader, Standing};

@@ -68,7 +68,8 @@ impl Fixture {
     /// Every file of the vault directory that says something.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut files = files_below(&self.directory());
-        files.retain(|file| !file.ends_with("lock") && !file.ends_with("reserve"));
+        let silent = ["lock", "reserve", "patrol"];
+        files.retain(|file| !silent.iter().any(|name| file.ends_with(name)));
         files
     }
 }
@@ -134,7 +135,7 @@ pub(super) fn content_of(
     version: crate::VersionId,
 ) -> Option<Vec<u8>> {
     let index = vault.read_index();
-    let extents = index.content(file, version)?.extents.clone();
+    let extents = index.secrets()?.content(file, version)?.extents.clone();
     drop(index);
     let mut bytes = Vec::new();
     for extent in extents {

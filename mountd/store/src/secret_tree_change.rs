@@ -1,9 +1,10 @@
-//! Changes of the index: one way, live and at replay, so that both always agree.
+//! Changes of the tree of a `secrets` vault: one way, live and at replay, so that both always agree.
 
 use crate::change::{Change, Place, Version};
 use crate::extent::{Extent, Region};
-use crate::index::{Body, Content, Index, Misfit, Nameless, Node, NodeKind};
+use crate::index::Misfit;
 use crate::secret_history::History;
+use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
 use crate::wall_time::WallTime;
 use std::collections::BTreeMap;
 use ward_policy::{FileId, NameFault, SecretName, SecretPath};
@@ -11,7 +12,7 @@ use ward_policy::{FileId, NameFault, SecretName, SecretPath};
 /// What is below a directory must have a path too, wherever the directory goes.
 const LONGEST_PATH: usize = 4095;
 
-impl Index {
+impl SecretTree {
     /// Makes a change, or says why it does not fit and leaves everything as it was.
     pub(crate) fn apply(&mut self, change: &Change) -> Result<(), Misfit> {
         match change {
@@ -41,15 +42,9 @@ impl Index {
                 copies.extend(content.extents.iter().map(Extent::region));
                 Ok(())
             }
-            Change::Retire { segment } => {
-                self.retired.insert(*segment);
-                Ok(())
+            Change::Retire { .. } | Change::Moved { .. } | Change::Cut { .. } | Change::Node(_) => {
+                Err(Misfit::WrongKind)
             }
-            Change::Moved { segment, sequence, chain } => {
-                self.moved.insert(*segment, (*sequence, *chain));
-                Ok(())
-            }
-            Change::Cut { .. } => Ok(()),
         }
     }
 

@@ -1,15 +1,15 @@
-//! The index as bytes of an image, and back.
+//! The tree of a `secrets` vault as bytes of an image, and back.
 
 use crate::change::Place;
 use crate::extent::{Extent, Region, VersionId};
 use crate::fields::{Fields, on_disk};
-use crate::index::{Body, Content, Index, Nameless, Node, NodeKind};
 use crate::secret_history::History;
+use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
 use crate::wall_time::WallTime;
 use std::collections::{BTreeMap, BTreeSet};
 use ward_policy::{FileId, SecretName, SecretPath};
 
-impl Index {
+impl SecretTree {
     /// Appends everything that the log said up to now.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         number(bytes, self.next_file);
@@ -48,17 +48,9 @@ impl Index {
             number(bytes, version.0);
             encode_regions(bytes, regions);
         }
-        number(bytes, on_disk(self.retired.len()));
-        self.retired.iter().for_each(|segment| number(bytes, *segment));
-        number(bytes, on_disk(self.moved.len()));
-        for (segment, (sequence, chain)) in &self.moved {
-            number(bytes, *segment);
-            number(bytes, *sequence);
-            bytes.extend_from_slice(chain);
-        }
     }
 
-    /// Reads an index; `None` when the bytes are none.
+    /// Reads a tree; `None` when the bytes are none.
     pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
         let (next_file, next_version) = (fields.u64()?, fields.u64()?);
         let nodes = decode_nodes(fields)?;
@@ -82,8 +74,6 @@ impl Index {
             .collect::<Option<_>>()?;
         let copies =
             map(fields, |fields| Some((VersionId(fields.u64()?), decode_regions(fields)?)))?;
-        let retired = (0..fields.u64()?).map(|_| fields.u64()).collect::<Option<_>>()?;
-        let moved = map(fields, |fields| Some((fields.u64()?, (fields.u64()?, fields.array()?))))?;
         Some(Self {
             nodes,
             removed,
@@ -91,8 +81,6 @@ impl Index {
             shredding,
             shredded,
             copies,
-            retired,
-            moved,
             next_file,
             next_version,
         })
