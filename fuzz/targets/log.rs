@@ -1,6 +1,7 @@
 //! Any bytes are a segment that is whole, torn or broken, the start agrees with the check about it,
 //! and what a start has opened is whole.
 #![no_main]
+#![expect(clippy::disallowed_methods, reason = "what is written is for one input, in memory")]
 
 use libfuzzer_sys::fuzz_target;
 use std::fs;

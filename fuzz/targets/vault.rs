@@ -1,8 +1,10 @@
 //! A vault of which one file is any bytes is refused, or every value in it is one that was written.
 #![no_main]
+#![expect(clippy::disallowed_methods, reason = "what is written is for one input, in memory")]
 
 use libfuzzer_sys::fuzz_target;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use ward_policy::{
@@ -35,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
     for file in replaced {
         fs::write(vault.join(file), bytes).expect("room for a file");
     }
-    let keyfile = Keyfile::read(&released.join("key")).expect("a key file");
+    let keyfile = Keyfile::read(&private(&released.join("key"))).expect("a key file");
     let Ok((vault, _)) = Vault::unlock(&vault, &SlotSecret::Keyfile(keyfile)) else { return };
     check(&vault, vault.root());
     let _read_only_when_damaged = vault.close();
@@ -51,6 +53,14 @@ fn copy(released: &Path) -> PathBuf {
         fs::copy(released.join(file), vault.join(file)).expect("room for a file");
     }
     vault
+}
+
+/// A copy that its owner alone may read: a checkout does not keep the mode.
+fn private(key: &Path) -> PathBuf {
+    let copy = std::env::temp_dir().join("key");
+    fs::copy(key, &copy).expect("room for a key");
+    fs::set_permissions(&copy, Permissions::from_mode(0o600)).expect("our own file");
+    copy
 }
 
 fn check(vault: &Vault, directory: FileId) {

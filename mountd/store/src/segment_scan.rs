@@ -55,6 +55,14 @@ impl Piece {
     }
 }
 
+impl Scan {
+    /// Drops the frames that reach beyond `position`; gives where the first of them is.
+    fn cut_behind(&mut self, position: u64) -> Option<u64> {
+        let whole = self.pieces.partition_point(|piece| piece.behind.position <= position);
+        self.pieces.drain(whole..).next().map(|piece| piece.position)
+    }
+}
+
 /// Reads all frames from `start` up to `limit`.
 pub(crate) fn scan(
     segment: &Segment,
@@ -128,19 +136,24 @@ impl<'segment> Window<'segment> {
         limit: u64,
         enough: u64,
     ) -> io::Result<Option<Standing>> {
-        let mut standing = start;
+        let (mut standing, mut vouched) = (start, start);
         while standing.position < limit && standing.position - start.position < enough {
             if let Some(piece) = self.piece(standing)? {
                 standing = piece.behind;
+                if !matches!(piece.content, PieceContent::Data(_)) {
+                    vouched = standing;
+                }
                 scan.pieces.push(piece);
                 continue;
             }
             if self.is_zero_from(standing.position)? {
                 return Ok(None);
             }
-            scan.faults.push(standing.position);
-            match self.resume(standing)? {
-                Some(next) => standing = next,
+            let next = self.resume(vouched, standing.position)?;
+            let fault = scan.cut_behind(next.map_or(u64::MAX, |next| next.position));
+            scan.faults.push(fault.unwrap_or(standing.position));
+            match next {
+                Some(next) => (standing, vouched) = (next, next),
                 None => return Ok(None),
             }
         }
@@ -187,16 +200,20 @@ impl<'segment> Window<'segment> {
         Ok(bytes.and_then(|bytes| frame::open_batch(&segment.cipher, bytes)))
     }
 
-    /// Where the log stands before the next whole metadata frame behind a fault.
-    fn resume(&mut self, fault: Standing) -> io::Result<Option<Standing>> {
-        let mut position = fault.position + GRID;
+    /// Where the log stands before the next whole metadata frame that is not at `fault`.
+    ///
+    /// The search starts behind the last frame that was opened, for nobody has vouched yet for the
+    /// lengths of data frames since then: a changed one leads past what is whole.
+    fn resume(&mut self, vouched: Standing, fault: u64) -> io::Result<Option<Standing>> {
+        let mut position = vouched.position + GRID;
         while let Some(head) = self.bytes(position, LEAST)? {
             let header = FrameHeader::decode(head).filter(|header| {
-                header.kind == FrameKind::Metadata && header.sequence > fault.sequence
+                let is_later = header.sequence > vouched.sequence && position != fault;
+                header.kind == FrameKind::Metadata && is_later
             });
             if let Some(header) = header {
                 let (sequence, chain) = (header.sequence - 1, header.chain);
-                let before = Standing { position, sequence, chain, ..fault };
+                let before = Standing { position, sequence, chain, ..vouched };
                 if self.piece(before)?.is_some() {
                     return Ok(Some(before));
                 }

@@ -2,8 +2,9 @@
 
 use super::crash_disk::CrashDisk;
 use super::model::{Model, Step, expected, made, shown, step};
+use super::support::cases;
 use crate::{Keyfile, NewSlot, NewVault, SlotSecret, Vault, VaultKind};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -113,8 +114,7 @@ fn check(steps: &[Step], seed: u64) {
 
 #[test]
 fn after_a_power_cut_at_any_step_what_was_synced_is_there_and_the_rest_is_a_prefix() {
-    let mut runner =
-        TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(cases(CASES));
     let steps = proptest::collection::vec(step(), 1..14);
     runner
         .run(&(steps, proptest::num::u64::ANY), |(steps, seed)| {

@@ -1,9 +1,9 @@
 //! Random operations against the obvious model, with a restart in between.
 
-use super::support::{Fixture, at, content, name};
+use super::support::{Fixture, at, cases, content, name};
 use crate::{Existing, NodeKind, Vault};
 use proptest::prelude::{Just, Strategy, prop_oneof};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
 use ward_policy::FileId;
 
@@ -220,8 +220,7 @@ pub(super) fn shown(vault: &Vault) -> Model {
 
 #[test]
 fn a_vault_does_what_the_model_does_and_a_killed_one_holds_a_state_since_the_last_sync() {
-    let mut runner =
-        TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(cases(24));
     runner
         .run(&proptest::collection::vec(step(), 1..60), |steps| {
             check(&steps);

@@ -5,12 +5,20 @@ use crate::durable::{Access, Disk, DiskFile, RealDisk};
 use crate::{
     Keyfile, NewSlot, NewVault, Recovered, SlotSecret, UnlockError, Vault, VaultKind, WallTime,
 };
+use proptest::test_runner::Config;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ward_policy::{FileId, SecretName, SecretPath};
+
+/// So many random cases; in `scripts/soak` many times as many, by `PROPTEST_CASES` over the usual 256.
+pub(super) fn cases(number: u32) -> Config {
+    let asked = Config::default();
+    let cases = number * (asked.cases / 256).max(1);
+    Config { cases, failure_persistence: None, ..asked }
+}
 
 pub(super) struct Fixture {
     pub(super) folder: tempfile::TempDir,
