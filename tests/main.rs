@@ -23,3 +23,4 @@ mod rollback;
 mod semantics;
 mod support;
 mod way_of_a_read;
+mod workspace;

@@ -1,6 +1,7 @@
 //! What tests stand on: a root that cleans up, commands, users, and waiting for events.
 
 pub(crate) mod case;
+pub(crate) mod desk;
 pub(crate) mod person;
 pub(crate) mod root;
 pub(crate) mod session;

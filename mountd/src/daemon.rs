@@ -234,8 +234,8 @@ fn start_threads(
             pipeline.approvals.keep(&stop, |expired| pipeline.record_expiry(&expired));
         }),
     )?;
-    let (log, stop) = (Arc::clone(&daemon.pipeline.log), stopped.clone());
-    spawn("log-keeper", Box::new(move || keep_log(&log, &stop)))?;
+    let (kept, stop) = (Arc::clone(daemon), stopped.clone());
+    spawn("log-keeper", Box::new(move || keep_log(&kept, &stop)))?;
     let (kept, stop) = (Arc::clone(daemon), stopped.clone());
     spawn("keeper", Box::new(move || keep_vaults(&kept, &stop)))?;
     let accepting = Arc::clone(daemon);
@@ -251,15 +251,16 @@ fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
     }
 }
 
-/// Syncs records that wait for it.
-fn keep_log(log: &Log, stop: &Receiver<()>) {
+/// Syncs records that wait for it, and ends what leases let the kernel keep.
+fn keep_log(daemon: &Daemon, stop: &Receiver<()>) {
     let period = tick(LOG_PERIOD);
     loop {
         select! {
             recv(stop) -> _ => return,
             recv(period) -> _ => {
                 // An error stops the log, which every append from here on tells.
-                let _log_has_stopped = log.sync_if_older(LOG_AGE, clock::now());
+                let _log_has_stopped = daemon.pipeline.log.sync_if_older(LOG_AGE, clock::now());
+                daemon.pipeline.take_pages_back(clock::now());
             }
         }
     }

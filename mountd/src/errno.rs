@@ -5,13 +5,14 @@ use crate::caller::IdentifyError;
 use crate::pipeline::{ChangeError, OpenError, ReadError, WriteError};
 use fuser::Errno;
 use ward_policy::{LeaseEnd, NameFault};
-use ward_store::ChangeError as StoreError;
+use ward_store::{ChangeError as StoreError, EntryNameError, TreeError};
 
 /// A mount or lease that has ended: the bytes were here and are gone for good.
 pub(crate) const ENDED: Errno = Errno::ESTALE;
 
 pub(crate) fn of_open(error: &OpenError) -> Errno {
     match error {
+        OpenError::Name(fault) => of_name(*fault),
         OpenError::NoSuchSecret => Errno::ENOENT,
         OpenError::Unidentified(error) => of_identity(error),
         OpenError::Denied(_) => Errno::EACCES,
@@ -93,6 +94,21 @@ pub(crate) const fn of_store(error: &StoreError) -> Errno {
         StoreError::NoSpace => Errno::ENOSPC,
         StoreError::ReadOnly(_) => Errno::EROFS,
         StoreError::Io(_) => Errno::EIO,
+    }
+}
+
+/// A look at the tree of a workspace that found nothing.
+pub(crate) const fn of_tree(error: TreeError) -> Errno {
+    match error {
+        TreeError::NotFound => Errno::ENOENT,
+        TreeError::NotDirectory => Errno::ENOTDIR,
+    }
+}
+
+pub(crate) const fn of_entry_name(error: EntryNameError) -> Errno {
+    match error {
+        EntryNameError::Impossible => Errno::EINVAL,
+        EntryNameError::TooLong => Errno::ENAMETOOLONG,
     }
 }
 

@@ -1,11 +1,13 @@
-//! Open files: each under a lease, at a place, on one version of its secret.
+//! Open files: each under a lease, at a place, on one version of its secret or on a file of a
+//! workspace.
 
 use crate::draft::Draft;
 use crate::place::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::Receipt;
-use ward_policy::{Caller, FileId, Lease, Operation, VaultName};
+use ward_policy::{Caller, FileId, Lease, Moment, Operation, VaultName};
 use ward_store::VersionId;
 
 /// The number of an open file, as the kernel gives it back to us.
@@ -20,10 +22,32 @@ pub(crate) struct Handle {
     /// Who opened it, and stands in the record of what is written through it.
     pub(crate) opener: Arc<Caller>,
     pub(crate) file: FileId,
-    /// What it reads; `None` when the file had no version yet.
-    pub(crate) version: Option<VersionId>,
-    /// What it writes; `None` when it was opened for reading only.
-    pub(crate) draft: Option<Arc<Draft>>,
+    pub(crate) opened: Opened,
+    /// Its open is in the log.
+    pub(crate) receipt: Receipt,
+}
+
+/// What an open file reads and writes.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A secret.
+    Secret {
+        /// What it reads; `None` when the file had no version yet.
+        version: Option<VersionId>,
+        /// What it writes; `None` when it was opened for reading only.
+        draft: Option<Arc<Draft>>,
+    },
+    /// A file of a workspace, as it is.
+    Node(Pages),
+}
+
+/// What the kernel may keep of an open file of a workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    /// Its lease is over, and its pages are being written back and taken from the kernel.
+    is_ending: AtomicBool,
+    /// That is done.
+    is_over: AtomicBool,
 }
 
 /// Every open file of the daemon.
@@ -39,7 +63,44 @@ struct Numbered {
     handles: BTreeMap<HandleId, Arc<Handle>>,
 }
 
+impl Pages {
+    /// Notes that the lease is over; false when it was noted before.
+    fn end(&self) -> bool {
+        !self.is_ending.swap(true, Ordering::AcqRel)
+    }
+
+    /// Notes that the kernel has none any more.
+    fn finish(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+}
+
 impl Handle {
+    /// Notes that the kernel has no pages of it any more.
+    pub(crate) fn finish_pages(&self) {
+        self.pages().into_iter().for_each(Pages::finish);
+    }
+
+    /// The pages of a file of a workspace; `None` for a secret, of which there are none.
+    const fn pages(&self) -> Option<&Pages> {
+        match &self.opened {
+            Opened::Secret { .. } => None,
+            Opened::Node(pages) => Some(pages),
+        }
+    }
+
+    /// Whether what the kernel writes back through it is still taken: under a live lease, and while
+    /// its pages are being taken back after that.
+    pub(crate) fn takes_pages(&self) -> bool {
+        self.permits(Operation::FileWrite)
+            && self.place.takes_pages()
+            && self.pages().is_some_and(|pages| !pages.is_over())
+    }
+
     /// Whether it was opened to do `operation`.
     pub(crate) fn permits(&self, operation: Operation) -> bool {
         self.lease.grant().operations.contains(operation)
@@ -47,8 +108,8 @@ impl Handle {
 }
 
 impl HandleTable {
-    /// Keeps `handle`; the receipt says that its open is in the log.
-    pub(crate) fn insert(&self, handle: Handle, _recorded: &Receipt) -> HandleId {
+    /// Keeps `handle`.
+    pub(crate) fn insert(&self, handle: Handle) -> HandleId {
         let mut numbered = self.numbered();
         numbered.last += 1;
         let id = HandleId(numbered.last);
@@ -62,6 +123,31 @@ impl HandleTable {
 
     pub(crate) fn remove(&self, id: HandleId) -> Option<Arc<Handle>> {
         self.numbered().handles.remove(&id)
+    }
+
+    /// Open files of workspaces whose lease is over, each once.
+    pub(crate) fn newly_ended(&self, now: Moment) -> Vec<Arc<Handle>> {
+        let numbered = self.numbered();
+        let has_ended = |handle: &&Arc<Handle>| {
+            // The end of a mount takes the pages of all its files by itself.
+            let is_over = !handle.lease.is_live(now) && handle.place.is_open(now);
+            is_over && handle.pages().is_some_and(Pages::end)
+        };
+        numbered.handles.values().filter(has_ended).cloned().collect()
+    }
+
+    /// Whether somebody has a file open for writing whose pages are still taken.
+    pub(crate) fn has_writer(&self, vault: &VaultName, file: FileId) -> bool {
+        self.numbered().handles.values().any(|handle| {
+            handle.file == file && handle.place.vault.name == *vault && handle.takes_pages()
+        })
+    }
+
+    /// The files of a vault that are open.
+    pub(crate) fn files(&self, vault: &VaultName) -> BTreeSet<FileId> {
+        let numbered = self.numbered();
+        let open = numbered.handles.values().filter(|handle| handle.place.vault.name == *vault);
+        open.map(|handle| handle.file).collect()
     }
 
     /// How many files of a vault are open.

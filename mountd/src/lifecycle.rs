@@ -3,10 +3,11 @@
 use crate::clock;
 use crate::filesystem::{self, Session};
 use crate::monitor::MonitorError;
-use crate::monitor::message::Prepare;
+use crate::monitor::message::{Manner, Prepare};
 use crate::pipeline::Pipeline;
 use crate::place::{Access, Place};
 use crate::vault_table::{OpenVault, VaultTable};
+use crossbeam_channel::bounded;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::collections::BTreeMap;
@@ -17,9 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{Caller, Moment, UserId, VaultName};
+use ward_store::{SetAttributes, VaultKind};
 
 /// The longest a mount may last.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the end of a mount waits for the kernel to hand over what it keeps of changes.
+const LONGEST_WRITE_BACK: Duration = Duration::from_secs(5);
 
 /// A mount as asked for.
 #[derive(Debug)]
@@ -135,6 +140,11 @@ impl MountTable {
                 vault: name.to_string(),
                 owner: caller.uid.0,
                 made_directory: wanted.made_directory,
+                manner: match (wanted.vault.vault.kind(), wanted.access) {
+                    (VaultKind::Secrets, _) => Manner::AskAll,
+                    (VaultKind::Workspace, Access::ReadWrite) => Manner::Keep,
+                    (VaultKind::Workspace, Access::ReadOnly) => Manner::KeepReadOnly,
+                },
             },
             wanted.directory,
         )?;
@@ -142,6 +152,7 @@ impl MountTable {
         let ends = clock::now().after(wanted.lifetime.min(LONGEST));
         let vault = Arc::clone(&wanted.vault);
         let place = Arc::new(Place::new(vault, wanted.access, Some(id.clone()), ends));
+        give_top(&place, caller);
         let started = self.attach(&place, fuse, prepared.mount).and_then(|session| {
             let record = Record::new(EventType::MountBegun).by(caller).within(name).mount(&id);
             let _recorded =
@@ -203,7 +214,8 @@ impl MountTable {
         self.mounts().get(vault).map(Mounted::view)
     }
 
-    /// The order was measured: opens first, held ones next, pages before the abort, keys last.
+    /// The order was measured: opens first, held ones next, pages before the abort, keys last. What
+    /// the kernel keeps of changes is written back before, and taken until its pages are gone.
     fn finish(&self, mounted: Mounted, why: Why) {
         let Mounted { place, session, number, _timer: timer, .. } = mounted;
         let vault = place.vault.name.clone();
@@ -211,8 +223,10 @@ impl MountTable {
         drop(timer);
         place.end();
         pipeline.approvals.end_vault(&vault);
+        let wrote_back = place.kind() == VaultKind::Secrets || self.write_back(number);
+        let took_pages_back = session.take_pages(pipeline.handles.files(&vault));
+        place.close();
         pipeline.leases.withdraw_vault(&vault);
-        let took_pages_back = session.invalidator.forget_all();
         let detached = pipeline.monitor.end(number);
         // Without the monitor nothing was aborted: the event loops, which yield nothing any more, end
         // with the process.
@@ -221,6 +235,9 @@ impl MountTable {
         }
         pipeline.handles.remove_vault(&vault);
         let mut reason = why.text().to_owned();
+        if !wrote_back {
+            reason.push_str("; not all that the kernel kept was written back in time");
+        }
         if !took_pages_back {
             reason.push_str("; pages of mapped files could not be taken back in time");
         }
@@ -234,6 +251,17 @@ impl MountTable {
             pipeline.log.append(record.reason(&reason), Durability::Durable, clock::stamp());
         drop(place);
         self.vaults.lock(&vault);
+    }
+
+    /// Has the kernel write back what it keeps of changes; false when that took too long.
+    fn write_back(&self, number: u64) -> bool {
+        let (told, done) = bounded(1);
+        let monitor = Arc::clone(&self.pipeline.monitor);
+        let work = move || {
+            let _gave_up_waiting = told.send(monitor.write_back(number).is_ok());
+        };
+        let started = std::thread::Builder::new().name("write-back".to_owned()).spawn(work);
+        started.is_ok() && done.recv_timeout(LONGEST_WRITE_BACK) == Ok(true)
     }
 
     /// Ends the mount at `ends`, on the clock that runs on in suspend, unless the stream that is
@@ -267,6 +295,20 @@ impl Mounted {
             access: self.place.access,
             ends: self.place.ends(),
         }
+    }
+}
+
+/// The top directory of a new workspace is nobody's yet: it becomes that of who mounts it first.
+fn give_top(place: &Place, caller: &Caller) {
+    let vault = &place.vault.vault;
+    let top = vault.node(vault.root()).filter(|top| top.changed == top.created);
+    if let (Some(top), Access::ReadWrite) = (top, place.access) {
+        let now = clock::file_time();
+        let (uid, gid) = (Some(caller.uid.0), Some(caller.gid.0));
+        let (accessed, modified) = (Some(now), Some(now));
+        let owned = SetAttributes { uid, gid, accessed, modified, ..SetAttributes::default() };
+        // Of a vault that takes no changes it stays root's.
+        let _stays = vault.set_attributes(top.file, &owned, now);
     }
 }
 

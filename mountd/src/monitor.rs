@@ -20,7 +20,7 @@ use attest::{Attested, attest};
 use crossbeam_channel::{Sender, bounded};
 use executable::Hashes;
 use message::{Task, receive, send};
-use mounting::{Mounting, clean_up};
+use mounting::{Mounting, Top, clean_up};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,6 +69,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             | Task::Unwatch { .. }
             | Task::Prepare(_)
             | Task::Attach { .. }
+            | Task::WriteBack { .. }
             | Task::End { .. }
             | Task::CleanUp { .. } => {}
         }
@@ -129,6 +130,12 @@ impl Privileged {
             Task::Attach { mount } => {
                 let attached = self.mounts().get(&mount).map(Mounting::attach);
                 send(channel, &attached.unwrap_or_else(|| Err(no_mount("it is not there"))), &[])
+            }
+            Task::WriteBack { mount } => {
+                let top = self.mounts().get(&mount).map(Mounting::top);
+                let top = top.unwrap_or_else(|| Err(no_mount("it is not there")));
+                // Without the lock: the core writes to its disk meanwhile.
+                send(channel, &top.and_then(Top::write_back), &[])
             }
             Task::End { mount } => {
                 let mounting = self.mounts().remove(&mount);

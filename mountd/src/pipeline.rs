@@ -5,12 +5,14 @@
 
 mod answer;
 mod change;
+mod node;
 mod open;
 mod write;
 
 pub(crate) use answer::GiveAnswerError;
 pub(crate) use change::ChangeError;
 pub(crate) use change::{Entry, Removed};
+pub(crate) use node::{MOVE, NodeChange, Touched, WRITE};
 pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
 pub(crate) use write::{Occasion, WriteAt, WriteError};
 
@@ -81,8 +83,8 @@ impl Pipeline {
         place: &Arc<Place>,
         request: OpenRequest,
     ) -> Result<Opening, OpenError> {
-        let secret = place.secret_of(request.file).ok_or(OpenError::NoSuchSecret)?; // [1] place.rs
         let caller = self.callers.identify(request.asker)?; // [2] caller.rs
+        let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
         let attempt = self.attempt(place, secret, caller, request);
         let decision = self.policy.evaluate(&attempt.caller, &attempt.question()); // [3] policy
         let lease = match decision {

@@ -54,7 +54,7 @@ pub(super) fn of_identity(error: &IdentifyError) -> Failure {
 
 pub(super) fn of_open(error: &OpenError) -> Failure {
     match error {
-        OpenError::NoSuchSecret => no_such_secret(),
+        OpenError::NoSuchSecret | OpenError::Name(_) => no_such_secret(),
         OpenError::Unidentified(error) => of_identity(error),
         OpenError::Denied(id) | OpenError::Unanswered(id, _) => denied(*id),
         OpenError::NeedsApproval(id) => needs_approval(*id, None),

@@ -1,7 +1,7 @@
-//! Invalidation: pages that mmap, exec or splice left with the kernel are taken back.
+//! Invalidation: pages that the kernel holds are written back and taken from it.
 //!
 //! By one thread that serves no FUSE request: from a handler, before or after its reply, it
-//! deadlocks (measured).
+//! deadlocks (measured), since the kernel waits for pages whose requests we have not answered.
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use fuser::{INodeNo, Notifier};
@@ -9,23 +9,20 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long the end of a mount waits for pages to be taken back, before it aborts all the same.
-const LONGEST_WAIT: Duration = Duration::from_millis(300);
-
 /// Takes pages back, on a thread of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Invalidator {
     wanted: Sender<Wanted>,
     /// Inodes whose pages are asked for and not yet taken back: one order is enough.
     waiting: Arc<Mutex<BTreeSet<u64>>>,
-    /// Inodes that ever had pages: after a mapping is touched again, they have them again.
-    filled: Arc<Mutex<BTreeSet<u64>>>,
+    /// Inodes whose pages may not stay: a mapping that is touched again fills them again.
+    barred: Arc<Mutex<BTreeSet<u64>>>,
 }
 
-#[derive(Debug)]
+/// What is to be done, in the order it was asked for.
 enum Wanted {
     Pages(u64),
-    Told(Sender<()>),
+    Work(Box<dyn FnOnce() + Send>),
 }
 
 impl Invalidator {
@@ -34,27 +31,56 @@ impl Invalidator {
         let (wanted, orders) = unbounded();
         let waiting = Arc::default();
         let orders = Orders { orders, waiting: Arc::clone(&waiting) };
-        (Self { wanted, waiting, filled: Arc::default() }, orders)
+        (Self { wanted, waiting, barred: Arc::default() }, orders)
     }
 
-    /// Has the pages of an inode taken back soon.
-    pub(super) fn forget_pages(&self, inode: u64) {
-        lock(&self.filled).insert(inode);
-        if lock(&self.waiting).insert(inode) {
-            // Its thread ends with the session, and then the kernel drops all pages anyway.
-            let _session_is_over = self.wanted.send(Wanted::Pages(inode));
-        }
+    /// Has the pages of an inode written back and taken soon, and again after each time it is filled
+    /// ([`Self::is_barred`]).
+    pub(crate) fn bar(&self, inode: u64) {
+        lock(&self.barred).insert(inode);
+        self.take(inode);
     }
 
-    /// Has all pages taken back, and waits for it; false when that took too long.
-    pub(crate) fn forget_all(&self) -> bool {
-        let filled = lock(&self.filled).clone();
-        if filled.is_empty() {
-            return true;
-        }
-        filled.into_iter().for_each(|inode| self.forget_pages(inode));
+    /// Whether the pages of an inode may not stay.
+    pub(super) fn is_barred(&self, inode: u64) -> bool {
+        lock(&self.barred).contains(&inode)
+    }
+
+    /// Has the pages of all barred inodes taken, and waits for it; false when that took longer.
+    pub(super) fn take_barred(&self, longest: Duration) -> bool {
+        let barred = lock(&self.barred).clone();
+        self.take_all(barred, longest)
+    }
+
+    /// Has the pages of inodes taken, and waits for it; false when that took longer.
+    pub(super) fn take_all(
+        &self,
+        inodes: impl IntoIterator<Item = u64>,
+        longest: Duration,
+    ) -> bool {
+        inodes.into_iter().for_each(|inode| self.take(inode));
         let (told, done) = bounded(1);
-        self.wanted.send(Wanted::Told(told)).is_ok() && done.recv_timeout(LONGEST_WAIT).is_ok()
+        self.order(Wanted::Work(Box::new(move || {
+            let _gave_up_waiting = told.send(());
+        })));
+        done.recv_timeout(longest).is_ok()
+    }
+
+    /// Does `work` once the pages that an inode has now are written back and taken.
+    pub(crate) fn then(&self, inode: u64, work: impl FnOnce() + Send + 'static) {
+        self.take(inode);
+        self.order(Wanted::Work(Box::new(work)));
+    }
+
+    fn take(&self, inode: u64) {
+        if lock(&self.waiting).insert(inode) {
+            self.order(Wanted::Pages(inode));
+        }
+    }
+
+    fn order(&self, wanted: Wanted) {
+        // Its thread ends with the session, and then the kernel drops all pages anyway.
+        let _session_is_over = self.wanted.send(wanted);
     }
 }
 
@@ -75,9 +101,16 @@ pub(super) fn serve(orders: &Orders, notifier: &Notifier) {
                 // The kernel may have forgotten the inode, and its pages with it.
                 let _forgotten = notifier.inval_inode(INodeNo(inode), 0, 0);
             }
-            Wanted::Told(told) => {
-                let _gave_up_waiting = told.send(());
-            }
+            Wanted::Work(work) => work(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pages(inode) => write!(formatter, "Pages({inode})"),
+            Self::Work(_) => formatter.write_str("Work(..)"),
         }
     }
 }

@@ -1,35 +1,41 @@
-//! What an OPEN asks for, from its flags.
+//! What an OPEN asks for, from its flags, and its answer, now or when a human gave one.
 
-use super::{Errno, WardFilesystem, asker};
-use crate::pipeline::{Content, OpenRequest, Patience};
-use fuser::{FopenFlags, INodeNo, OpenFlags, Request};
-use ward_policy::{Operation, OperationSet};
+use super::asker;
+use crate::errno;
+use crate::handle_table::HandleId;
+use crate::pipeline::{Content, OpenError, OpenRequest, Opening, Patience, Pipeline};
+use crate::place::Place;
+use fuser::{FileHandle, FopenFlags, OpenFlags, ReplyOpen, Request};
+use std::sync::Arc;
+use ward_policy::{FileId, Operation, OperationSet};
 
-impl WardFilesystem {
-    pub(super) fn open_request(
-        &self,
-        request: &Request,
-        inode: INodeNo,
-        flags: OpenFlags,
-    ) -> Result<OpenRequest, Errno> {
-        let truncate = flags.0 & libc::O_TRUNC != 0;
-        Ok(OpenRequest {
-            file: self.file(inode)?,
-            asker: asker(request),
-            operations: operations(flags.0),
-            content: if truncate { Content::Truncate } else { Content::Keep },
-            patience: if flags.0 & libc::O_NONBLOCK != 0 { Patience::None } else { Patience::Hold },
-        })
+pub(super) fn open_request(request: &Request, file: FileId, flags: OpenFlags) -> OpenRequest {
+    let truncate = flags.0 & libc::O_TRUNC != 0;
+    OpenRequest {
+        file,
+        asker: asker(request),
+        operations: operations(flags.0),
+        content: if truncate { Content::Truncate } else { Content::Keep },
+        patience: if flags.0 & libc::O_NONBLOCK != 0 { Patience::None } else { Patience::Hold },
     }
 }
 
-/// How the kernel is to treat the open file: nothing of it stays in the page cache, and the close of
-/// one that is only read is no request.
-pub(super) fn reply_flags(flags: i32) -> FopenFlags {
-    if operations(flags).contains(Operation::FileWrite) {
-        FopenFlags::FOPEN_DIRECT_IO
-    } else {
-        FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH
+/// Decides an open and answers it; `flags` says how the kernel is to treat the open file.
+pub(super) fn answer(
+    pipeline: &Arc<Pipeline>,
+    place: &Arc<Place>,
+    wanted: OpenRequest,
+    reply: ReplyOpen,
+    flags: impl FnOnce(HandleId) -> FopenFlags + Send + 'static,
+) {
+    let answer = move |reply: ReplyOpen, outcome: Result<HandleId, OpenError>| match outcome {
+        Ok(handle) => reply.opened(FileHandle(handle.0), flags(handle)),
+        Err(error) => reply.error(errno::of_open(&error)),
+    };
+    match pipeline.open(place, wanted) {
+        Ok(Opening::Admitted(handle)) => answer(reply, Ok(handle)),
+        Ok(Opening::Held(held)) => held.answer_with(move |outcome| answer(reply, outcome)),
+        Err(error) => answer(reply, Err(error)),
     }
 }
 

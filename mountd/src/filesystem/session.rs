@@ -1,23 +1,33 @@
 //! A FUSE session: the event loops of one mount.
 
-use super::WardFilesystem;
 use super::invalidation::{Invalidator, serve};
+use super::secrets::SecretsFilesystem;
+use super::workspace::WorkspaceFilesystem;
 use crate::pipeline::Pipeline;
 use crate::place::Place;
+use fuser::{Filesystem, Notifier};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
+use ward_policy::FileId;
+use ward_store::VaultKind;
 
 /// How many requests of one mount are served at once. An open that waits for a human takes none of
 /// them; one that waits for the disk takes one for as long as the disk takes.
 const EVENT_LOOPS: usize = 4;
+/// How long the end of a mount waits for pages to be taken back, before it aborts all the same.
+const LONGEST_TAKING: Duration = Duration::from_millis(300);
+/// The same where pages may have to be written back.
+const LONGEST_WRITING: Duration = Duration::from_secs(5);
 
 /// The running event loops of one mount.
 #[derive(Debug)]
 pub(crate) struct Session {
+    kind: VaultKind,
     loops: JoinHandle<io::Result<()>>,
-    pub(crate) invalidator: Invalidator,
+    invalidator: Invalidator,
 }
 
 /// Answers the kernel's first message on `fuse` and starts the event loops.
@@ -27,21 +37,49 @@ pub(crate) fn start(
     place: Arc<Place>,
 ) -> io::Result<Session> {
     let (invalidator, orders) = Invalidator::new();
-    let filesystem = WardFilesystem::new(pipeline, place, invalidator.clone());
+    let kind = place.kind();
+    let (loops, notifier) = match kind {
+        VaultKind::Secrets => {
+            run(SecretsFilesystem::new(pipeline, place, invalidator.clone()), fuse)?
+        }
+        VaultKind::Workspace => {
+            place.keep_pages(invalidator.clone());
+            run(WorkspaceFilesystem::new(pipeline, place, invalidator.clone()), fuse)?
+        }
+    };
+    std::thread::Builder::new()
+        .name("invalidation".to_owned())
+        .spawn(move || serve(&orders, &notifier))?;
+    Ok(Session { kind, loops, invalidator })
+}
+
+fn run<F: Filesystem>(
+    filesystem: F,
+    fuse: OwnedFd,
+) -> io::Result<(JoinHandle<io::Result<()>>, Notifier)> {
     let mut config = fuser::Config::default();
     config.n_threads = Some(EVENT_LOOPS);
     // Who may do what is ours to say, for every uid.
     let acl = fuser::SessionACL::All;
     let session = fuser::Session::from_fd(filesystem, fuse, acl, config)?;
     let notifier = session.notifier();
-    std::thread::Builder::new()
-        .name("invalidation".to_owned())
-        .spawn(move || serve(&orders, &notifier))?;
     let loops = std::thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
-    Ok(Session { loops, invalidator })
+    Ok((loops, notifier))
 }
 
 impl Session {
+    /// Has all pages taken back that somebody could still reach, those of `open` files where files
+    /// keep theirs; false when that took too long.
+    pub(crate) fn take_pages(&self, open: impl IntoIterator<Item = FileId>) -> bool {
+        match self.kind {
+            VaultKind::Secrets => self.invalidator.take_barred(LONGEST_TAKING),
+            VaultKind::Workspace => {
+                let open = open.into_iter().map(|file| file.0);
+                self.invalidator.take_all(open, LONGEST_WRITING)
+            }
+        }
+    }
+
     /// Waits for the event loops, which end once the connection is aborted.
     pub(crate) fn join(self) -> io::Result<()> {
         // The last sender closes the invalidation thread too.

@@ -88,6 +88,10 @@ impl Monitor {
         self.ask(&Task::Attach { mount }, None).map(|((), _)| ())
     }
 
+    pub(crate) fn write_back(&self, mount: u64) -> Result<(), MonitorError> {
+        self.ask(&Task::WriteBack { mount }, None).map(|((), _)| ())
+    }
+
     pub(crate) fn end(&self, mount: u64) -> Result<(), MonitorError> {
         self.ask(&Task::End { mount }, None).map(|((), _)| ())
     }

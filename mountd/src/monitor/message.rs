@@ -44,6 +44,11 @@ pub(crate) enum Task {
         /// Its number.
         mount: u64,
     },
+    /// Have the kernel write back what it keeps of changes to it: `()`.
+    WriteBack {
+        /// Its number.
+        mount: u64,
+    },
     /// Detach it, abort its connection, and remove the directory if we made it: `()`.
     End {
         /// Its number.
@@ -67,6 +72,19 @@ pub(crate) struct Prepare {
     pub(crate) owner: u32,
     /// Whether the directory goes when the mount ends.
     pub(crate) made_directory: bool,
+    /// What the kernel does with it.
+    pub(crate) manner: Manner,
+}
+
+/// What the kernel does with a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Manner {
+    /// It asks us everything, and runs no program of it.
+    AskAll,
+    /// It checks modes and owners, and keeps what it can.
+    Keep,
+    /// The same, and takes no change.
+    KeepReadOnly,
 }
 
 /// A mount that is made and not yet attached.

@@ -1,6 +1,6 @@
 //! Mounts: made, attached to a directory by descriptor, ended for good.
 
-use super::message::{MonitorError, MonitorFault, Prepare, Prepared};
+use super::message::{Manner, MonitorError, MonitorFault, Prepare, Prepared};
 use super::mount_table::{MountEntry, mount_of, mounts};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
 use rustix::mount::{
@@ -16,6 +16,8 @@ use std::process::{Command, Stdio};
 
 /// The filesystem type in mountinfo, by which a mount is known as a wardfs mount.
 pub(crate) const TYPE: &str = "fuse.wardfs";
+/// How far the kernel reads ahead where it keeps pages: what one request holds.
+const READ_AHEAD_KIB: &[u8] = b"1024";
 
 /// A mount between preparation and end.
 #[derive(Debug)]
@@ -24,7 +26,18 @@ pub(crate) struct Mounting {
     /// The mount itself, when we made it with our own privileges.
     mount: Option<OwnedFd>,
     path: PathBuf,
+    source: String,
+    manner: Manner,
     folder_to_remove: Option<(OwnedFd, OsString, Stat)>,
+}
+
+/// Where the top directory of a mount can be opened.
+#[derive(Debug)]
+pub(crate) enum Top {
+    /// Through the mount itself.
+    Mount(OwnedFd),
+    /// By its path.
+    Path(PathBuf),
 }
 
 impl Mounting {
@@ -39,17 +52,27 @@ impl Mounting {
         let folder_to_remove =
             if wanted.made_directory { folder_of(&directory, &path) } else { None };
         let (mount, fuse) = if rustix::process::geteuid().is_root() {
-            let (mount, fuse) = make(&source).map_err(|error| machine("/dev/fuse", &error))?;
+            let made = make(&source, wanted.manner);
+            let (mount, fuse) = made.map_err(|error| machine("/dev/fuse", &error))?;
             (Some(mount), fuse)
         } else {
-            (None, ask_fusermount(&source, &directory)?)
+            (None, ask_fusermount(&source, &directory, wanted.manner)?)
         };
         let prepared = Prepared { mount: number, path: path.to_string_lossy().into_owned() };
-        Ok((Self { directory, mount, path, folder_to_remove }, prepared, fuse))
+        let manner = wanted.manner;
+        Ok((Self { directory, mount, path, source, manner, folder_to_remove }, prepared, fuse))
     }
 
     /// Shows it at its directory.
     pub(crate) fn attach(&self) -> Result<(), MonitorError> {
+        self.show()?;
+        if self.manner != Manner::AskAll {
+            self.read_further_ahead();
+        }
+        Ok(())
+    }
+
+    fn show(&self) -> Result<(), MonitorError> {
         let Some(mount) = &self.mount else {
             return Ok(());
         };
@@ -60,6 +83,29 @@ impl Mounting {
             message: format!("cannot attach the mount at {} ({errno})", self.path.display()),
             next: "run the daemon as root outside a container, or use a private root".to_owned(),
         })
+    }
+
+    /// Has the kernel read ahead as much as one request holds. An ordinary user may not; then it reads
+    /// ahead as much as it does everywhere.
+    fn read_further_ahead(&self) {
+        let ours = mounts().into_iter().rev().find(|entry| entry.source == self.source);
+        let Some(MountEntry { minor, .. }) = ours else { return };
+        let setting = format!("/sys/class/bdi/0:{minor}/read_ahead_kb");
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        if let Ok(setting) = rustix::fs::open(setting, flags, Mode::empty()) {
+            let _stays_as_it_is = rustix::io::write(&setting, READ_AHEAD_KIB);
+        }
+    }
+
+    /// Where its top directory can be opened.
+    pub(crate) fn top(&self) -> Result<Top, MonitorError> {
+        match &self.mount {
+            Some(mount) => {
+                let mount = mount.try_clone().map_err(|error| machine("a descriptor", &error))?;
+                Ok(Top::Mount(mount))
+            }
+            None => Ok(Top::Path(self.path.clone())),
+        }
     }
 
     /// Takes it out of the tree, cuts every open descriptor, and removes the directory if asked to.
@@ -85,6 +131,20 @@ impl Mounting {
             message: format!("cannot unmount {} ({error})", self.path.display()),
             next: format!("umount -l {}", self.path.display()),
         })
+    }
+}
+
+impl Top {
+    /// Has the kernel write back what it keeps of changes; it has handed all of it over then, though
+    /// not waited for our answers.
+    pub(crate) fn write_back(self) -> Result<(), MonitorError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = match &self {
+            Self::Mount(mount) => openat(mount, ".", flags, Mode::empty()),
+            Self::Path(path) => rustix::fs::open(path, flags, Mode::empty()),
+        };
+        let written = top.and_then(rustix::fs::syncfs);
+        written.map_err(|errno| machine("writing back", &errno.into()))
     }
 }
 
@@ -156,7 +216,7 @@ fn folder_of(directory: &OwnedFd, path: &std::path::Path) -> Option<(OwnedFd, Os
 }
 
 /// A new FUSE filesystem, mounted nowhere yet, and its FUSE descriptor.
-fn make(source: &str) -> io::Result<(OwnedFd, OwnedFd)> {
+fn make(source: &str, manner: Manner) -> io::Result<(OwnedFd, OwnedFd)> {
     let fuse = open_device()?;
     let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let options = [
@@ -171,11 +231,18 @@ fn make(source: &str) -> io::Result<(OwnedFd, OwnedFd)> {
         fsconfig_set_string(&context, key, value)?;
     }
     fsconfig_set_flag(&context, "allow_other")?;
-    fsconfig_create(&context)?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC
         | MountAttrFlags::MOUNT_ATTR_NOATIME;
+    let attributes = match manner {
+        Manner::AskAll => attributes | MountAttrFlags::MOUNT_ATTR_NOEXEC,
+        Manner::Keep => attributes,
+        Manner::KeepReadOnly => attributes | MountAttrFlags::MOUNT_ATTR_RDONLY,
+    };
+    if manner != Manner::AskAll {
+        fsconfig_set_flag(&context, "default_permissions")?;
+    }
+    fsconfig_create(&context)?;
     let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     Ok((mount, fuse))
 }
@@ -185,13 +252,22 @@ fn open_device() -> io::Result<OwnedFd> {
 }
 
 /// Has the setuid helper of the fuse3 package mount it, since we have no privileges ourselves.
-fn ask_fusermount(source: &str, directory: &OwnedFd) -> Result<OwnedFd, MonitorError> {
+fn ask_fusermount(
+    source: &str,
+    directory: &OwnedFd,
+    manner: Manner,
+) -> Result<OwnedFd, MonitorError> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
     drop(open_device().map_err(|error| machine("/dev/fuse", &error))?);
     let socket = |error: io::Error| machine("a socket pair", &error);
     let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC);
     let (ours, theirs) = pair.map_err(|errno| socket(errno.into()))?;
-    let options = format!("fsname={source},subtype=wardfs,nosuid,nodev,noexec,noatime");
+    let manner = match manner {
+        Manner::AskAll => "noexec",
+        Manner::Keep => "default_permissions",
+        Manner::KeepReadOnly => "default_permissions,ro",
+    };
+    let options = format!("fsname={source},subtype=wardfs,nosuid,nodev,noatime,{manner}");
     let mut command = Command::new("fusermount3");
     command
         .args(["-o", &options, "--", "."])

@@ -200,7 +200,7 @@ impl Pipeline {
         self.permit(&caller, &secret, OperationSet::of(Operation::FileWrite))
     }
 
-    fn begin(&self, place: &Place, asker: Asker) -> Result<Arc<Caller>, ChangeError> {
+    pub(super) fn begin(&self, place: &Place, asker: Asker) -> Result<Arc<Caller>, ChangeError> {
         let caller = self.callers.identify(asker)?;
         if !place.is_open(clock::now()) {
             return Err(ChangeError::Ended);
@@ -211,7 +211,7 @@ impl Pipeline {
         }
     }
 
-    fn permit(
+    pub(super) fn permit(
         &self,
         caller: &Caller,
         secret: &Secret,
@@ -226,13 +226,17 @@ impl Pipeline {
             Decision::NeedsApproval(request) if self.leases.find(&request, caller).is_some() => {
                 return Ok(());
             }
-            Decision::NeedsApproval(_) => self.record_refusal(caller, &question, &NEVER_HELD),
-            Decision::Denied(denial) => self.record_refusal(caller, &question, &denial),
+            Decision::NeedsApproval(_) => self.record_no(secret, caller, &question, &NEVER_HELD),
+            Decision::Denied(denial) => self.record_no(secret, caller, &question, &denial),
         };
         Err(ChangeError::Denied(refused?))
     }
 
-    fn permit_folder(&self, caller: &Caller, secret: &Secret) -> Result<(), ChangeError> {
+    pub(super) fn permit_folder(
+        &self,
+        caller: &Caller,
+        secret: &Secret,
+    ) -> Result<(), ChangeError> {
         let rules = self.policy.rules();
         if rules.may_write_in(caller, &secret.vault, Some(&secret.path), clock::local()) {
             return Ok(());
@@ -241,10 +245,11 @@ impl Pipeline {
     }
 }
 
-fn changing<'a>(event: EventType, caller: &'a Caller, secret: &'a Secret) -> Record<'a> {
+pub(super) fn changing<'a>(event: EventType, caller: &'a Caller, secret: &'a Secret) -> Record<'a> {
     Record::new(event)
         .by(caller)
         .on(&secret.vault, &secret.path)
+        .vault_kind(secret.kind)
         .operations(OperationSet::of(Operation::FileWrite))
         .decision(Outcome::Permitted)
 }
@@ -259,5 +264,5 @@ fn secret_at(place: &Place, entry: Entry<'_>) -> Result<Secret, ChangeError> {
     };
     let path = SecretPath::within(folder.as_ref(), entry.name)?;
     let file = vault.lookup(entry.folder, entry.name);
-    Ok(Secret { vault: place.vault.name.clone(), path, file })
+    Ok(Secret { vault: place.vault.name.clone(), kind: place.kind(), path, file })
 }

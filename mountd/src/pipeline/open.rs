@@ -5,7 +5,7 @@ use crate::approval_queue::{AskError, Freshness, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::Draft;
-use crate::handle_table::{Handle, HandleId};
+use crate::handle_table::{Handle, HandleId, Opened, Pages};
 use crate::lease_table::{NoRandomness, Reach};
 use crate::place::{Access, Place, Secret};
 use std::fmt::Display;
@@ -13,10 +13,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{
-    ActiveLease, ApprovalRequest, Caller, Decision, Denial, FileId, Fingerprint, Lease,
+    ActiveLease, ApprovalRequest, Caller, Decision, Denial, FileId, Fingerprint, Lease, NameFault,
     OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
 };
-use ward_store::{DecryptError, Plaintext};
+use ward_store::{DecryptError, Plaintext, VaultKind};
 
 /// Why a process that did not open the file itself gets nothing through it.
 const NEEDS_ITS_OWN: &str = "somebody else opened the file, and this process needs an approval";
@@ -68,6 +68,9 @@ pub(crate) struct HeldOpen {
 /// Why an open comes to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
+    /// A name that policy cannot speak of.
+    #[error(transparent)]
+    Name(NameFault),
     /// The file is gone, or a directory.
     #[error("no such secret")]
     NoSuchSecret,
@@ -138,7 +141,7 @@ impl Pipeline {
 
     /// Records a refusal and gives its id; a refusal that cannot be recorded stays one.
     pub(super) fn refuse(&self, attempt: &Attempt, denial: &Denial) -> OpenError {
-        match self.record_refusal(&attempt.caller, &attempt.question(), denial) {
+        match self.record_no(&attempt.secret, &attempt.caller, &attempt.question(), denial) {
             Ok(id) => OpenError::Denied(id),
             Err(error) => error,
         }
@@ -151,10 +154,30 @@ impl Pipeline {
         question: &Question<'_>,
         why: &dyn Display,
     ) -> Result<RequestId, OpenError> {
+        self.append_refusal(|id| Record::refusal(caller, question, id), why)
+    }
+
+    /// The same of a file within reach, whose kind of vault is known.
+    pub(super) fn record_no(
+        &self,
+        secret: &Secret,
+        caller: &Caller,
+        question: &Question<'_>,
+        why: &dyn Display,
+    ) -> Result<RequestId, OpenError> {
+        let record = |id| Record::refusal(caller, question, id).vault_kind(secret.kind);
+        self.append_refusal(record, why)
+    }
+
+    fn append_refusal<'a>(
+        &self,
+        record: impl FnOnce(RequestId) -> Record<'a>,
+        why: &dyn Display,
+    ) -> Result<RequestId, OpenError> {
         let id = RequestId(clock::new_id().ok_or(NoRandomness)?);
         let reason = why.to_string();
         let policy = self.policy.rules().digest();
-        let record = Record::refusal(caller, question, id).reason(&reason).policy(policy);
+        let record = record(id).reason(&reason).policy(policy);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         Ok(id)
     }
@@ -214,18 +237,26 @@ impl Pipeline {
         if request.operations.contains(Operation::FileWrite) && place.access == Access::ReadOnly {
             return Err(OpenError::ReadOnly);
         }
-        let record = Record::opening(caller, &lease);
+        let record = Record::opening(caller, &lease).vault_kind(place.kind());
         let record = place.mount.as_deref().map_or(record, |mount| record.mount(mount));
-        let durability = match self.policy.rules().open_records() {
-            OpenRecords::Durable => Durability::Durable,
-            OpenRecords::Written => Durability::Written,
+        let durability = match (place.kind(), self.policy.rules().open_records()) {
+            (VaultKind::Secrets, OpenRecords::Durable) => Durability::Durable,
+            (VaultKind::Secrets, OpenRecords::Written) | (VaultKind::Workspace, _) => {
+                Durability::Written
+            }
         };
         let receipt = self.log.append(record, durability, clock::stamp())?; // [6] mountd/audit
-        let draft = self.draft_for(attempt, &lease)?;
-        let version = place.vault.vault.current_version(request.file);
+        let opened = match place.kind() {
+            VaultKind::Secrets => {
+                let draft = self.draft_for(attempt, &lease)?;
+                let version = place.vault.vault.current_version(request.file);
+                Opened::Secret { version, draft }
+            }
+            VaultKind::Workspace => Opened::Node(Pages::default()),
+        };
         let (place, opener) = (Arc::clone(place), Arc::clone(caller));
-        let handle = Handle { place, lease, opener, file: request.file, version, draft };
-        Ok(self.handles.insert(handle, &receipt))
+        let handle = Handle { place, lease, opener, file: request.file, opened, receipt };
+        Ok(self.handles.insert(handle))
     }
 
     /// The draft a writer shares, cut to nothing if the open says so.
@@ -267,9 +298,9 @@ impl Pipeline {
             }
             Decision::NeedsApproval(request) => match self.leases.find(&request, user) {
                 Some(lease) => return Ok(lease),
-                None => self.record_refusal(user, &question, &NEEDS_ITS_OWN),
+                None => self.record_no(&secret, user, &question, &NEEDS_ITS_OWN),
             },
-            Decision::Denied(denial) => self.record_refusal(user, &question, &denial),
+            Decision::Denied(denial) => self.record_no(&secret, user, &question, &denial),
         };
         Err(OpenError::Denied(refused?))
     }
@@ -316,7 +347,53 @@ impl Pipeline {
         if !lease.holder().is(&caller) || caller.process != attempt.caller.process {
             return Err(OpenError::Unanswered(id, Unanswered::Refused));
         }
+        if attempt.place.kind() == VaultKind::Workspace {
+            // Of a file with several names one was asked about; another may want a yes of its own.
+            let hardest = self.hardest_name(&attempt.place, &caller, &attempt.request)?;
+            if hardest.path != attempt.secret.path && !self.may_now(&caller, &hardest, attempt) {
+                return Err(OpenError::Unanswered(id, Unanswered::Refused));
+            }
+        }
         self.admit(attempt, lease)
+    }
+
+    /// The name of a file by which an open of it is decided: with several, every one must permit it,
+    /// so that it is the one that is hardest to get by.
+    pub(super) fn hardest_name(
+        &self,
+        place: &Place,
+        caller: &Caller,
+        request: &OpenRequest,
+    ) -> Result<Secret, OpenError> {
+        let mut names = place.secrets_of(request.file).map_err(OpenError::Name)?;
+        if names.len() > 1 {
+            let hardness = |name: &Secret| match self
+                .policy
+                .evaluate(caller, &name.question(request.operations, None))
+            {
+                Decision::Permitted(permit) => {
+                    let _only_compared = permit;
+                    0
+                }
+                Decision::NeedsApproval(ask) if self.leases.has(&ask, caller) => 1,
+                Decision::NeedsApproval(_) => 2,
+                Decision::Denied(_) => 3,
+            };
+            names.sort_by_cached_key(|name| std::cmp::Reverse(hardness(name)));
+        }
+        names.into_iter().next().ok_or(OpenError::NoSuchSecret)
+    }
+
+    /// Whether an open by another name of its file needs nobody's yes any more.
+    fn may_now(&self, caller: &Caller, name: &Secret, attempt: &Attempt) -> bool {
+        match self.policy.evaluate(caller, &name.question(attempt.request.operations, None)) {
+            Decision::Permitted(permit) => {
+                let _only_compared = permit;
+                true
+            }
+            Decision::NeedsApproval(ask) => self.leases.find(&ask, caller).is_some(),
+            Decision::Denied(_) => false,
+        }
     }
 }
 
@@ -332,16 +409,19 @@ impl Handle {
             return Err(ReadError::NotOpen);
         }
         let vault = &self.place.vault.vault;
-        match (&self.draft, self.version) {
-            (Some(draft), _) => {
+        match &self.opened {
+            Opened::Secret { draft: Some(draft), .. } => {
                 let read =
                     |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
                 Ok(draft.with_bytes(read)?)
             }
-            (None, Some(version)) => {
-                Ok(vault.decrypt(lease, (self.file, version), offset, length)?)
+            Opened::Secret { draft: None, version: Some(version) } => {
+                Ok(vault.decrypt(lease, (self.file, *version), offset, length)?)
             }
-            (None, None) => Ok(vault.read_back(lease, (self.file, &[]), offset, length)?),
+            Opened::Secret { draft: None, version: None } => {
+                Ok(vault.read_back(lease, (self.file, &[]), offset, length)?)
+            }
+            Opened::Node(_) => Ok(vault.read_node(lease, self.file, offset, length)?),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{OpenError, Pipeline};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, State, TooLong};
-use crate::handle_table::{Handle, HandleId};
+use crate::handle_table::{Handle, HandleId, Opened};
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{LeaseEnd, Operation};
@@ -90,7 +90,7 @@ impl Pipeline {
     /// look at, and what it wrote was attested when it wrote it.
     pub(crate) fn settle(&self, id: HandleId, occasion: Occasion) -> Result<(), WriteError> {
         let handle = self.handles.find(id).ok_or(WriteError::NotOpen)?;
-        let Some(draft) = &handle.draft else {
+        let Opened::Secret { draft: Some(draft), .. } = &handle.opened else {
             return Ok(());
         };
         if !handle.place.is_open(clock::now()) {
@@ -135,7 +135,11 @@ impl Pipeline {
         let writer = self.callers.identify(asker)?;
         let lease = self.lease_for(&handle, &writer, Operation::FileWrite)?;
         lease.active_for(&writer, clock::now())?;
-        let draft = handle.draft.clone().ok_or(WriteError::NotOpen)?;
+        let draft = match &handle.opened {
+            Opened::Secret { draft, .. } => draft.clone(),
+            Opened::Node(_) => None,
+        };
+        let draft = draft.ok_or(WriteError::NotOpen)?;
         Ok((handle, draft))
     }
 }

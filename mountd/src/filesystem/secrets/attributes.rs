@@ -4,7 +4,7 @@
 //! to those who may read it now.
 
 use super::names::secret_name;
-use super::{Errno, WardFilesystem, asker};
+use super::{Errno, SecretsFilesystem, asker};
 use crate::handle_table::HandleId;
 use crate::{clock, errno};
 use fuser::{AccessFlags, FileAttr, FileHandle, FileType, INodeNo, Request, TimeOrNow};
@@ -32,7 +32,7 @@ enum May {
     Not,
 }
 
-impl WardFilesystem {
+impl SecretsFilesystem {
     /// What `name` in `parent` is to the caller. What must not be known is not there.
     pub(super) fn look_up(
         &self,

@@ -2,7 +2,7 @@
 //!
 //! Positions count only what is visible, so that they show no gap.
 
-use super::{Errno, GENERATION, NO_TIME, WardFilesystem};
+use super::{Errno, GENERATION, NO_TIME, SecretsFilesystem};
 use fuser::{FileType, INodeNo, ReplyDirectoryPlus, Request};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -52,7 +52,7 @@ impl Listings {
     }
 }
 
-impl WardFilesystem {
+impl SecretsFilesystem {
     pub(super) fn open_listing(&self, request: &Request, inode: INodeNo) -> Result<u64, Errno> {
         let folder = self.file(inode)?;
         let caller = self.caller(request)?;

@@ -1,6 +1,6 @@
 //! Names in folders: made, renamed, removed.
 
-use super::{Errno, WardFilesystem, asker};
+use super::{Errno, SecretsFilesystem, asker};
 use crate::errno;
 use crate::handle_table::HandleId;
 use crate::pipeline::{Entry, Removed};
@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use ward_policy::{FileId, OperationSet, SecretName};
 use ward_store::Existing;
 
-impl WardFilesystem {
+impl SecretsFilesystem {
     /// A name in a folder that exists for the caller.
     fn folder_and_name(
         &self,
