@@ -225,7 +225,7 @@ fn invariant_9_changed_ciphertext_yields_no_bytes() {
     let path = stage.secret("read/token", &value);
     assert_eq!(Person::of(OWNER).reads(&path), Ok(value.clone()));
     stage.root().ward(&["daemon", "stop"]).succeed();
-    let segments = files_below(&stage.root().path().join("vaults/default"));
+    let segments = files_below(&stage.root().path().join("vaults/default/segments"));
     let largest = segments.iter().max_by_key(|path| std::fs::read(path).unwrap().len()).unwrap();
     let mut bytes = std::fs::read(largest).unwrap();
     let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
