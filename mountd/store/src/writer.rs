@@ -26,6 +26,8 @@ use zeroize::Zeroizing;
 
 /// Changes are written once so many bytes of them wait.
 const FULL_BATCH: usize = 64 << 10;
+/// So much room waits for changes at most: more than a segment has would begin one for every change.
+const MOST_PROMISED: u64 = if cfg!(test) { 96 << 10 } else { 16 << 20 };
 /// The name of a segment that is not part of the log yet.
 pub(crate) const UNPUBLISHED: &str = "new";
 
@@ -239,10 +241,11 @@ impl Writer {
 
     /// Writes waiting changes when there are many. Called without the index.
     pub(crate) fn relieve(&self) -> Result<(), WriteError> {
-        if self.waiting().changes.len() < FULL_BATCH {
-            return Ok(());
-        }
-        self.flush()
+        let is_full = {
+            let waiting = self.waiting();
+            waiting.changes.len() >= FULL_BATCH || waiting.admitted >= MOST_PROMISED
+        };
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// Writes waiting changes, not yet durable.

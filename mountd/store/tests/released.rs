@@ -11,7 +11,8 @@ use ward_policy::{
     OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, ThreadId, UserId, VaultName,
 };
 use ward_store::{
-    DecryptError, Keyfile, Passphrase, Recovered, RecoveryCode, SlotSecret, Vault, WallTime, fsck,
+    DecryptError, EntryName, ImageUse, Keyfile, NodeType, Passphrase, Recovered, RecoveryCode,
+    SlotSecret, TreeError, Vault, WallTime, fsck,
 };
 use zeroize::Zeroizing;
 
@@ -125,6 +126,17 @@ fn read(vault: &Vault, log: &Log, path: &str, offset: u64, length: usize) -> Vec
     plaintext.reveal(&receipt).to_vec()
 }
 
+/// All bytes of a file of a workspace, the same way.
+fn read_file(vault: &Vault, log: &Log, path: &str, file: FileId) -> Vec<u8> {
+    let lease = lease(Operation::FileRead, &SecretPath::try_from(path).unwrap(), file);
+    let lease = lease.active_for(&caller(), moment(1)).unwrap();
+    let plaintext = vault.read_node(&lease, file, 0, 1 << 20).unwrap();
+    let reader = caller();
+    let record = Record::reading(&reader, &lease, 0, 0);
+    let receipt = log.append(record, Durability::Written, stamp()).unwrap();
+    plaintext.reveal(&receipt).to_vec()
+}
+
 const fn stamp() -> Stamp {
     Stamp { wall: 1_795_234_965_000_000, boot: moment(5) }
 }
@@ -232,4 +244,51 @@ fn a_lease_for_another_file_or_another_operation_decrypts_nothing() {
     assert_eq!(*vault.draft(&writing, file).unwrap(), *b"second");
     let refused = vault.decrypt(&writing, (file, version), 0, 9);
     assert!(matches!(refused, Err(DecryptError::NotLeased)));
+}
+
+fn entry(text: &str) -> EntryName {
+    EntryName::try_from(text.as_bytes()).unwrap()
+}
+
+const fn at(nanoseconds: i64) -> WallTime {
+    WallTime::from_nanoseconds(nanoseconds)
+}
+
+#[test]
+fn a_workspace_of_format_1_is_as_it_was_left_and_goes_on() {
+    let released = Released::of("v1-workspace");
+    let report = fsck(&released.directory(), &released.keyfile()).unwrap();
+    assert_eq!((report.findings, report.torn, report.files), (vec![], None, 6));
+    let (vault, recovered) = released.unlock(&released.keyfile());
+    assert_eq!((recovered.torn, recovered.damage), (None, vec![]));
+    assert_eq!(vault.image_use(), ImageUse::Newest);
+    let (log, root) = (log(released.folder.path()), vault.root());
+    let folder = vault.find_entry(root, &entry("source")).unwrap();
+    let file = vault.find_entry(folder.file, &entry("long")).unwrap();
+    assert_eq!(vault.find_entry(root, &entry("second\nname")), Ok(file));
+    let mut long: Vec<u8> = (0..70_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    long[100..119].copy_from_slice(b"over what was there");
+    long[30_000..35_000].fill(0);
+    long.resize(80_000, 0);
+    long.extend_from_slice(b"behind a hole");
+    assert_eq!(read_file(&vault, &log, "source/long", file.file), long);
+    assert_eq!((file.mode, file.uid, file.gid, file.links), (0o4755, 1000, 100, 2));
+    assert_eq!((file.allocated, file.size), (65_013, 80_013));
+    assert_eq!((file.accessed, file.modified), (at(99), at(9)));
+    assert_eq!((file.changed, file.created), (at(15), at(2)));
+    assert_eq!(vault.xattr_names(file.file).unwrap(), [b"user.kind"]);
+    assert_eq!(vault.xattr(file.file, b"user.kind").unwrap(), b"golden");
+    let link = vault.find_entry(root, &entry("link")).unwrap();
+    assert_eq!(vault.read_target(link.file).unwrap(), b"source/long");
+    let exchanged = vault.find_entry(root, &entry("other")).unwrap();
+    assert_eq!(read_file(&vault, &log, "other", exchanged.file), b"appended");
+    let moved = vault.find_entry(folder.file, &entry("renamed")).unwrap();
+    assert_eq!((moved.node_type, folder.links), (NodeType::Directory, 3));
+    assert_eq!(vault.find_entry(root, &entry("device")).unwrap().device, 0x801);
+    assert_eq!(vault.find_entry(root, &entry("gone")), Err(TreeError::NotFound));
+
+    vault.write_node(file.file, 0, b"goes on", at(20)).unwrap();
+    vault.close().unwrap();
+    let (vault, _) = released.unlock(&released.keyfile());
+    assert_eq!(read_file(&vault, &log, "source/long", file.file)[..9], *b"goes on\x07\x08");
 }

@@ -274,3 +274,57 @@ fn holes_are_zeros_and_found_and_copied_as_holes() {
         }
     });
 }
+
+#[test]
+fn what_is_dead_leaves_the_disk_and_small_pieces_are_joined() {
+    let (fixture, vault) = workspace();
+    let root = vault.root();
+    let file = make(&vault, root, "file", NodeType::File);
+    let held = make(&vault, root, "held", NodeType::File);
+    vault.write_node(held, 0, b"without a name", at(1)).unwrap();
+    vault.hold(held).unwrap();
+    vault.unlink_entry(root, &entry("held"), at(2)).unwrap();
+    let mut expected = vec![0; 700_000];
+    for round in 0..4_u8 {
+        for place in 0..700_usize {
+            let at_byte = (place * 331 + usize::from(round) * 7) % 699 * 1000;
+            let bytes = [round + 1; 1003];
+            expected[at_byte..at_byte + 1003].copy_from_slice(&bytes);
+            vault.write_node(file, u64::try_from(at_byte).unwrap(), &bytes, at(3)).unwrap();
+        }
+    }
+    expected.truncate(usize::try_from(vault.node(file).unwrap().size).unwrap());
+    let disk = |vault: &Vault| vault.usage().unwrap().disk_bytes;
+    let (before, pieces) = (disk(&vault), pieces_of(&vault, file));
+    let first = vault.compact(u64::MAX).unwrap();
+    assert!(first.retired > 10 && first.removed == 0, "{first:?}");
+    let second = vault.compact(u64::MAX).unwrap();
+    assert!(second.removed >= first.retired, "{second:?}");
+    // What the joining left behind goes with the next two.
+    (0..2).for_each(|_| drop(vault.compact(u64::MAX).unwrap()));
+    assert!(disk(&vault) * 2 < before, "{} of {before}", disk(&vault));
+    assert!(pieces > 200 && pieces_of(&vault, file) <= 200, "{}", pieces_of(&vault, file));
+    assert_eq!(bytes_of(&vault, held), b"without a name");
+    vault.release(held).unwrap();
+    reopened(&fixture, vault, |vault| {
+        assert!(bytes_of(vault, file) == expected);
+        assert_eq!(vault.node(held), None);
+    });
+}
+
+fn pieces_of(vault: &Vault, file: FileId) -> usize {
+    vault.read_index().workspace().unwrap().node(file).unwrap().extents().unwrap().count()
+}
+
+#[test]
+fn creating_small_files_costs_no_write_of_its_own() {
+    let (fixture, vault) = workspace();
+    make(&vault, vault.root(), "first", NodeType::File);
+    vault.sync().unwrap();
+    let steps = || fixture.disk.faults().steps.load(std::sync::atomic::Ordering::SeqCst);
+    let before = steps();
+    for number in 0..40 {
+        make(&vault, vault.root(), &format!("file{number}"), NodeType::File);
+    }
+    assert_eq!(steps(), before);
+}

@@ -68,6 +68,8 @@ pub(super) enum Step {
         name: u8,
     },
     Sync,
+    /// Everything reaches the kernel, not yet the disk.
+    Flush,
     Compact,
     /// The end of the process, after a clean close or without one.
     Close,
@@ -106,7 +108,7 @@ fn spot() -> impl Strategy<Value = Spot> {
     (proptest::bool::ANY, 0..4_u8).prop_map(|(in_folder, number)| Spot { in_folder, number })
 }
 
-pub(super) fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Step> {
     let offset = || prop_oneof![Just(0_usize), 0..40_000_usize, 0..200_usize];
     let length = || prop_oneof![0..300_usize, 0..40_000_usize];
     let node_type = prop_oneof![
@@ -148,10 +150,27 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(spot, name, mode)| Step::SetXattr { spot, name, mode }),
         1 => (spot(), 0..3_u8).prop_map(|(spot, name)| Step::RemoveXattr { spot, name }),
         2 => Just(Step::Sync),
+        3 => Just(Step::Flush),
         2 => Just(Step::Compact),
         1 => Just(Step::Close),
         1 => Just(Step::Kill),
     ]
+}
+
+/// Random steps behind a few that make something to work with.
+pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(), 1..most).prop_map(|mut random| {
+        let spot = |in_folder, number| Spot { in_folder, number };
+        let make = |spot, node_type| Step::Make { spot, node_type };
+        let mut steps = vec![
+            make(spot(false, 0), NodeType::Directory),
+            make(spot(false, 1), NodeType::File),
+            make(spot(true, 1), NodeType::File),
+            make(spot(true, 2), NodeType::File),
+        ];
+        steps.append(&mut random);
+        steps
+    })
 }
 
 impl Spot {
@@ -229,6 +248,11 @@ impl Model {
         self.nodes.get_mut(&number).unwrap().changed = time;
     }
 
+    /// Whether the kernel lets it pass: a copy within one file may be over itself.
+    pub(super) fn is_possible(&self, step: &Step) -> bool {
+        !matches!(step, Step::Copy { from, to, .. } if self.at(from.0) == self.at(to.0))
+    }
+
     /// Does a step; `None` when it must be refused.
     pub(super) fn make(&mut self, step: &Step, number: u8) -> Option<()> {
         let time = i64::from(number);
@@ -264,7 +288,7 @@ impl Model {
             | Step::Unlink { .. }
             | Step::RemoveDirectory { .. }
             | Step::Rename { .. } => self.make_names(step, time)?,
-            Step::Sync | Step::Compact | Step::Close | Step::Kill => {}
+            Step::Sync | Step::Flush | Step::Compact | Step::Close | Step::Kill => {}
         }
         Some(())
     }
@@ -457,9 +481,4 @@ impl Model {
         }
         shown
     }
-}
-
-/// A copy within one file where both ranges meet is refused by the kernel.
-pub(super) fn is_possible(step: &Step) -> bool {
-    !matches!(step, Step::Copy { from, to, .. } if from.0 == to.0)
 }
