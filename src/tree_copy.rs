@@ -8,7 +8,7 @@ mod content;
 
 use crate::trouble::Trouble;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, mkdirat, openat, readlinkat, statat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, readlinkat, statat,
 };
 use rustix::io::Errno;
 use serde::Serialize;
@@ -59,6 +59,8 @@ pub(crate) struct LeftOut {
 /// A copy on its way.
 pub(crate) struct TreeCopy<'a> {
     fidelity: Fidelity,
+    /// The file system that is copied: what is mounted below it may be the very vault.
+    device: u64,
     /// Where further names of a file are linked from.
     target: BorrowedFd<'a>,
     /// Files with several names, and the first of them that came.
@@ -84,7 +86,11 @@ impl<'a> TreeCopy<'a> {
     ) -> Result<CopyReport, Trouble> {
         let report = CopyReport::default();
         let first_names = BTreeMap::new();
-        let mut copy = Self { fidelity, target, first_names, is_interrupted, report };
+        let unreadable = |errno: Errno| {
+            Trouble::new(FailureCode::Failed, format!("cannot read the source: {errno}"))
+        };
+        let device = fstat(source).map_err(unreadable)?.st_dev;
+        let mut copy = Self { fidelity, device, target, first_names, is_interrupted, report };
         let pair = Pair { source, target, path: Path::new("") };
         match copy.directory(pair) {
             Ok(()) => Ok(copy.report),
@@ -93,9 +99,7 @@ impl<'a> TreeCopy<'a> {
                 let message = format!("interrupted after {came} files; what came is there");
                 Err(Trouble::new(FailureCode::Failed, message))
             }
-            Err(errno) => {
-                Err(Trouble::new(FailureCode::Failed, format!("cannot read the source: {errno}")))
-            }
+            Err(errno) => Err(unreadable(errno)),
         }
     }
 
@@ -128,6 +132,9 @@ impl<'a> TreeCopy<'a> {
 
     fn entry(&mut self, pair: Pair<'_>, name: &CStr, path: &Path) -> Result<(), Why> {
         let stat = statat(pair.source, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if stat.st_dev != self.device {
+            return Err(Why::Words("another file system is mounted there"));
+        }
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => self.subdirectory(pair, name, path, &stat),
             FileType::RegularFile => self.file(pair, name, path, &stat),

@@ -77,6 +77,23 @@ fn a_name_that_is_there_already_is_left_alone_and_the_report_says_so() {
 }
 
 #[test]
+fn a_copy_stays_on_its_file_system_so_that_no_vault_is_copied_into_itself() {
+    let root = Root::private().serving();
+    let source = root.directory().join("in");
+    std::fs::create_dir_all(source.join("other")).unwrap();
+    replace(&source.join("file"), "x");
+    root.ward(&["vault", "init", "second"]).succeed();
+    root.ward(&["set", "second:inner", "--value", "y"]).succeed();
+    root.ward(&["vault", "mount", "second", source.join("other").to_str().unwrap()]).succeed();
+    let ended = root.run(&["vault", "import", "default", "in"]);
+    root.ward(&["vault", "unmount", "second"]).succeed();
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let told = "left out: other: another file system is mounted there\n";
+    assert!(ended.stdout.ends_with(told), "{ended:?}");
+    assert_eq!(root.ward(&["get", "file", "--raw"]).succeed(), "x");
+}
+
+#[test]
 fn an_export_holds_what_the_caller_may_read_and_nothing_else() {
     let rules = "[[rule]]\nname = \"export\"\nclients = [\"owner\"]\n\
                  ops = [\"vault.export\", \"vault.status\", \"vault.unmount\"]\n\

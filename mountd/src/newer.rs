@@ -220,7 +220,8 @@ impl fmt::Display for Newer {
             }
         }
         if self.keys > 0 {
-            parts.push(format!("{} changes of key slots", self.keys));
+            let ending = if self.keys == 1 { "" } else { "s" };
+            parts.push(format!("{} change{ending} of key slots", self.keys));
         }
         if self.unreadable > 0 {
             parts.push(format!("{} entries whose names do not open", self.unreadable));

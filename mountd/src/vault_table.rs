@@ -211,7 +211,12 @@ impl VaultTable {
 
     /// Whose it is; a vault that does not say is a human's.
     pub(crate) fn owner(&self, name: &VaultName) -> Owner {
-        self.claim(name).map_or(Owner::Human, |claim| Owner::of_label(&claim.label))
+        let label = match self.unlocked(name) {
+            Some(open) => Some(open.vault.label()),
+            // A header that claims what it should not does not unlock.
+            None => self.claim(name).map(|claim| claim.label),
+        };
+        label.map_or(Owner::Human, |label| Owner::of_label(&label))
     }
 
     /// Whether the daemon can unlock it by itself.

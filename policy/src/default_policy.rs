@@ -63,7 +63,8 @@ same_user = "allow"
 
 "##;
 
-const SYSTEM_APPROVAL: &str = r##"# Who asks cannot answer: a yes comes from another user than the one who asked.
+const SYSTEM_APPROVAL: &str = r##"# Who asks cannot answer: a yes comes from another user than the one who asked. What the owner
+# himself must be asked about (`ward vault accept-restore`) takes a second approver: see clients.admin.
 same_user = "deny"
 
 "##;
@@ -85,6 +86,11 @@ const CLIENTS: &str = r##"# Clients: facts the kernel attests. All facts of a cl
 "##;
 
 const EXAMPLE_CLIENTS: &str = r##"
+# A second approver, here root: answers requests and may do nothing else.
+#[clients.admin]
+#uid = [0]
+#role = "approver"
+
 # A program by its path, and surer by its hash too (sha256sum).
 #[clients.deploy]
 #exe = "/usr/local/bin/deploy"

@@ -90,7 +90,11 @@ impl Control<'_> {
             }
         }
         let (open, read_only) = match purpose {
-            Purpose::Use | Purpose::Import => (self.reach(&vault)?, read_only),
+            Purpose::Use | Purpose::Import => {
+                let open = self.reach(&vault)?;
+                let is_read_only = open.vault.read_only().is_some();
+                (open, read_only || is_read_only)
+            }
             Purpose::Export => {
                 let open = self.daemon.vaults.reach_to_export(&vault);
                 (open.map_err(|error| of_reach(&error))?, true)

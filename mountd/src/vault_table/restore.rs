@@ -72,7 +72,7 @@ impl VaultTable {
         let Some(rolled_back) = recovered.rolled_back else {
             return Err(AcceptError::NotRolledBack(name.clone()));
         };
-        let newer = self.newer(name, &vault)?;
+        let newer = self.newer(name, &vault, &rolled_back)?;
         Ok((RolledBackVault::of(name, rolled_back), newer))
     }
 
@@ -87,10 +87,11 @@ impl VaultTable {
         self.close_unused(name)?;
         let mut table = self.table();
         let (vault, recovered) = self.look(name, secret)?;
-        if recovered.rolled_back.is_none_or(|rolled_back| rolled_back.found != looked_at.found) {
+        let same = recovered.rolled_back.filter(|found| found.found == looked_at.found);
+        let Some(rolled_back) = same else {
             return Err(AcceptError::Changed(name.clone()));
-        }
-        let newer = self.newer(name, &vault)?;
+        };
+        let newer = self.newer(name, &vault, &rolled_back)?;
         drop(vault);
         // Recorded before it is done; the store shreds before it pins, so a crash is asked again.
         self.record_shreds(name, &newer.to_shred)?;
@@ -120,9 +121,20 @@ impl VaultTable {
     }
 
     /// What the log knows about a vault that `vault` does not.
-    fn newer(&self, name: &VaultName, vault: &Vault) -> Result<Newer, ReachError> {
+    fn newer(
+        &self,
+        name: &VaultName,
+        vault: &Vault,
+        rolled_back: &RolledBack,
+    ) -> Result<Newer, ReachError> {
         self.log.seal_names(name, &vault.names_key())?;
-        newer_in_the_log(&self.log, name, vault).map_err(ReachError::ReadLog)
+        let mut newer = newer_in_the_log(&self.log, name, vault)?;
+        if let Some(pin) = &rolled_back.pinned {
+            // The header counts its changes, and the log may know some that it has.
+            let (seen, found) = (pin.head.header_generation, rolled_back.found.header_generation);
+            newer.keys = newer.keys.min(seen.saturating_sub(found));
+        }
+        Ok(newer)
     }
 
     /// Lets go of the key of the names in the log, unless the vault is unlocked.
