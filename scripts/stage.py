@@ -46,6 +46,8 @@ def needs_root():
         fail("run it as root, for mounts and users")
     if not os.path.exists("/dev/fuse"):
         fail("there is no /dev/fuse: modprobe fuse")
+    # So that what was begun is ended then, too.
+    signal.signal(signal.SIGTERM, lambda *_: fail("stopped"))
 
 
 def run(*command, check=True, **options):
@@ -98,6 +100,26 @@ def is_mounted(path):
         return any(line.split(" ")[1] == path for line in table)
 
 
+def pids(program, word):
+    """The processes of a program that have a word in their command line, children first."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{number}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+            if os.path.basename(words[0]) == program and word in words:
+                found.append(int(number))
+    return sorted(found, reverse=True)
+
+
+def end(processes):
+    """Kills processes at once, and waits until none is left."""
+    for pid in processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not processes(), "the end of a process")
+
+
 def wait_until(claim, what, seconds=30):
     """Looks at `claim` until it holds, for states that the kernel announces to nobody."""
     end = time.monotonic() + seconds
@@ -137,17 +159,18 @@ class Disk:
         self.unmount()
 
 
-class Served(Disk):
-    """A FUSE mount served by one child process of ours."""
+class Passthrough(Disk):
+    """Our FUSE library without a store: the room there is."""
+
+    def __init__(self, place, programs):
+        super().__init__(place, programs)
+        self.child, self.below = None, f"{place}/below"
+        os.mkdir(self.below)
 
     def mount(self):
-        self.child = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            wait_until(lambda: is_mounted(self.path) or self.child.poll() is not None, "the mount")
-        finally:
-            if not is_mounted(self.path):
-                self.child.kill()
-                raise Failed(f"no mount: {self.child.communicate()[1].decode()}")
+        command = [f"{self.programs}/examples/passthrough", self.below, self.path]
+        self.child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until(lambda: is_mounted(self.path) or self.child.poll() is not None, "the mount")
 
     def unmount(self):
         if is_mounted(self.path):
@@ -155,7 +178,7 @@ class Served(Disk):
             self.child.wait(30)
 
     def kill(self):
-        self.child.send_signal(signal.SIGKILL)
+        self.child.kill()
         self.child.wait()
         run("umount", "--lazy", self.path)
 
@@ -164,38 +187,40 @@ class Served(Disk):
 
     def close(self):
         if is_mounted(self.path):
-            run("umount", "--lazy", self.path)
-        if self.child:
-            self.child.kill()
-            self.child.wait()
-
-    child = None
+            self.kill()
 
 
-class Passthrough(Served):
-    """Our FUSE library without a store: the room there is."""
-
-    def __init__(self, place, programs):
-        super().__init__(place, programs)
-        os.mkdir(f"{place}/below")
-
-    def command(self):
-        return [f"{self.programs}/examples/passthrough", f"{self.place}/below", self.path]
-
-
-class Gocryptfs(Served):
+class Gocryptfs(Disk):
     """gocryptfs as it comes."""
 
     def __init__(self, place, programs):
         super().__init__(place, programs)
-        os.mkdir(f"{place}/cipher")
-        with open(f"{place}/password", "w") as file:
+        self.cipher, self.password = f"{place}/cipher", f"{place}/password"
+        os.mkdir(self.cipher)
+        with open(self.password, "w") as file:
             file.write("of no value\n")
-        run("gocryptfs", "-quiet", "-init", "-passfile", f"{place}/password", f"{place}/cipher")
+        run("gocryptfs", "-quiet", "-init", "-passfile", self.password, self.cipher)
 
-    def command(self):
-        options = ["-quiet", "-fg", "-allow_other", "-suid", "-dev", "-passfile", f"{self.place}/password"]
-        return ["gocryptfs", *options, f"{self.place}/cipher", self.path]
+    def mount(self):
+        # It goes to the background when it is ready: a create before that would never end.
+        options = ["-quiet", "-nosyslog", "-allow_other", "-suid", "-dev", "-passfile", self.password]
+        run("gocryptfs", *options, self.cipher, self.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def unmount(self):
+        if is_mounted(self.path):
+            run("umount", self.path)
+            wait_until(lambda: not self.pids(), "the end of gocryptfs")
+
+    def kill(self):
+        end(self.pids)
+        run("umount", "--lazy", self.path)
+
+    def pids(self):
+        return pids("gocryptfs", self.cipher)
+
+    def close(self):
+        if is_mounted(self.path):
+            self.kill()
 
 
 class Vault(Disk):
@@ -233,9 +258,7 @@ class Vault(Disk):
         self.ward("daemon", "stop")
 
     def kill(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.pids(), "the end of the daemon")
+        end(self.pids)
 
     def check(self):
         self.unmount()
@@ -244,20 +267,12 @@ class Vault(Disk):
         self.ward("audit", "verify")
 
     def pids(self):
-        found = []
-        for number in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                with open(f"/proc/{number}/cmdline", "rb") as file:
-                    words = file.read().decode(errors="replace").split("\0")
-                if words[0].endswith("/ward-mountd") and self.root in words:
-                    found.append(int(number))
-        return found
+        return pids("ward-mountd", self.root)
 
     def close(self):
         if self.pids():
             run(f"{self.programs}/ward", "daemon", "stop", env=self.environment, check=False)
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+        end(self.pids)
         if is_mounted(self.path):
             run("umount", "--lazy", self.path)
 

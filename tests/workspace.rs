@@ -9,4 +9,5 @@ mod leases;
 mod listing;
 mod names;
 mod policy;
+mod private_root;
 mod programs;
