@@ -39,12 +39,15 @@ thread_local! {
 type Nodes = BTreeMap<u64, (u64, OsString)>;
 type Entry = (u64, FileType, OsString);
 
+/// Open directories by number, each as it was when it was opened.
+type Listings = BTreeMap<u64, Arc<Vec<Entry>>>;
+
 #[derive(Debug, Default)]
 struct Passthrough {
     below: PathBuf,
     nodes: RwLock<Nodes>,
     files: RwLock<(u64, BTreeMap<u64, Arc<File>>)>,
-    listings: RwLock<(u64, BTreeMap<u64, Arc<Vec<Entry>>>)>,
+    listings: RwLock<(u64, Listings)>,
 }
 
 impl Passthrough {
