@@ -181,3 +181,36 @@ fn a_gocryptfs_volume_goes_into_a_vault() {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(volume.to_str().unwrap()), "{table}");
 }
+
+#[test]
+fn a_workspace_takes_a_whole_tree_with_all_that_belongs_to_it_and_gives_it_back() {
+    let root = Root::private().serving();
+    root.ward(&["vault", "init", "work", "--kind", "workspace"]).succeed();
+    let source = root.directory().join("in");
+    tree(&source);
+    let file = std::fs::File::create(source.join("sparse")).unwrap();
+    file.set_len(10 << 20).unwrap();
+    nix::unistd::chown(&source.join("db"), Some(1234.into()), Some(4321.into())).unwrap();
+    std::fs::set_permissions(source.join("top"), std::fs::Permissions::from_mode(0o4751)).unwrap();
+    let attribute = rustix::fs::setxattr(
+        source.join("top"),
+        "user.origin",
+        b"here",
+        rustix::fs::XattrFlags::empty(),
+    );
+    attribute.unwrap();
+    for words in [["vault", "import", "work", "in"], ["vault", "export", "work", "out"]] {
+        let told = root.ward(&words).succeed();
+        assert!(told.ends_with("3 files (10.0 MiB), 1 directory, 3 others\n"), "{told}");
+    }
+    // rsync(1) finds no difference: owners, modes, times, links, attributes, content, holes.
+    let rsync = Command::new("rsync")
+        .args(["-aHAX", "--checksum", "--dry-run", "--itemize-changes", "--delete", "in/", "out/"])
+        .current_dir(root.directory())
+        .output()
+        .unwrap();
+    let differences = String::from_utf8_lossy(&rsync.stdout).into_owned();
+    let below: Vec<&str> = differences.lines().filter(|line| !line.ends_with(" ./")).collect();
+    assert!(rsync.status.success() && below.is_empty(), "{rsync:?}");
+    assert_eq!(root.directory().join("out/sparse").metadata().unwrap().blocks(), 0);
+}

@@ -296,6 +296,55 @@ fn a_reader_that_knows_only_the_documents_notices_a_flipped_bit_anywhere() {
 }
 
 #[test]
+fn a_reader_that_knows_only_the_documents_judges_the_end_of_a_log_as_the_program_does() {
+    let reader = Reader::ready();
+    let root = Root::private();
+    root.ward(&["set", "a", "--stdin"]).given(b"1").succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    let audit = root.path().join("audit");
+    let segment = audit.join("0000000001.jsonl");
+    let whole = fs::read(&segment).unwrap();
+    let to_edge = 512 - whole.len() % 512;
+    let join = |parts: &[(u8, usize)]| {
+        parts.iter().flat_map(|(byte, count)| vec![*byte; *count]).collect::<Vec<u8>>()
+    };
+    let mut verdicts = Vec::new();
+    for tail in [
+        join(&[]),
+        join(&[(0, 900)]),
+        join(&[(b'{', 1), (b'x', 40)]),
+        join(&[(b'x', 40), (0, 2000)]),
+        join(&[(b'x', 40), (b'\n', 1), (0, 2000)]),
+        join(&[(0, to_edge), (b'x', 9)]),
+        join(&[(0, to_edge + 1), (b'x', 9)]),
+        join(&[(b'x', to_edge), (0, 512), (b'x', 9), (b'\n', 1)]),
+        join(&[(b'x', to_edge), (0, 511), (b'x', 9)]),
+        join(&[(b'x', to_edge + 1), (0, 511), (b'x', 9)]),
+        join(&[(0, to_edge), (b'x', (4 << 20) - to_edge)]),
+        join(&[(0, to_edge), (b'x', (4 << 20) - to_edge), (0, 4096)]),
+        join(&[(0, to_edge), (b'x', (4 << 20) + 1)]),
+        join(&[(b'x', 5 << 20)]),
+    ] {
+        write(&segment, &[&whole[..], &tail].concat());
+        let said = root.run(&["--json", "audit", "verify"]).json();
+        let found = reader.ask(&["verify", text(&audit)]);
+        assert_eq!(found["verdict"], said["result"]["verdict"], "{} bytes", tail.len());
+        verdicts.push(found["verdict"].clone());
+    }
+    for verdict in ["whole", "torn", "broken"] {
+        assert!(verdicts.iter().any(|found| found == verdict), "{verdict}");
+    }
+    write(&segment, &whole);
+    write(&audit.join("0000000003.jsonl"), &whole);
+    let said = root.run(&["--json", "audit", "verify"]).json();
+    let found = reader.ask(&["verify", text(&audit)]);
+    assert_eq!(
+        (&found["verdict"], &found["verdict"]),
+        (&"missing".into(), &said["result"]["verdict"])
+    );
+}
+
+#[test]
 fn a_reader_that_knows_only_the_documents_opens_a_released_vault_with_each_kind_of_slot() {
     let reader = Reader::ready();
     let released = repository().join("mountd/store/tests/released/v1");

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use ward_audit::{Entry, EventType, Filter, Log, ReadLogError};
-use ward_policy::{FileId, Operation, SecretPath, VaultName};
+use ward_policy::{FileId, Operation, VaultName};
 use ward_store::{NodeKind, Vault, VaultKind, WallTime};
 
 /// Most names of each list that are said; the rest is counted.
@@ -26,16 +26,16 @@ pub(crate) struct Newer {
     pub(crate) keys: u64,
     /// Entries whose names do not open with the key of this state.
     pub(crate) unreadable: u64,
-    /// Where what was destroyed is again.
-    pub(crate) to_shred: BTreeSet<SecretPath>,
+    /// What was destroyed and is there again, by its path.
+    pub(crate) to_shred: BTreeSet<(String, FileId)>,
 }
 
 /// The files of an older state.
 struct State {
     /// Each file with a name: when it was made and last changed.
-    files: BTreeMap<String, (WallTime, WallTime)>,
+    files: BTreeMap<String, (FileId, WallTime, WallTime)>,
     /// Files without a name, by their last path, and when it went.
-    removed: Vec<(String, WallTime)>,
+    removed: Vec<(String, FileId, WallTime)>,
     changed: Option<WallTime>,
     /// Where files that the log knows to have moved were, by their later names.
     origins: BTreeMap<String, String>,
@@ -62,6 +62,11 @@ pub(crate) fn newer_in_the_log(
 }
 
 impl Newer {
+    /// Paths of what is destroyed once more.
+    pub(crate) fn shredded_again(&self) -> BTreeSet<&str> {
+        self.to_shred.iter().map(|(path, _)| path.as_str()).collect()
+    }
+
     fn take(&mut self, entry: &Entry<'_>, state: &mut State) {
         let at = time_of(entry);
         self.take_command(entry, state.changed);
@@ -125,21 +130,19 @@ impl Newer {
 
     fn revoke(&mut self, path: &str, at: WallTime, state: &State) {
         let origin = state.origin(path);
-        let is_there = state.is_there(origin, at);
-        if state.is_before(at) || is_there {
+        let again = state.files_of(origin, at);
+        if state.is_before(at) || !again.is_empty() {
             self.revoked.insert(path.to_owned());
             self.set.remove(path);
         }
-        if is_there && let Ok(origin) = SecretPath::try_from(origin) {
-            self.to_shred.insert(origin);
-        }
+        self.to_shred.extend(again.into_iter().map(|file| (origin.to_owned(), file)));
     }
 
     fn set_at(&mut self, path: &str, at: WallTime, state: &State) {
         let is_known =
-            state.files.get(state.origin(path)).is_some_and(|(_, changed)| *changed >= at);
+            state.files.get(state.origin(path)).is_some_and(|(_, _, changed)| *changed >= at);
         // A file that the state knows to be gone was removed after all that was stored in it.
-        let is_gone = state.removed.iter().any(|(gone, when)| gone == path && *when >= at);
+        let is_gone = state.removed.iter().any(|(gone, _, when)| gone == path && *when >= at);
         if !is_known && !is_gone && (state.is_before(at) || state.files.contains_key(path)) {
             self.set.insert(path.to_owned());
         }
@@ -168,7 +171,7 @@ impl State {
             state.collect(vault, vault.root());
             for gone in vault.removed() {
                 state.changed = state.changed.max(Some(gone.time));
-                state.removed.push((gone.path.to_string(), gone.time));
+                state.removed.push((gone.path.to_string(), gone.file, gone.time));
             }
         }
         state
@@ -181,7 +184,7 @@ impl State {
             match (entry.kind, vault.path_of(entry.file)) {
                 (NodeKind::Directory, _) => self.collect(vault, entry.file),
                 (NodeKind::File, Some(path)) => {
-                    let times = (attributes.created, attributes.changed);
+                    let times = (entry.file, attributes.created, attributes.changed);
                     self.files.insert(path.to_string(), times);
                 }
                 (NodeKind::File, None) => {}
@@ -199,13 +202,14 @@ impl State {
     }
 
     fn has_older(&self, path: &str, at: WallTime) -> bool {
-        self.files.get(self.origin(path)).is_some_and(|(_, changed)| *changed < at)
+        self.files.get(self.origin(path)).is_some_and(|(_, _, changed)| *changed < at)
     }
 
-    /// Whether there is what a shred of `path` at `at` destroyed, with its name or without.
-    fn is_there(&self, path: &str, at: WallTime) -> bool {
-        let is_named = self.files.get(path).is_some_and(|(made, _)| *made < at);
-        is_named || self.removed.iter().any(|(gone, when)| gone == path && *when < at)
+    /// The files that a shred of `path` at `at` destroyed, with their name or without.
+    fn files_of(&self, path: &str, at: WallTime) -> Vec<FileId> {
+        let named = self.files.get(path).filter(|(_, made, _)| *made < at).map(|it| it.0);
+        let gone = self.removed.iter().filter(|(gone, _, when)| gone == path && *when < at);
+        named.into_iter().chain(gone.map(|(_, file, _)| *file)).collect()
     }
 }
 
@@ -233,7 +237,7 @@ impl fmt::Display for Newer {
         if self.to_shred.is_empty() {
             return Ok(());
         }
-        let again: BTreeSet<String> = self.to_shred.iter().map(ToString::to_string).collect();
+        let again = self.shredded_again().into_iter().map(str::to_owned).collect();
         write!(formatter, "; to be shredded again: {}", some_of(&again))
     }
 }

@@ -20,8 +20,8 @@ use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, ReadLogError, Record};
 use ward_policy::{Moment, VaultName};
 use ward_store::{
-    Claim, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, SlotKind, SlotSecret, SyncedHead,
-    TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
+    Claim, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, RolledBack, SlotKind, SlotSecret,
+    SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
 };
 use zeroize::Zeroizing;
 
@@ -283,10 +283,9 @@ impl VaultTable {
         secret: &SlotSecret,
         if_rolled_back: IfRolledBack,
     ) -> Result<Arc<OpenVault>, ReachError> {
-        let (vault, recovered) = self.look(name, secret)?;
+        let (vault, recovered, rolled_back) = self.look(name, secret)?;
         let found = words(&vault, &recovered);
-        let rolled_back = recovered
-            .rolled_back
+        let rolled_back = rolled_back
             .filter(|_| vault.kind() == VaultKind::Secrets)
             .map(|rolled_back| RolledBackVault::of(name, rolled_back));
         if let Some(rolled_back) = &rolled_back {
@@ -303,7 +302,7 @@ impl VaultTable {
         &self,
         name: &VaultName,
         secret: &SlotSecret,
-    ) -> Result<(Vault, Recovered), ReachError> {
+    ) -> Result<(Vault, Recovered, Option<RolledBack>), ReachError> {
         let now = clock::file_time();
         Ok(Vault::unlock_to_look(&self.folder(name), secret, &self.pin(name), now)?)
     }
@@ -347,8 +346,7 @@ impl VaultTable {
 
 /// What unlocking found, for the log: nothing is cut or mended silently.
 fn words(vault: &Vault, recovered: &Recovered) -> String {
-    let Recovered { head: _, torn, damage, shreds_finished, header_repaired, rolled_back: _ } =
-        recovered;
+    let Recovered { head: _, torn, damage, shreds_finished, header_repaired } = recovered;
     let mut words = Vec::new();
     if vault.read_only() == Some(ReadOnly::RolledBack) {
         words.push("it was rolled back, so it is read-only".to_owned());

@@ -8,7 +8,7 @@ from header import unlock
 from sums import demand, hkdf, open_seal, sha256
 
 BEGIN, BEFORE_HASH, BEFORE_PREVIOUS = b'{"entry":', b',"hash":"', b'","prevHash":'
-SECTOR, LOST = 512, 4 << 20
+SECTOR, LONGEST = 512, 4 << 20
 
 
 def entry_of(line, previous):
@@ -31,26 +31,23 @@ def is_torn(tail, at):
     """Whether bytes that begin at `at` of the open segment are what a power cut leaves."""
     used = tail.rstrip(b"\0")
     line, zero, _ = used.partition(b"\0")
-    if b"\n" in line or line[: len(BEGIN)] != BEGIN[: len(line)]:
+    if b"\n" in line:
         return False
     if not zero:
         return True
     begin = at + len(line)
-    behind = at + len(used) - len(used[len(line) :].lstrip(b"\0"))
-    is_sector = behind // SECTOR * SECTOR > begin and (not line or begin % SECTOR == 0)
-    return is_sector and at + len(tail) - begin <= LOST
+    end = at + len(used) - len(used[len(line) :].lstrip(b"\0"))
+    is_sector = end % SECTOR == 0 and (not line or begin % SECTOR == 0)
+    return is_sector and len(used) <= LONGEST
 
 
 def read_log(folder):
     """The verdict (whole, torn, broken, missing) and the entries with their hashes."""
     numbers = sorted(int(it.stem) for it in folder.glob("*.jsonl") if len(it.stem) == 10)
-    entries, previous = [], None
-    if not numbers:
-        return "missing", entries
-    if numbers != list(range(1, len(numbers) + 1)):
-        return "broken", entries
-    log = None
-    for number in numbers:
+    entries, previous, log = [], None, None
+    for place, number in enumerate(numbers, 1):
+        if number != place:
+            return "missing", entries
         data, at, is_first = (folder / f"{number:010}.jsonl").read_bytes(), 0, True
         while (end := data.find(b"\n", at)) >= 0 and (found := entry_of(data[at:end], previous)):
             entry, digest = found

@@ -117,9 +117,9 @@ impl Control<'_> {
         let about = About { vault: Some(vault), ticket, ..About::default() };
         self.permit_with_a_human(Operation::VaultAcceptRestore, about, &words)?;
         let accepted = vaults.accept_restore(vault, secret, &rolled_back);
-        let Newer { set, removed, revoked, keys, unreadable, to_shred } =
-            accepted.map_err(|error| of_accept(&error))?;
-        let shredded_again = to_shred.iter().map(ToString::to_string).collect();
+        let newer = accepted.map_err(|error| of_accept(&error))?;
+        let shredded_again = newer.shredded_again().into_iter().map(str::to_owned).collect();
+        let Newer { set, removed, revoked, keys, unreadable, to_shred: _ } = newer;
         Ok(RestoreAccepted {
             vault: vault.to_string(),
             state: rolled_back.to_string(),

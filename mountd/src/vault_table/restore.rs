@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
-use ward_policy::{SecretPath, VaultName};
+use ward_policy::{FileId, SecretPath, VaultName};
 use ward_store::{Pin, RolledBack, SlotSecret, SyncedHead, Vault, WallTime};
 
 /// A vault that is older than what was seen here.
@@ -68,8 +68,8 @@ impl VaultTable {
         self.exists(name)?;
         self.close_unused(name)?;
         let _nobody_unlocks_it_meanwhile = self.table();
-        let (vault, recovered) = self.look(name, secret)?;
-        let Some(rolled_back) = recovered.rolled_back else {
+        let (vault, _, rolled_back) = self.look(name, secret)?;
+        let Some(rolled_back) = rolled_back else {
             return Err(AcceptError::NotRolledBack(name.clone()));
         };
         let newer = self.newer(name, &vault, &rolled_back)?;
@@ -86,20 +86,20 @@ impl VaultTable {
     ) -> Result<Newer, AcceptError> {
         self.close_unused(name)?;
         let mut table = self.table();
-        let (vault, recovered) = self.look(name, secret)?;
-        let same = recovered.rolled_back.filter(|found| found.found == looked_at.found);
+        let (vault, _, rolled_back) = self.look(name, secret)?;
+        let same = rolled_back.filter(|found| found.found == looked_at.found);
         let Some(rolled_back) = same else {
             return Err(AcceptError::Changed(name.clone()));
         };
         let newer = self.newer(name, &vault, &rolled_back)?;
         drop(vault);
         // Recorded before it is done; the store shreds before it pins, so a crash is asked again.
-        self.record_shreds(name, &newer.to_shred)?;
-        let to_shred: Vec<SecretPath> = newer.to_shred.iter().cloned().collect();
+        self.record_shreds(name, newer.shredded_again())?;
+        let to_shred: Vec<FileId> = newer.to_shred.iter().map(|(_, file)| *file).collect();
         let folder = self.folder(name);
         let (pin, now) = (self.pin(name), clock::file_time());
-        let accepted = Vault::accept_restore((&folder, secret), &pin, &to_shred, now);
-        let (vault, recovered) = accepted.map_err(ReachError::from)?;
+        let accepted = Vault::accept_restore(&folder, secret, &pin, &to_shred, now);
+        let (vault, recovered, _) = accepted.map_err(ReachError::from)?;
         let mut found = words(&vault, &recovered);
         found.push_str("; a restored state was accepted");
         self.insert(&mut table, (vault, None), name, &found)?;
@@ -107,14 +107,15 @@ impl VaultTable {
         Ok(newer)
     }
 
-    fn record_shreds(
-        &self,
-        name: &VaultName,
-        paths: &BTreeSet<SecretPath>,
-    ) -> Result<(), ReachError> {
+    fn record_shreds(&self, name: &VaultName, paths: BTreeSet<&str>) -> Result<(), ReachError> {
         let reason = "shredded again: it was, before an older state was put back";
         for path in paths {
-            let record = Record::new(EventType::SecretRevoked).on(name, path).reason(reason);
+            let path = SecretPath::try_from(path).ok();
+            let record = Record::new(EventType::SecretRevoked).reason(reason);
+            let record = match &path {
+                Some(path) => record.on(name, path),
+                None => record.within(name),
+            };
             let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         }
         Ok(())

@@ -120,6 +120,16 @@ fn many(directory: &Path, secret: &SlotSecret, files: u32) -> Done {
         Ok(())
     })?;
     say("bytes a file as made", resident()?.saturating_sub(before) / u64::from(files))?;
+    let sparse = new(&vault, vault.root(), "sparse", NodeType::File)?;
+    let before = resident()?;
+    timed("cut a file into 500,000 pieces in random order", || {
+        for number in 0..500_000_u64 {
+            let place = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            vault.write_node(sparse, place * 64, b"piece", NOW)?;
+        }
+        Ok(())
+    })?;
+    say("bytes a piece", resident()?.saturating_sub(before) / 500_000)?;
     // What writers wait for while an image is taken.
     let is_done = AtomicBool::new(false);
     let worst = std::thread::scope(|scope| {

@@ -274,7 +274,8 @@ fn encode_regions(bytes: &mut Vec<u8>, regions: &[Region]) {
 }
 
 fn decode_region(fields: &mut Fields<'_>) -> Option<Region> {
-    Some(Region { segment: fields.u64()?, position: fields.u64()?, length: fields.u64()? })
+    let (segment, position) = (fields.u64()?, fields.u64()?);
+    Some(Region { segment, position, length: fields.u64()? }).filter(Region::is_frame)
 }
 
 fn time(fields: &mut Fields<'_>) -> Option<WallTime> {

@@ -1,7 +1,10 @@
 //! An extent: where a piece of content lies in a segment. A version: content at one time.
 
 use crate::fields::Fields;
-use crate::frame::DataShape;
+use crate::frame::{DataShape, LEAST};
+
+/// No number, offset or position is greater, so that sums of two never overflow.
+pub(crate) const FARTHEST: u64 = 1 << 62;
 
 /// A version of a file: its content at one time. Numbers grow and are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +35,13 @@ pub(crate) struct Region {
     pub(crate) length: u64,
 }
 
+impl Region {
+    /// Whether it can be a frame.
+    pub(crate) const fn is_frame(&self) -> bool {
+        self.position <= FARTHEST && self.length >= LEAST && self.length <= FARTHEST
+    }
+}
+
 impl Extent {
     /// The number of bytes of an extent inside a change.
     pub(crate) const ENCODED: usize = 45;
@@ -53,7 +63,8 @@ impl Extent {
             sequence: fields.u64()?,
             shape: DataShape::from_parts(fields.u8()?, fields.u32()?)?,
         };
-        (extent.length <= u64::from(extent.shape.padded())).then_some(extent)
+        let is_near = extent.offset <= FARTHEST && extent.position <= FARTHEST;
+        (is_near && extent.length <= u64::from(extent.shape.padded())).then_some(extent)
     }
 
     /// The whole frame.

@@ -4,19 +4,17 @@
 //! crash never looks like a rollback.
 
 use crate::changing::ChangeError;
-use crate::durable::{Access, Disk, RealDisk};
+use crate::durable::{Disk, RealDisk};
 use crate::header::Header;
-use crate::header_file::OpenedHeader;
 use crate::key_ring::KeyRing;
 use crate::kind::VaultKind;
 use crate::pin::Pin;
 use crate::recovery::Recovered;
-use crate::rekey::refuse_outdated;
 use crate::replay::Replay;
 use crate::segment::SEGMENT_HEADER;
 use crate::segment_scan::{Source, scan};
 use crate::slot_secret::SlotSecret;
-use crate::vault::{UnlockError, Vault, not_written, open_header, read_log};
+use crate::vault::{UnlockError, Vault, not_written};
 use crate::wall_time::WallTime;
 use crate::writer::SyncedHead;
 use std::fmt;
@@ -24,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use ward_policy::{FileId, SecretPath};
+use ward_policy::FileId;
 
 /// A vault older than its pin, or a fork of what was pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +56,12 @@ pub enum UnlockPinnedError {
 
 /// What to do about a vault that is older than its pin.
 #[derive(Clone, Copy, Debug)]
-enum Restore<'path> {
+enum Restore<'files> {
     Refused,
     /// Refused, and shown all the same, without a change.
     Shown,
-    /// What is at these paths was shredded since.
-    Accepted(&'path [SecretPath]),
+    /// These files were shredded since.
+    Accepted(&'files [FileId]),
 }
 
 /// Where the pin of an open vault is kept.
@@ -115,11 +113,12 @@ impl Vault {
         now: WallTime,
     ) -> Result<(Self, Recovered), UnlockPinnedError> {
         let plan = PinPlan { path: pin, now, restore: Restore::Refused };
-        Self::unlock_as(disk, place, &plan)
+        let (vault, recovered, _) = Self::unlock_as(disk, place, &plan)?;
+        Ok((vault, recovered))
     }
 
     /// As [`Self::unlock_pinned`], but opens a `secrets` vault that was rolled back too: read-only, to
-    /// be looked at: see [`Recovered::rolled_back`].
+    /// be looked at. Says what was rolled back.
     ///
     /// # Errors
     /// As [`Self::unlock`]; or the pin cannot be read or written.
@@ -128,57 +127,37 @@ impl Vault {
         secret: &SlotSecret,
         pin: &Path,
         now: WallTime,
-    ) -> Result<(Self, Recovered), UnlockPinnedError> {
+    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
         let plan = PinPlan { path: pin, now, restore: Restore::Shown };
         Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
     }
 
     /// Opens a vault that a human has put back on purpose, and makes that the newest state.
     ///
-    /// Raises the branch, destroys again what the log says was shredded since (the files of these
-    /// paths, with a name or removed), and pins at once. [`Recovered::rolled_back`] is `None`, and
-    /// nothing is shredded, when nothing was rolled back.
+    /// Raises the branch, destroys again the files `shredded` since, and pins only then: a crash in
+    /// between leaves it rolled back. Says what was rolled back; when nothing was, nothing is shredded.
     ///
     /// # Errors
-    /// As [`Self::unlock`]; or a shred or the pin cannot be written: accept it again.
+    /// As [`Self::unlock`]; or a shred or the pin cannot be written.
     pub fn accept_restore(
-        (directory, secret): (&Path, &SlotSecret),
-        pin: &Path,
-        shredded: &[SecretPath],
-        now: WallTime,
-    ) -> Result<(Self, Recovered), UnlockPinnedError> {
-        let plan = PinPlan { path: pin, now, restore: Restore::Accepted(shredded) };
-        Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
-    }
-
-    /// What [`Self::accept_restore`] would accept; `None` when nothing was rolled back. Changes nothing.
-    ///
-    /// # Errors
-    /// The vault does not open at all, or the pin cannot be read.
-    pub fn look_at_restore(
         directory: &Path,
         secret: &SlotSecret,
         pin: &Path,
-    ) -> Result<Option<RolledBack>, UnlockPinnedError> {
-        let (_lock, opened) = open_header(&RealDisk, directory, secret)?;
-        let OpenedHeader { header, keys, .. } = opened;
-        let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
-        let read = (&header, &keys, Access::Read);
-        let (replayed, _) = read_log(&RealDisk, directory, read).map_err(io)?;
-        refuse_outdated(&RealDisk, directory, &keys, &replayed)?;
-        let now = WallTime::default();
-        let plan = PinPlan { path: pin, now, restore: Restore::Accepted(&[]) };
-        Ok(plan.judge(&RealDisk, (&header, &keys), &replayed)?.rolled_back)
+        shredded: &[FileId],
+        now: WallTime,
+    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
+        let plan = PinPlan { path: pin, now, restore: Restore::Accepted(shredded) };
+        Self::unlock_as(Arc::new(RealDisk), (directory, secret), &plan)
     }
 
     fn unlock_as(
         disk: Arc<dyn Disk>,
         place: (&Path, &SlotSecret),
         plan: &PinPlan<'_>,
-    ) -> Result<(Self, Recovered), UnlockPinnedError> {
-        let (vault, mut recovered) = Self::unlock_judged(disk, place, Some(plan))?;
+    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
+        let (vault, mut recovered, rolled_back) = Self::unlock_judged(disk, place, Some(plan))?;
         if vault.read_only().is_none() {
-            if let Some(rolled_back) = &recovered.rolled_back {
+            if let Some(rolled_back) = &rolled_back {
                 let above = rolled_back.pinned.map_or(0, |pin| pin.head.branch);
                 let raised = vault.writer.raise_branch(above);
                 raised.map_err(|error| not_written(&vault.directory, error))?;
@@ -191,23 +170,17 @@ impl Vault {
                 .map_err(|source| UnlockPinnedError::Pin { path: plan.path.to_owned(), source })?;
             recovered.head = vault.head();
         }
-        Ok((vault, recovered))
+        Ok((vault, recovered, rolled_back))
     }
 
-    /// Destroys the files at these paths, and those that were removed from them.
-    fn shred_again(&self, paths: &[SecretPath], now: WallTime) -> Result<(), UnlockError> {
-        for path in paths {
-            let removed = self.removed().into_iter().filter(|gone| gone.path == *path);
-            let removed: Vec<FileId> = removed.map(|gone| gone.file).collect();
-            for file in self.find(path).into_iter().chain(removed) {
-                match self.shred(file, now) {
-                    // A directory has that path now.
-                    Ok(()) | Err(ChangeError::NotFound) => {}
-                    Err(error) => {
-                        let directory = self.directory.clone();
-                        let source = io::Error::other(error);
-                        return Err(UnlockError::Io { directory, source });
-                    }
+    fn shred_again(&self, files: &[FileId], now: WallTime) -> Result<(), UnlockError> {
+        for file in files {
+            match self.shred(*file, now) {
+                // Shredded with another name of it, or never in this state.
+                Ok(()) | Err(ChangeError::NotFound) => {}
+                Err(error) => {
+                    let (directory, source) = (self.directory.clone(), io::Error::other(error));
+                    return Err(UnlockError::Io { directory, source });
                 }
             }
         }

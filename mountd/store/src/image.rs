@@ -67,7 +67,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// The plaintext of an image: its length, then where it stands, then lineage and index.
-    fn with(&self, index: &IndexSnapshot) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn with(&self, index: &IndexSnapshot) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(vec![0; 8]);
         let Standing { segment, position, sequence, chain } = self.standing;
         for field in [segment, position, sequence, self.branch] {

@@ -5,6 +5,7 @@ mod compaction;
 mod crash;
 mod crash_disk;
 mod damage;
+mod decoding;
 mod faults;
 mod images;
 mod model;

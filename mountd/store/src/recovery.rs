@@ -7,7 +7,6 @@ use crate::change::{Change, Version};
 use crate::extent::{Extent, Region};
 use crate::fields::on_disk;
 use crate::finding::Finding;
-use crate::freshness::RolledBack;
 use crate::index::Index;
 use crate::replay::{Replay, Tail};
 use crate::secret_tree::SecretTree;
@@ -33,8 +32,6 @@ pub struct Recovered {
     pub shreds_finished: usize,
     /// One copy of the header was missing, old or not whole, and was written anew.
     pub header_repaired: bool,
-    /// The vault is older than its pin, and shown read-only or accepted as it is.
-    pub rolled_back: Option<RolledBack>,
 }
 
 /// Bytes that a crash left behind the last whole frame.

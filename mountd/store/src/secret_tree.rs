@@ -301,7 +301,8 @@ impl SecretTree {
                 Body::File(_) => files += 1,
                 Body::Directory(_) => directories += 1,
             }
-            bytes += self.attributes(*file).map_or(0, |attributes| attributes.size);
+            let size = self.attributes(*file).map_or(0, |attributes| attributes.size);
+            bytes = u64::saturating_add(bytes, size);
         }
         let versions = crate::fields::on_disk(self.contents.len());
         Counts { files, directories, versions, bytes }

@@ -1,7 +1,7 @@
 //! Changes of the tree of a `secrets` vault: one way, live and at replay, so that both always agree.
 
 use crate::change::{Change, Place, Version};
-use crate::extent::{Extent, Region};
+use crate::extent::{Extent, FARTHEST, Region};
 use crate::index::Misfit;
 use crate::secret_history::History;
 use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
@@ -55,7 +55,7 @@ impl SecretTree {
         place: &Place,
         time: WallTime,
     ) -> Result<(), Misfit> {
-        if file.0 < self.next_file {
+        if file.0 < self.next_file || file.0 > FARTHEST {
             return Err(Misfit::UsedNumber);
         }
         let path = self.free_path(place)?;
@@ -76,7 +76,7 @@ impl SecretTree {
     }
 
     fn write(&mut self, file: FileId, version: &Version, time: WallTime) -> Result<(), Misfit> {
-        if self.contents.contains_key(&version.id) {
+        if self.contents.contains_key(&version.id) || version.id.0 > FARTHEST {
             return Err(Misfit::UsedNumber);
         }
         let history = match self.nodes.get_mut(&file) {

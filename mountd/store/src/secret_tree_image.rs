@@ -1,7 +1,7 @@
 //! The tree of a `secrets` vault as bytes of an image, and back.
 
 use crate::change::Place;
-use crate::extent::{Extent, Region, VersionId};
+use crate::extent::{Extent, FARTHEST, Region, VersionId};
 use crate::fields::{Fields, on_disk};
 use crate::secret_history::History;
 use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
@@ -74,7 +74,8 @@ impl SecretTree {
             .collect::<Option<_>>()?;
         let copies =
             map(fields, |fields| Some((VersionId(fields.u64()?), decode_regions(fields)?)))?;
-        Some(Self {
+        let is_near = next_file.max(next_version) <= FARTHEST + 1;
+        is_near.then_some(Self {
             nodes,
             removed,
             contents,
@@ -153,7 +154,7 @@ fn encode_regions(bytes: &mut Vec<u8>, regions: &[Region]) {
 fn decode_regions(fields: &mut Fields<'_>) -> Option<Vec<Region>> {
     let regions = (0..fields.u64()?).map(|_| {
         let (segment, position) = (fields.u64()?, fields.u64()?);
-        Some(Region { segment, position, length: fields.u64()? })
+        Some(Region { segment, position, length: fields.u64()? }).filter(Region::is_frame)
     });
     regions.collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::durable::{Access, Disk, RealDisk};
 use crate::fields::on_disk;
-use crate::freshness::{Judgement, PinKeeper, PinPlan, UnlockPinnedError};
+use crate::freshness::{Judgement, PinKeeper, PinPlan, RolledBack, UnlockPinnedError};
 use crate::header::{FORMAT, Header, OpenFault, VaultId};
 use crate::header_file::{self, HeaderFileError, OpenedHeader};
 use crate::image::Shelf;
@@ -136,7 +136,7 @@ impl Vault {
         secret: &SlotSecret,
     ) -> Result<(Self, Recovered), UnlockError> {
         match Self::unlock_judged(disk, (directory, secret), None) {
-            Ok(opened) => Ok(opened),
+            Ok((vault, recovered, _)) => Ok((vault, recovered)),
             Err(UnlockPinnedError::Unlock(error)) => Err(error),
             Err(UnlockPinnedError::Pin { source, .. }) => {
                 Err(UnlockError::Io { directory: directory.to_owned(), source })
@@ -152,12 +152,11 @@ impl Vault {
         disk: Arc<dyn Disk>,
         (directory, secret): (&Path, &SlotSecret),
         pin: Option<&PinPlan<'_>>,
-    ) -> Result<(Self, Recovered), UnlockPinnedError> {
+    ) -> Result<(Self, Recovered, Option<RolledBack>), UnlockPinnedError> {
         let (lock, opened) = open_header(&*disk, directory, secret)?;
         let io = |source| UnlockError::Io { directory: directory.to_owned(), source };
         let OpenedHeader { header, keys, is_lame } = opened;
-        let (mut replayed, shelf) =
-            read_log(&*disk, directory, (&header, &keys, Access::ReadWrite)).map_err(io)?;
+        let (mut replayed, shelf) = read_log(&*disk, directory, (&header, &keys)).map_err(io)?;
         refuse_outdated(&*disk, directory, &keys, &replayed)?;
         let judgement = match pin {
             Some(pin) => pin.judge(&*disk, (&header, &keys), &replayed)?,
@@ -191,7 +190,6 @@ impl Vault {
         let mut recovered = settle(&mut replayed, &segments, &writer)
             .map_err(|error| not_written(directory, error))?;
         recovered.header_repaired = is_healthy && is_lame;
-        recovered.rolled_back = judgement.rolled_back;
         let skipped = getrandom::u32().map_err(|error| io(io::Error::other(error)))?;
         replayed.index.skip_numbers(skipped);
         replayed.index.drop_orphans();
@@ -212,7 +210,7 @@ impl Vault {
             patrol: PatrolPlace::default(),
             _lock: lock,
         };
-        Ok((vault, recovered))
+        Ok((vault, recovered, judgement.rolled_back))
     }
 
     /// Syncs everything and ends the log cleanly, so that the next unlock has nothing to recover.
@@ -319,11 +317,11 @@ pub(crate) fn open_header(
     Ok((lock, opened))
 }
 
-/// Reads the log of a vault that is going to be shown.
-pub(crate) fn read_log(
+/// Reads the log for a vault that is going to be written.
+fn read_log(
     disk: &dyn Disk,
     directory: &Path,
-    (header, keys, access): (&Header, &KeyRing, Access),
+    (header, keys): (&Header, &KeyRing),
 ) -> io::Result<(Replay, Shelf)> {
     let segments = directory.join(SEGMENTS);
     let plan = Plan {
@@ -332,7 +330,7 @@ pub(crate) fn read_log(
         vault: header.vault,
         kind: header.kind,
         keys,
-        access,
+        access: Access::ReadWrite,
         depth: Depth::Unlock,
     };
     let images = directory.join(IMAGES);
@@ -367,8 +365,7 @@ fn settle(
     } else {
         writer.refuse(ReadOnly::Damaged);
     }
-    let (head, header_repaired, rolled_back) = (writer.head(), false, None);
-    Ok(Recovered { head, torn, damage, shreds_finished, header_repaired, rolled_back })
+    Ok(Recovered { head: writer.head(), torn, damage, shreds_finished, header_repaired: false })
 }
 
 /// Removes the segment and the image that an interrupted start or daemon had not published.

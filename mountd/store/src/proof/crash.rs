@@ -2,7 +2,7 @@
 
 use super::crash_disk::CrashDisk;
 use super::model::{Model, Step, expected, made, shown, step};
-use super::support::cases;
+use super::support::{cases, content_of, get, name, put};
 use crate::{Keyfile, NewSlot, NewVault, SlotSecret, Vault, VaultKind};
 use proptest::test_runner::TestRunner;
 use std::path::PathBuf;
@@ -126,3 +126,31 @@ fn after_a_power_cut_at_any_step_what_was_synced_is_there_and_the_rest_is_a_pref
 
 /// Each is run once for each of its hundred or so writes.
 const CASES: u32 = 24;
+
+#[test]
+fn an_image_holds_nothing_that_a_power_cut_can_still_take() {
+    for seed in 1..12_u64 {
+        for steps in (1..).step_by(2) {
+            let machine = Machine::of_kind(VaultKind::Secrets);
+            let vault = machine.unlock().unwrap();
+            put(&vault, "before", b"1");
+            vault.sync().unwrap();
+            put(&vault, "in the image", &[7; 40_000]);
+            machine.disk.die_at(machine.disk.steps() + steps);
+            let is_written = vault.write_image().is_ok();
+            drop(vault);
+            machine.disk.crash(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(steps));
+            let vault = machine.unlock().unwrap();
+            assert_eq!(get(&vault, "before").unwrap(), b"1");
+            let file = vault.lookup(vault.root(), &name("in the image"));
+            if let Some(version) = file.and_then(|file| vault.current_version(file)) {
+                let content = content_of(&vault, file.unwrap(), version);
+                assert_eq!(content, Some(vec![7; 40_000]), "dead after {steps}, seed {seed}");
+            }
+            assert!(file.is_some() || !is_written, "an image was written before its log");
+            if is_written {
+                break;
+            }
+        }
+    }
+}

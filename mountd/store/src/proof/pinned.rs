@@ -7,7 +7,7 @@ use crate::{
 };
 use std::path::PathBuf;
 use std::time::Duration;
-use ward_policy::SecretPath;
+use ward_policy::{FileId, SecretPath};
 
 fn pin(fixture: &Fixture) -> PathBuf {
     fixture.folder.path().join("pin")
@@ -123,14 +123,17 @@ fn an_accepted_restore_is_a_new_branch_and_what_was_before_it_a_rollback() {
     roll_back(&fixture, &older);
     let accept = |fixture: &Fixture| {
         let (directory, secret) = (fixture.directory(), fixture.secret());
-        let asked = Vault::look_at_restore(&directory, &secret, &pin(fixture)).unwrap();
-        let place = (&*directory, &secret);
-        let (vault, recovered) = Vault::accept_restore(place, &pin(fixture), &[], at(20)).unwrap();
-        assert_eq!(recovered.rolled_back, asked);
-        (vault, recovered)
+        let (vault, _, rolled_back) =
+            Vault::unlock_to_look(&directory, &secret, &pin(fixture), at(20)).unwrap();
+        assert_eq!(vault.read_only(), rolled_back.map(|_| ReadOnly::RolledBack));
+        drop(vault);
+        let accepted = Vault::accept_restore(&directory, &secret, &pin(fixture), &[], at(20));
+        let accepted = accepted.unwrap();
+        assert_eq!(accepted.2, rolled_back);
+        accepted
     };
-    let (vault, recovered) = accept(&older);
-    let rolled_back = recovered.rolled_back.unwrap();
+    let (vault, recovered, rolled_back) = accept(&older);
+    let rolled_back = rolled_back.unwrap();
     let pinned = rolled_back.pinned.unwrap();
     assert_eq!((pinned.head.branch, pinned.time), (0, at(10)));
     assert_eq!((rolled_back.found.branch, rolled_back.changed), (0, at(2)));
@@ -143,7 +146,7 @@ fn an_accepted_restore_is_a_new_branch_and_what_was_before_it_a_rollback() {
     drop(vault);
     roll_back(&older, &fixture);
     assert!(is_rolled_back(&fixture), "the branch that was given up");
-    assert_eq!(accept(&older).1.rolled_back, None, "nothing to accept");
+    assert_eq!(accept(&older).2, None, "nothing to accept");
 }
 
 #[test]
@@ -160,15 +163,19 @@ fn an_accepted_restore_destroys_again_what_was_shredded_since() {
     let older = fixture.copy();
     let (vault, _) = unlock(&fixture).unwrap();
     let path = |text: &str| SecretPath::try_from(text).unwrap();
-    vault.shred(vault.find(&path("db/shredded")).unwrap(), at(3)).unwrap();
-    vault.shred(vault.removed()[0].file, at(3)).unwrap();
+    let shredded = [
+        vault.find(&path("db/shredded")).unwrap(),
+        vault.removed()[0].file,
+        FileId(1 << 40),
+        vault.root(),
+    ];
+    shredded[..2].iter().for_each(|file| vault.shred(*file, at(3)).unwrap());
     vault.close().unwrap();
     roll_back(&fixture, &older);
     let (directory, secret) = (older.directory(), older.secret());
-    let shredded = ["db/shredded", "db/removed", "db", "never/there"].map(path);
-    let (vault, recovered) =
-        Vault::accept_restore((&directory, &secret), &pin(&older), &shredded, at(4)).unwrap();
-    assert!(recovered.rolled_back.is_some());
+    let (vault, _, rolled_back) =
+        Vault::accept_restore(&directory, &secret, &pin(&older), &shredded, at(4)).unwrap();
+    assert!(rolled_back.is_some());
     let is_right = |vault: &Vault| {
         assert_eq!(get(vault, "db/kept").unwrap(), b"kept");
         assert_eq!((get(vault, "db/shredded"), vault.removed()), (None, Vec::new()));
@@ -182,24 +189,28 @@ fn an_accepted_restore_destroys_again_what_was_shredded_since() {
 fn a_workspace_that_was_rolled_back_shows_what_was_written_and_not_settled() {
     let fixture = Fixture::of_kind(VaultKind::Workspace);
     let (vault, _) = unlock(&fixture).unwrap();
-    put(&vault, "synced", b"1");
+    let write = |vault: &Vault, text: &str| {
+        let file = workspace::make(vault, vault.root(), text, NodeType::File);
+        vault.write_node(file, 0, text.as_bytes(), at(2)).unwrap();
+        file
+    };
+    let synced = write(&vault, "synced");
     vault.pin(at(11)).unwrap();
-    put(&vault, "in the tail", b"2");
+    let tail = write(&vault, "in the tail");
     vault.flush().unwrap();
     drop(vault);
     let older = fixture.copy();
     let (vault, _) = unlock(&fixture).unwrap();
-    put(&vault, "newer", b"3");
+    let newer = write(&vault, "newer");
     vault.close().unwrap();
     roll_back(&fixture, &older);
     let before = fs_of(&older);
     for _ in 0..2 {
-        let (vault, recovered) = unlock(&older).unwrap();
+        let (vault, _) = unlock(&older).unwrap();
         assert_eq!(vault.read_only(), Some(ReadOnly::RolledBack));
-        assert!(recovered.rolled_back.is_some());
-        assert_eq!(get(&vault, "synced").unwrap(), b"1");
-        assert_eq!(get(&vault, "in the tail").unwrap(), b"2");
-        assert_eq!(get(&vault, "newer"), None);
+        assert_eq!(workspace::bytes_of(&vault, synced), b"synced");
+        assert_eq!(workspace::bytes_of(&vault, tail), b"in the tail");
+        assert_eq!(vault.node(newer), None);
         vault.close().unwrap();
     }
     assert!(fs_of(&older) == before, "nothing of it is written");

@@ -330,3 +330,53 @@ fn creating_small_files_costs_no_write_of_its_own() {
     }
     assert_eq!(steps(), before);
 }
+
+#[test]
+fn writers_readers_images_and_the_compactor_do_not_disturb_each_other() {
+    let (fixture, vault) = workspace();
+    let files: Vec<FileId> = (0..3)
+        .map(|number| make(&vault, vault.root(), &format!("file{number}"), NodeType::File))
+        .collect();
+    let write = &|file: FileId, seed: usize| {
+        let mut content = vec![0; 40_000];
+        for round in 0..150_usize {
+            let start = (round * 7919 + seed * 331) % 39_000;
+            let bytes = vec![round.to_le_bytes()[0] | 1; 1 + (round * 37) % 1000];
+            content[start..start + bytes.len()].copy_from_slice(&bytes);
+            vault.write_node(file, u64::try_from(start).unwrap(), &bytes, at(2)).unwrap();
+            let size = usize::try_from(vault.node(file).unwrap().size).unwrap();
+            assert!(bytes_of(&vault, file) == content[..size], "round {round}");
+            let name = format!("own{seed}-{round}");
+            make(&vault, vault.root(), &name, NodeType::File);
+            if round % 2 == 0 {
+                vault.unlink_entry(vault.root(), &entry(&name), at(3)).unwrap();
+            }
+        }
+        let size = usize::try_from(vault.node(file).unwrap().size).unwrap();
+        content.truncate(size);
+        content
+    };
+    let expected: Vec<Vec<u8>> = std::thread::scope(|scope| {
+        let writers =
+            files.iter().zip(0..).map(|(file, seed)| scope.spawn(move || write(*file, seed)));
+        let writers: Vec<_> = writers.collect();
+        while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            vault.compact(u64::MAX).unwrap();
+            vault.write_image_if_due().unwrap();
+            vault.sync().unwrap();
+        }
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    reopened(&fixture, vault, |vault| {
+        for (file, content) in files.iter().zip(&expected) {
+            assert!(bytes_of(vault, *file) == *content);
+        }
+        assert_eq!(
+            listed(vault, vault.root())
+                .iter()
+                .filter(|(_, name, _)| name.starts_with("own"))
+                .count(),
+            225
+        );
+    });
+}

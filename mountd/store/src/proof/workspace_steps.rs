@@ -127,7 +127,7 @@ pub(super) fn shown(vault: &Vault) -> Shown {
 #[test]
 fn a_workspace_does_what_posix_says_and_a_killed_one_holds_a_state_since_the_last_sync() {
     let mut runner =
-        TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+        TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     runner
         .run(&steps(120), |steps| {
             check(&steps);
