@@ -172,8 +172,10 @@ impl Vault {
         name: &SecretName,
         now: WallTime,
     ) -> Result<(), ChangeError> {
-        let place = Place { parent, name: name.clone() };
-        self.change(Change::Unlink { place, time: now })
+        self.removing(|| {
+            let place = Place { parent, name: name.clone() };
+            self.change(Change::Unlink { place, time: now })
+        })
     }
 
     /// Removes an empty directory.
@@ -186,8 +188,10 @@ impl Vault {
         name: &SecretName,
         now: WallTime,
     ) -> Result<(), ChangeError> {
-        let place = Place { parent, name: name.clone() };
-        self.change(Change::RemoveDirectory { place, time: now })
+        self.removing(|| {
+            let place = Place { parent, name: name.clone() };
+            self.change(Change::RemoveDirectory { place, time: now })
+        })
     }
 
     /// Sets when a node was modified.

@@ -28,6 +28,18 @@ pub(crate) struct ReserveState {
 }
 
 impl Vault {
+    /// Removes something, which gives room back sooner or later: on a full disk in that of the
+    /// reserve, for otherwise nobody could ever make room.
+    pub(crate) fn removing<T>(
+        &self,
+        work: impl Fn() -> Result<T, ChangeError>,
+    ) -> Result<T, ChangeError> {
+        match work() {
+            Err(error) if is_no_space(&error) => self.with_reserve(work),
+            done => done,
+        }
+    }
+
     /// Does work that gives room back; on a full disk once more, in the room of the reserve.
     pub(crate) fn with_reserve<T>(
         &self,

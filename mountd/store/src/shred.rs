@@ -26,6 +26,10 @@ impl Vault {
     /// # Errors
     /// There is no such file, the vault takes no changes, or the disk fails; then a restart goes on.
     pub fn shred(&self, file: FileId, now: WallTime) -> Result<(), ChangeError> {
+        self.removing(|| self.try_shred(file, now))
+    }
+
+    fn try_shred(&self, file: FileId, now: WallTime) -> Result<(), ChangeError> {
         let regions = loop {
             let regions =
                 self.read_index().secrets().map_or_else(Vec::new, |tree| tree.regions_of(file));

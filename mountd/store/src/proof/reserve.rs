@@ -1,9 +1,13 @@
 //! On a full disk nobody gets room but who gives room back.
 
 use super::support::{Fixture, at, get, name, put};
-use crate::{ChangeError, Keyfile, NewSlot, NewVault, SlotSecret, Vault, VaultKind, fsck};
+use crate::{
+    ChangeError, EntryName, Keyfile, NewNode, NewSlot, NewVault, NodeType, SlotSecret, Vault,
+    VaultKind, fsck,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use ward_policy::FileId;
 
 /// A filesystem of a few MiB, which goes with the test.
 struct SmallDisk {
@@ -100,6 +104,49 @@ fn on_a_full_disk_compaction_runs_gives_space_back_and_nothing_is_lost() {
     is_there(&disk.unlock());
     let report = fsck(&disk.path("vault"), &disk.secret()).unwrap();
     assert_eq!((report.findings, report.torn), (Vec::new(), None));
+}
+
+#[test]
+fn on_a_full_disk_a_file_can_be_removed_which_makes_room_for_another() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let keyfile = Keyfile::create(&disk.path("key")).unwrap();
+    let settings = NewVault { kind: VaultKind::Workspace, label: String::new() };
+    Vault::create(&disk.path("vault"), &settings, &NewSlot::Keyfile(&keyfile)).unwrap();
+    let vault = disk.unlock();
+    let files: Vec<_> = (0..40).map_while(|number| fill_file(&vault, number).ok()).collect();
+    assert!((5..40).contains(&files.len()), "{}", files.len());
+    // Until not even a name fits.
+    while fill_file(&vault, 100).is_ok() || make_file(&vault, 101).is_ok() {
+        vault.unlink_entry(vault.root(), &entry(101), at(4)).unwrap();
+    }
+    for (number, _) in (0..).zip(&files) {
+        vault.unlink_entry(vault.root(), &entry(number), at(4)).unwrap();
+    }
+    for _ in 0..4 {
+        vault.compact(u64::MAX).unwrap();
+    }
+    let again: Vec<_> = (0..5).map(|number| fill_file(&vault, number).unwrap()).collect();
+    assert_eq!(again.len(), 5);
+    vault.close().unwrap();
+    let report = fsck(&disk.path("vault"), &disk.secret()).unwrap();
+    assert_eq!((report.findings, report.torn), (Vec::new(), None));
+}
+
+fn entry(number: u32) -> EntryName {
+    EntryName::try_from(number.to_string().as_bytes()).unwrap()
+}
+
+fn make_file(vault: &Vault, number: u32) -> Result<FileId, ChangeError> {
+    let node_type = NodeType::File;
+    let node = NewNode { node_type, mode: 0o644, uid: 0, gid: 0, device: 0, target: b"" };
+    Ok(vault.make_node(vault.root(), &entry(number), node, at(3))?.file)
+}
+
+fn fill_file(vault: &Vault, number: u32) -> Result<FileId, ChangeError> {
+    let file = make_file(vault, number)?;
+    vault.write_node(file, 0, &[7; 50_000], at(3))?;
+    vault.sync()?;
+    Ok(file)
 }
 
 #[test]

@@ -44,9 +44,12 @@ impl Vault {
             changed: Some(attributes.changed.unwrap_or(now)),
             ..*attributes
         };
-        let change = NodeChange::Set { file, attributes };
-        let answer = |workspace: &Workspace, _: &_| workspace.node(file).map(Node::attributes);
-        self.change_nodes(LONGEST_CHANGE, |_| Ok(change), answer)?.map_err(ChangeError::from)
+        let set = || {
+            let change = NodeChange::Set { file, attributes };
+            let answer = |workspace: &Workspace, _: &_| workspace.node(file).map(Node::attributes);
+            self.change_nodes(LONGEST_CHANGE, |_| Ok(change), answer)?.map_err(ChangeError::from)
+        };
+        if attributes.size == Some(0) { self.removing(set) } else { set() }
     }
 
     /// Makes a range of a file a hole or zeros, or extends the file behind it: fallocate(2).

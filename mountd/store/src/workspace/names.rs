@@ -188,10 +188,11 @@ impl Vault {
         name: &EntryName,
         now: WallTime,
     ) -> Result<(), ChangeError> {
-        self.unname((parent, name), now, |node| match node.is_directory() {
+        let is_right = |node: &Node| match node.is_directory() {
             true => Err(ChangeError::IsDirectory),
             false => Ok(()),
-        })
+        };
+        self.removing(|| self.unname((parent, name), now, is_right))
     }
 
     /// Removes an empty directory.
@@ -204,10 +205,11 @@ impl Vault {
         name: &EntryName,
         now: WallTime,
     ) -> Result<(), ChangeError> {
-        self.unname((parent, name), now, |node| match node.is_directory() {
+        let is_right = |node: &Node| match node.is_directory() {
             true => Ok(()),
             false => Err(ChangeError::NotDirectory),
-        })
+        };
+        self.removing(|| self.unname((parent, name), now, is_right))
     }
 
     /// Gives a node another name.
