@@ -80,6 +80,11 @@ impl Pages {
 }
 
 impl Handle {
+    /// Whether its lease is over, and the kernel may keep no pages for it.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.pages().is_some_and(|pages| pages.is_ending.load(Ordering::Acquire))
+    }
+
     /// Notes that the kernel has no pages of it any more.
     pub(crate) fn finish_pages(&self) {
         self.pages().into_iter().for_each(Pages::finish);
@@ -134,6 +139,13 @@ impl HandleTable {
             is_over && handle.pages().is_some_and(Pages::end)
         };
         numbered.handles.values().filter(has_ended).cloned().collect()
+    }
+
+    /// Whether somebody has a file of a workspace open whose lease is over.
+    pub(crate) fn has_ended(&self, vault: &VaultName, file: FileId) -> bool {
+        self.numbered().handles.values().any(|handle| {
+            handle.file == file && handle.place.vault.name == *vault && handle.has_ended()
+        })
     }
 
     /// Whether somebody has a file open for writing whose pages are still taken.

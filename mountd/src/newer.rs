@@ -114,6 +114,7 @@ impl Newer {
             | EventType::StoreIntent
             | EventType::StoreOutcome
             | EventType::VaultCreated
+            | EventType::VaultDamaged
             | EventType::VaultRolledBack
             | EventType::VaultUnlocked => {}
         }

@@ -39,7 +39,7 @@ fn a_withdrawn_lease_takes_cached_pages_from_descriptors_and_mappings() {
 
 #[test]
 fn a_lease_that_a_human_gave_ends_to_the_moment() {
-    let rule = "[[rule]]\nname = \"short\"\nclients = [\"owner\"]\nops = [\"file.read\"]\n\
+    let rule = "[[rule]]\nname = \"short\"\nclients = [\"owner\"]\nops = [\"file.read\", \"file.write\"]\n\
                 path = [\"short/**\"]\ndecide = \"approve\"\n\
                 approve = { require = \"first_use\", by = [\"admin\"], lease = \"1s\" }\n";
     let Some(desk) = Desk::with(rule) else { return };
@@ -48,7 +48,7 @@ fn a_lease_that_a_human_gave_ends_to_the_moment() {
     root.must(&format!("write({path:?}, 'short')"));
     root.must(&format!("os.chmod({path:?}, 0o666)"));
     let mut owner = desk.person_of(OWNER);
-    owner.begin(&format!("file = os.open({path:?}, os.O_RDONLY)"));
+    owner.begin(&format!("file = os.open({path:?}, os.O_RDWR)"));
     let request = desk.stage().held("short/file");
     let begun = wait::seconds();
     assert_eq!(desk.stage().approve(&request).status, Some(0));
@@ -58,7 +58,10 @@ fn a_lease_that_a_human_gave_ends_to_the_moment() {
     assert_eq!(owner.must("memory[0:5]"), "short");
     let death = owner.must("dies('os.pread(file, 9, 0)')");
     assert_eq!(death[0], ENDED);
+    assert_eq!(owner.fails("os.pwrite(file, b'late', 0)"), ENDED);
+    assert_eq!(owner.fails("os.ftruncate(file, 0)"), ENDED);
     let died = death[1].as_f64().unwrap();
     assert!(died >= begun + 1.0 && died < leased + 1.5, "died {} s after", died - leased);
     assert!(wait::until(|| owner.must("child('memory[0]')") == SIGBUS));
+    assert_eq!(root.must(&format!("read({path:?})")), "short");
 }

@@ -75,6 +75,8 @@ event_types! {
     StoreOutcome = "store.outcome";
     /// A vault was made.
     VaultCreated = "vault.created";
+    /// A part of a vault is not what was written: found by a patrol, before somebody needs it.
+    VaultDamaged = "vault.damaged";
     /// A vault is older than what was seen here, and is not served.
     VaultRolledBack = "vault.rolled-back";
     /// A vault's keys are in memory.

@@ -41,8 +41,13 @@ impl Invalidator {
         self.take(inode);
     }
 
+    /// From now on the pages of an inode may stay again.
+    pub(super) fn allow(&self, inode: u64) {
+        lock(&self.barred).remove(&inode);
+    }
+
     /// Whether the pages of an inode may not stay.
-    pub(super) fn is_barred(&self, inode: u64) -> bool {
+    pub(crate) fn is_barred(&self, inode: u64) -> bool {
         lock(&self.barred).contains(&inode)
     }
 

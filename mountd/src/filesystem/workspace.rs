@@ -84,12 +84,14 @@ impl WorkspaceFilesystem {
 }
 
 /// How the kernel is to treat an open file: what it keeps stays, unless the lease may end before the
-/// mount does; then every access reaches us and is looked at.
+/// mount does; then every access reaches us and is looked at. Nor does it keep anything of a file of
+/// which somebody still has a descriptor whose lease is over.
 fn reply_flags(pipeline: &Pipeline, handle: HandleId) -> FopenFlags {
-    match pipeline.handles.find(handle) {
-        Some(handle) if handle.lease.ends() >= handle.place.ends() => FopenFlags::FOPEN_KEEP_CACHE,
-        Some(_) | None => FopenFlags::FOPEN_DIRECT_IO,
-    }
+    let is_kept = pipeline.handles.find(handle).is_some_and(|handle| {
+        let is_barred = handle.place.pages().is_some_and(|pages| pages.is_barred(handle.file.0));
+        !is_barred && handle.lease.ends() >= handle.place.ends()
+    });
+    if is_kept { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::FOPEN_DIRECT_IO }
 }
 
 impl Filesystem for WorkspaceFilesystem {
@@ -321,14 +323,16 @@ impl Filesystem for WorkspaceFilesystem {
     fn release(
         &self,
         _request: &Request,
-        _inode: INodeNo,
+        inode: INodeNo,
         handle: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let _closed = self.pipeline.handles.remove(HandleId(handle.0));
+        if self.pipeline.close_node(HandleId(handle.0)) {
+            self.invalidator.allow(inode.0);
+        }
         reply.ok();
     }
 

@@ -114,7 +114,7 @@ impl Pipeline {
         Ok(plaintext.reveal(&handle.receipt))
     }
 
-    /// Writes what the kernel kept of an open file, also while a mount ends.
+    /// Writes what the kernel kept of an open file, also while a lease or a mount ends.
     pub(crate) fn write_page(
         &self,
         handle: HandleId,
@@ -127,15 +127,29 @@ impl Pipeline {
         Ok(handle.place.vault.vault.write_node(handle.file, offset, bytes, now)?)
     }
 
-    /// Changes the content of an open file at the place it was opened, as its open permits.
+    /// Changes the content of an open file now, as its open permits and while its lease lives.
     pub(crate) fn change_open<T>(
         &self,
         handle: HandleId,
         change: impl FnOnce(&Vault, FileId, WallTime) -> Result<T, StoreError>,
     ) -> Result<T, WriteError> {
         let handle = self.handles.find(handle).ok_or(WriteError::NotOpen)?;
-        self.take_page(&handle)?;
+        if !handle.permits(Operation::FileWrite) {
+            return Err(WriteError::NotOpen);
+        }
+        if !handle.place.is_open(clock::now()) {
+            return Err(WriteError::Ended);
+        }
+        let _lease = handle.lease.active_for(&handle.opener, clock::now())?;
         Ok(change(&handle.place.vault.vault, handle.file, clock::file_time())?)
+    }
+
+    /// Closes an open file; whether it was the last one of its file that the kernel may keep no pages
+    /// for.
+    pub(crate) fn close_node(&self, handle: HandleId) -> bool {
+        self.handles.remove(handle).is_some_and(|handle| {
+            handle.has_ended() && !self.handles.has_ended(&handle.place.vault.name, handle.file)
+        })
     }
 
     /// The file of a handle that may be read by its open, under a lease that lives.

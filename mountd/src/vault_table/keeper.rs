@@ -1,10 +1,12 @@
-//! The keeper: writes, syncs, pins, images and compacts unlocked vaults while others use them.
+//! The keeper: writes, syncs, pins, images, compacts and checks unlocked vaults while others use them.
 
 use super::{OpenVault, VaultTable};
 use crate::clock;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use ward_policy::Moment;
+use ward_audit::{Durability, EventType, Log, Record};
+use ward_policy::{Moment, VaultName};
 
 /// How long a change may be written and not yet synced.
 const SYNC_AGE: Duration = Duration::from_secs(5);
@@ -13,10 +15,20 @@ const PIN_AGE: Duration = Duration::from_secs(60);
 /// How much is compacted at once, in bytes: little, so that foreground work hardly waits.
 const COMPACTED_AT_ONCE: u64 = 16 << 20;
 
+/// How often a part of each vault is checked; all of it in a day.
+const PATROL_AGE: Duration = Duration::from_secs(60);
+/// So many parts a day has.
+const PATROLS_A_DAY: u64 = 24 * 60;
+/// So much is checked each time, in bytes, however small the vault is.
+const LEAST_PATROLLED: u64 = 1 << 20;
+
 /// When what was last done. One for the daemon.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
     synced: Option<Moment>,
+    patrolled: BTreeMap<VaultName, Moment>,
+    /// What was found, so that the log says it once.
+    found: BTreeSet<(VaultName, String)>,
 }
 
 impl Keeper {
@@ -25,7 +37,8 @@ impl Keeper {
         // Held while vaults are in our hands, so that who closes one need not find it held.
         let _keeping = vaults.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::now();
-        let is_due = self.synced.is_none_or(|synced| synced.after(SYNC_AGE) <= now);
+        let is_over = |last: Option<Moment>, age| last.is_none_or(|last| last.after(age) <= now);
+        let is_due = is_over(self.synced, SYNC_AGE);
         if is_due {
             self.synced = Some(now);
         }
@@ -35,6 +48,24 @@ impl Keeper {
             let _said_to_the_next_writer = open.vault.flush();
             if is_due {
                 let _said_to_the_next_writer = keep_one(open);
+            }
+            if is_over(self.patrolled.get(&open.name).copied(), PATROL_AGE) {
+                self.patrolled.insert(open.name.clone(), now);
+                self.patrol(open, &vaults.log);
+            }
+        }
+    }
+
+    /// Checks a part of a vault, and says in the log what is damaged.
+    fn patrol(&mut self, open: &OpenVault, log: &Log) {
+        let size = open.vault.usage().map_or(0, |usage| usage.disk_bytes);
+        let budget = (size / PATROLS_A_DAY).max(LEAST_PATROLLED);
+        for finding in open.vault.patrol(budget, clock::file_time()).findings {
+            let words = finding.to_string();
+            if self.found.insert((open.name.clone(), words.clone())) {
+                let record = Record::new(EventType::VaultDamaged).within(&open.name).reason(&words);
+                // A log that takes no records refuses every open already.
+                let _log_has_stopped = log.append(record, Durability::Durable, clock::stamp());
             }
         }
     }

@@ -29,7 +29,12 @@ impl WorkspaceFilesystem {
         (offset, bytes): (u64, &[u8]),
         flags: WriteFlags,
     ) -> Result<(), Errno> {
-        let written = self.pipeline.write_page(handle, offset, bytes);
+        let written = if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
+            self.pipeline.write_page(handle, offset, bytes)
+        } else {
+            self.pipeline
+                .change_open(handle, |vault, file, now| vault.write_node(file, offset, bytes, now))
+        };
         written.map_err(|error| errno::of_write(&error))?;
         if flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
             let taken = self.pipeline.change_open(handle, |vault, file, now| {
