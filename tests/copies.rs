@@ -205,7 +205,18 @@ fn a_workspace_takes_a_whole_tree_with_all_that_belongs_to_it_and_gives_it_back(
     }
     // rsync(1) finds no difference: owners, modes, times, links, attributes, content, holes.
     let rsync = Command::new("rsync")
-        .args(["-aHAX", "--checksum", "--dry-run", "--itemize-changes", "--delete", "in/", "out/"])
+        .args([
+            "-a",
+            "-H",
+            "-A",
+            "-X",
+            "--checksum",
+            "--dry-run",
+            "--itemize-changes",
+            "--delete",
+            "in/",
+            "out/",
+        ])
         .current_dir(root.directory())
         .output()
         .unwrap();

@@ -168,9 +168,10 @@ impl HandleTable {
         numbered.handles.values().filter(|handle| handle.place.vault.name == *vault).count()
     }
 
-    /// Drops every open file of a vault, and what was not yet written of it.
-    pub(crate) fn remove_vault(&self, vault: &VaultName) {
-        self.numbered().handles.retain(|_, handle| handle.place.vault.name != *vault);
+    /// Drops every open file of a place, and what was not yet written of it. The kernel does not tell
+    /// of each when the connection ends.
+    pub(crate) fn remove_place(&self, place: &Arc<Place>) {
+        self.numbered().handles.retain(|_, handle| !Arc::ptr_eq(&handle.place, place));
     }
 
     fn numbered(&self) -> MutexGuard<'_, Numbered> {

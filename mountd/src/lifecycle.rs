@@ -228,18 +228,16 @@ impl MountTable {
         place.close();
         pipeline.leases.withdraw_vault(&vault);
         let detached = pipeline.monitor.end(number);
-        // Without the monitor nothing was aborted: the event loops, which yield nothing any more, end
-        // with the process.
-        if detached.is_ok() {
-            let _an_aborted_session_is_an_ended_one = session.join();
-        }
-        pipeline.handles.remove_vault(&vault);
+        let is_cut = session.join();
         let mut reason = why.text().to_owned();
         if !wrote_back {
             reason.push_str("; not all that the kernel kept was written back in time");
         }
         if !took_pages_back {
             reason.push_str("; pages of mapped files could not be taken back in time");
+        }
+        if !is_cut {
+            reason.push_str("; the connection ends with the last descriptor of its files");
         }
         if let Err(error) = detached {
             reason.push_str(&format!("; {error}"));

@@ -79,6 +79,10 @@ impl Filesystem for SecretsFilesystem {
         Ok(())
     }
 
+    fn destroy(&mut self) {
+        self.pipeline.handles.remove_place(&self.place);
+    }
+
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.look_up(request, parent, name) {
             Ok(attributes) => reply.entry(&NO_TIME, &attributes, GENERATION),

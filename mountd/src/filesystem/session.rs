@@ -5,11 +5,11 @@ use super::secrets::SecretsFilesystem;
 use super::workspace::WorkspaceFilesystem;
 use crate::pipeline::Pipeline;
 use crate::place::Place;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use fuser::{Filesystem, Notifier};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use ward_policy::FileId;
 use ward_store::VaultKind;
@@ -22,11 +22,17 @@ const LONGEST_TAKING: Duration = Duration::from_millis(300);
 /// The same where pages may have to be written back.
 const LONGEST_WRITING: Duration = Duration::from_secs(5);
 
+/// How long the end of a mount waits for its event loops. They end with the connection, which an
+/// ordinary user can abort only through fusectl; where that is not mounted it ends with the last
+/// descriptor of its files, which yield nothing any more.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
+
 /// The running event loops of one mount.
 #[derive(Debug)]
 pub(crate) struct Session {
     kind: VaultKind,
-    loops: JoinHandle<io::Result<()>>,
+    /// Closes when the last event loop has ended.
+    loops: Receiver<()>,
     invalidator: Invalidator,
 }
 
@@ -53,17 +59,18 @@ pub(crate) fn start(
     Ok(Session { kind, loops, invalidator })
 }
 
-fn run<F: Filesystem>(
-    filesystem: F,
-    fuse: OwnedFd,
-) -> io::Result<(JoinHandle<io::Result<()>>, Notifier)> {
+fn run<F: Filesystem>(filesystem: F, fuse: OwnedFd) -> io::Result<(Receiver<()>, Notifier)> {
     let mut config = fuser::Config::default();
     config.n_threads = Some(EVENT_LOOPS);
     // Who may do what is ours to say, for every uid.
     let acl = fuser::SessionACL::All;
     let session = fuser::Session::from_fd(filesystem, fuse, acl, config)?;
     let notifier = session.notifier();
-    let loops = std::thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
+    let (running, loops) = bounded::<()>(0);
+    std::thread::Builder::new().name("fuse".to_owned()).spawn(move || {
+        let _an_aborted_session_is_an_ended_one = session.run();
+        drop(running);
+    })?;
     Ok((loops, notifier))
 }
 
@@ -80,10 +87,11 @@ impl Session {
         }
     }
 
-    /// Waits for the event loops, which end once the connection is aborted.
-    pub(crate) fn join(self) -> io::Result<()> {
+    /// Waits for the event loops, which end once the connection is aborted; false when that took too
+    /// long.
+    pub(crate) fn join(self) -> bool {
         // The last sender closes the invalidation thread too.
         drop(self.invalidator);
-        self.loops.join().unwrap_or_else(|_| Err(io::Error::other("an event loop panicked")))
+        self.loops.recv_timeout(LONGEST_GOODBYE) == Err(RecvTimeoutError::Disconnected)
     }
 }

@@ -114,6 +114,7 @@ impl Filesystem for WorkspaceFilesystem {
 
     fn destroy(&mut self) {
         self.known.forget_all(self.vault());
+        self.pipeline.handles.remove_place(&self.place);
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
