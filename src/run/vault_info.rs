@@ -33,7 +33,9 @@ fn show(info: &VaultInfo) -> String {
     let folders = info.directories.saturating_sub(1);
     let (files, folders) = (count(info.files, "file"), count(folders, "folder"));
     say("holds", format!("{files} in {folders}, {}", bytes(info.current_bytes)));
-    say("history", count(info.versions, "version"));
+    if info.kind == "secrets" {
+        say("history", count(info.versions, "version"));
+    }
     let (segments, dead) = (count(info.segments, "segment"), bytes(info.dead_bytes));
     say("disk", format!("{} in {segments}, {dead} of them dead", bytes(info.disk_bytes)));
     if info.segments_to_rekey > 0 {

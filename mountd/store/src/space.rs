@@ -27,10 +27,16 @@ impl Vault {
             let index = self.read_index();
             (index.live_bytes(), index.memory_bytes())
         };
+        // What is preallocated and not used yet is not dead.
+        let used = self.writer.used_of_open();
         let mut dead_bytes = 0;
         for segment in self.segments.all() {
             let live = live.get(&segment.number).copied().unwrap_or(0);
-            dead_bytes += segment.file.size()?.saturating_sub(SEGMENT_HEADER + live);
+            let end = match used {
+                Some((number, position)) if number == segment.number => position,
+                Some(_) | None => segment.file.size()?,
+            };
+            dead_bytes += end.saturating_sub(SEGMENT_HEADER + live);
         }
         let image_bytes = self.shelf.lock().unwrap_or_else(PoisonError::into_inner).size;
         Ok(Space { dead_bytes, memory_bytes, image_bytes })

@@ -341,6 +341,12 @@ impl Writer {
         state.open.as_ref().map_or(state.closed.segment + 1, |open| open.segment.number)
     }
 
+    /// Up to where the segment that frames go into is used, with its number; `None` before the first.
+    pub(crate) fn used_of_open(&self) -> Option<(u64, u64)> {
+        let state = self.lock();
+        state.open.as_ref().map(|open| (open.segment.number, open.standing.position))
+    }
+
     /// Notes that this head was pinned, for the next image.
     pub(crate) fn remember_pin(&self, head: SyncedHead) {
         self.lock().lineage.remember_pin(&head);
