@@ -95,7 +95,7 @@ impl WorkspaceFilesystem {
             // A hole reads as zeros, and takes no room where none can be promised.
             PUNCH_HOLE | ZERO_RANGE_WITHIN => AllocateMode::PunchHole,
             ZERO_RANGE => AllocateMode::ZeroRange,
-            _ => return Err(Errno::EOPNOTSUPP),
+            _ => return Err(Errno::ENOTSUP),
         };
         let allocated = self.pipeline.change_open(handle, |vault, file, now| {
             vault.allocate(file, offset, length, mode, now).map(drop)

@@ -112,7 +112,7 @@ fn kept(name: &OsStr) -> Result<&[u8], Errno> {
     let name = name.as_bytes();
     let is_list = name == acl::ACCESS || name == acl::DEFAULT;
     let is_kept = is_list || KEPT.iter().any(|class| name.starts_with(class));
-    if is_kept { Ok(name) } else { Err(Errno::EOPNOTSUPP) }
+    if is_kept { Ok(name) } else { Err(Errno::ENOTSUP) }
 }
 
 /// Gives a value, or only its length when no room is asked for.
@@ -122,8 +122,7 @@ pub(super) fn give(reply: ReplyXattr, value: Result<Vec<u8>, Errno>, room: u32) 
         Ok(value) => match u32::try_from(value.len()) {
             Ok(length) if room == 0 => reply.size(length),
             Ok(length) if length <= room => reply.data(&value),
-            Ok(_) => reply.error(Errno::ERANGE),
-            Err(_) => reply.error(Errno::E2BIG),
+            Ok(_) | Err(_) => reply.error(Errno::ERANGE),
         },
     }
 }
