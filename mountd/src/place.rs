@@ -2,6 +2,7 @@
 
 use crate::filesystem::Invalidator;
 use crate::vault_table::OpenVault;
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,9 @@ use ward_policy::{
     FileId, Moment, NameFault, OperationSet, Question, SecretPath, Ticket, VaultName,
 };
 use ward_store::VaultKind;
+
+/// The most bytes of a part of a path.
+const LONGEST_PART: usize = 255;
 
 /// What may be done at a place at all, before policy is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +141,7 @@ impl Place {
 }
 
 /// A path of a workspace as policy and log know it: a part with a control character has it as
-/// `\xNN`, and each backslash twice.
+/// `\xNN`, and each backslash twice; one that gets too long has its SHA-256.
 fn told(path: &[u8]) -> Result<SecretPath, NameFault> {
     let part = |part: &[u8]| -> Vec<u8> {
         if !part.iter().any(u8::is_ascii_control) {
@@ -148,7 +152,8 @@ fn told(path: &[u8]) -> Result<SecretPath, NameFault> {
             byte if byte.is_ascii_control() => format!(r"\x{byte:02x}").into_bytes(),
             byte => vec![*byte],
         };
-        part.iter().flat_map(byte).collect()
+        let told: Vec<u8> = part.iter().flat_map(byte).collect();
+        if told.len() <= LONGEST_PART { told } else { digest_of_part(part) }
     };
     let path: Cow<'_, [u8]> = if path.iter().any(u8::is_ascii_control) {
         let parts: Vec<Vec<u8>> = path.split(|byte| *byte == b'/').map(part).collect();
@@ -157,6 +162,12 @@ fn told(path: &[u8]) -> Result<SecretPath, NameFault> {
         path.into()
     };
     SecretPath::try_from(&*path).map_err(|error| error.fault)
+}
+
+/// A name that is too long once it is told: by its SHA-256, in a form that no other name has.
+fn digest_of_part(part: &[u8]) -> Vec<u8> {
+    let digest: String = Sha256::digest(part).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(r"\sha256:{digest}").into_bytes()
 }
 
 impl Secret {
@@ -186,6 +197,9 @@ mod tests {
         assert_eq!(text(b"a\\b/c d"), br"a\b/c d");
         assert_eq!(text(b"a\\b/c\nd\\"), br"a\b/c\x0ad\\");
         assert_eq!(text(b"\x7f"), br"\x7f");
+        assert_eq!(text(&[1; 63]), br"\x01".repeat(63));
+        assert_eq!(text(&[1; 64])[..12], *br"\sha256:7c89");
+        assert_ne!(text(&[1; 64]), text(&[1; 65]));
         assert_eq!(told(b".ward"), Err(NameFault::Reserved));
         assert_eq!(told(&b"a/".repeat(2100)[..4199]), Err(NameFault::TooLong));
     }

@@ -155,6 +155,7 @@ fn any_bytes_are_a_name_and_control_characters_are_told_by_number() {
     person.must(r"write(b'a\nb\\c', 'odd')");
     person.must(r"write(b'\xff\xfe', 'no text')");
     person.must("write('x' * 255, 'long')");
+    person.must(r"write(b'\x01' * 255, 'long and odd'), os.unlink(b'\x01' * 255)");
     assert_eq!(person.fails("write('x' * 256, '')"), "ENAMETOOLONG");
     assert_eq!(person.must(r"read(b'a\nb\\c')"), "odd");
     assert_eq!(
