@@ -1,6 +1,7 @@
 //! A crash in the middle of a write is a torn tail, never damage, and never loses what was synced.
 
 use super::support::{Fixture, content, get, put};
+use crate::padding::GRID;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
@@ -20,17 +21,23 @@ fn unsynced() -> (Fixture, u64, u64) {
     (fixture, start, end)
 }
 
+/// Frames end on the grid, and may end in a zero byte.
 fn end_of(fixture: &Fixture) -> u64 {
     let bytes = std::fs::read(fixture.segment(2)).unwrap();
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    crate::fields::on_disk(last + 1)
+    crate::fields::on_disk(last + 1).next_multiple_of(GRID)
 }
 
 #[test]
 fn a_tail_cut_at_any_byte_is_torn_and_what_was_synced_is_there() {
     let (fixture, start, end) = unsynced();
     assert!(end - start > 1100, "a data frame and a metadata frame");
+    let whole = std::fs::read(fixture.segment(2)).unwrap();
     for cut in start..=end {
+        let rest = &whole[crate::fields::in_memory(cut)..crate::fields::in_memory(end)];
+        if cut % 2 != 0 && rest.iter().all(|byte| *byte == 0) {
+            continue;
+        }
         let copy = fixture.copy();
         let file = File::options().write(true).open(copy.segment(2)).unwrap();
         if cut % 2 == 0 {
