@@ -83,6 +83,9 @@ pub(crate) struct SlotArguments {
     /// What unlocks the vault: a key file in the root, or a passphrase, asked for twice
     #[arg(long, value_name = "SLOT", conflicts_with = "passphrase_file")]
     pub(crate) slot: Option<SlotWord>,
+    /// The same as `--slot passphrase`
+    #[arg(long, conflicts_with_all = ["slot", "passphrase_file"])]
+    pub(crate) passphrase: bool,
     /// Lock the vault with the passphrase in FILE, less one final newline
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,

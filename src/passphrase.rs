@@ -19,7 +19,8 @@ const LONGEST: usize = 64 << 10;
 
 /// The passphrase for a new vault; `None` when it gets a key file.
 pub(crate) fn for_new_vault(slot: &SlotArguments) -> Result<Option<Zeroizing<String>>, Trouble> {
-    match (&slot.passphrase_file, slot.slot) {
+    let word = if slot.passphrase { Some(SlotWord::Passphrase) } else { slot.slot };
+    match (&slot.passphrase_file, word) {
         (Some(file), _) => from_file(file).map(Some),
         (None, Some(SlotWord::Passphrase)) => new_passphrase().map(Some),
         (None, Some(SlotWord::Keyfile) | None) => Ok(None),
