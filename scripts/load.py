@@ -4,7 +4,7 @@ A content is the beginning of an endless stream of bytes drawn from a seed, so t
 can be told from anything else. Each worker has a directory of its own and keeps a journal on another
 filesystem: what it is about to do, and when an fsync of it has returned.
 """
-import functools, json, mmap, multiprocessing, os, random, traceback
+import contextlib, functools, json, mmap, multiprocessing, os, random, traceback
 
 LARGEST = 256 << 10
 NAMES = [f"file-{number}" for number in range(12)]
@@ -249,3 +249,13 @@ def resources(pids):
             memory += next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
         descriptors += len(os.listdir(f"/proc/{pid}/fd"))
     return memory, descriptors
+
+
+def disk(directory):
+    """What a directory holds on its disk, in KiB."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(f"{folder}/{name}").st_blocks // 2
+    return total

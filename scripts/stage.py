@@ -237,6 +237,7 @@ class Vault(Disk):
             file.write(POLICY.format(opens=self.opens))
         # The vault that every root has is one of kind `secrets`.
         self.name = "default" if self.kind == "secrets" else "work"
+        self.vault = f"{self.root}/vaults/{self.name}"
         self.ward("daemon", "start")
         if self.kind != "secrets":
             self.ward("vault", "init", self.name, "--kind", self.kind)
