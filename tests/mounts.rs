@@ -3,6 +3,7 @@
 use crate::support::root::Root;
 use crate::support::users::{self, OWNER};
 use crate::support::wait;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -146,4 +147,23 @@ fn a_directory_of_another_user_is_no_place_for_a_mount() {
     std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
     let ended = root.ward(&["vault", "mount", "default", text(&place)]).by(OWNER).run();
     assert_eq!(ended.status, Some(6), "{ended:?}");
+}
+
+#[test]
+fn while_files_are_read_no_processor_falls_so_deep_asleep_that_the_next_request_waits() {
+    let device = Path::new("/dev/cpu_dma_latency");
+    if !users::can_act_as_others() || !device.exists() {
+        eprintln!("skipped: {} is not there, or not ours", device.display());
+        return;
+    }
+    let root = root();
+    root.ward(&["vault", "mount", "default", "here"]).succeed();
+    let held = root.held(root.running().unwrap());
+    assert!(held.contains(&device.to_owned()), "the core holds {held:?}");
+    std::fs::read(root.directory().join("here/db/password")).unwrap();
+    // What the kernel has to keep to now, in microseconds.
+    let mut limit = [0; 4];
+    std::fs::File::open(device).unwrap().read_exact(&mut limit).unwrap();
+    assert!((0..=2).contains(&i32::from_ne_bytes(limit)), "{limit:?}");
+    root.ward(&["vault", "unmount", "default"]).succeed();
 }

@@ -4,6 +4,7 @@ use crate::approval_queue::ApprovalQueue;
 use crate::caller::Callers;
 use crate::clock;
 use crate::control::{self, Connection, ConnectionTable};
+use crate::cpu_latency::CpuLatency;
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
 use crate::lease_table::LeaseTable;
@@ -150,6 +151,8 @@ fn assemble(
     log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
     let log = Arc::new(log);
+    // Only the superuser may; without, all is as well, and slower.
+    let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     let pipeline = Arc::new(Pipeline {
         callers: Callers::new(Arc::clone(&monitor)),
         monitor,
@@ -158,6 +161,7 @@ fn assemble(
         leases: LeaseTable::default(),
         handles: HandleTable::default(),
         log: Arc::clone(&log),
+        cpu_latency,
     });
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), log));
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
@@ -220,6 +224,7 @@ fn start_threads(
             let _ending_already = events.try_send(Event::MonitorGone);
         }),
     )?;
+    daemon.pipeline.cpu_latency.start()?;
     let pipeline = Arc::clone(&daemon.pipeline);
     spawn(
         "reports",

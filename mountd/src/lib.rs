@@ -4,6 +4,7 @@ mod approval_queue;
 mod caller;
 mod clock;
 pub mod control;
+mod cpu_latency;
 mod daemon;
 mod descriptor;
 mod draft;

@@ -5,6 +5,7 @@
 //! input; when the core is gone it ends every mount and itself.
 
 mod attest;
+mod cpu_latency;
 mod executable;
 mod handle;
 pub(crate) mod message;
@@ -71,6 +72,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             | Task::Attach { .. }
             | Task::WriteBack { .. }
             | Task::End { .. }
+            | Task::LimitCpuLatency
             | Task::CleanUp { .. } => {}
         }
     }
@@ -142,6 +144,12 @@ impl Privileged {
                 let ended = mounting.map_or_else(|| Err(no_mount("it has ended")), Mounting::end);
                 send(channel, &ended, &[])
             }
+            Task::LimitCpuLatency => match cpu_latency::open() {
+                Ok((device, most)) => {
+                    send(channel, &Ok::<_, MonitorError>(most), &[device.as_fd()])
+                }
+                Err(error) => send(channel, &Err::<i32, _>(error), &[]),
+            },
             Task::CleanUp { instance } => {
                 send(channel, &Ok::<_, MonitorError>(clean_up(&instance)), &[])
             }

@@ -19,6 +19,7 @@ pub(crate) use write::{Occasion, WriteAt, WriteError};
 use crate::approval_queue::ApprovalQueue;
 use crate::caller::{Asker, Callers, IdentifyError};
 use crate::clock;
+use crate::cpu_latency::CpuLatency;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::lease_table::{LeaseTable, Reach};
 use crate::monitor::Monitor;
@@ -39,6 +40,7 @@ pub(crate) struct Pipeline {
     pub(crate) leases: LeaseTable,
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
+    pub(crate) cpu_latency: Arc<CpuLatency>,
 }
 
 /// Bytes wanted of an open file.

@@ -84,6 +84,7 @@ impl Filesystem for SecretsFilesystem {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.pipeline.cpu_latency.keep_low();
         match self.look_up(request, parent, name) {
             Ok(attributes) => reply.entry(&NO_TIME, &attributes, GENERATION),
             Err(errno) => reply.error(errno),
@@ -101,6 +102,7 @@ impl Filesystem for SecretsFilesystem {
         _handle: Option<FileHandle>,
         reply: ReplyAttr,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         match self.attributes(request, inode) {
             Ok(attributes) => reply.attr(&NO_TIME, &attributes),
             Err(errno) => reply.error(errno),
@@ -125,6 +127,7 @@ impl Filesystem for SecretsFilesystem {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let change = attributes::Change { mode, uid, gid, size, modified: mtime, handle };
         match self.change_attributes(request, inode, &change) {
             Ok(attributes) => reply.attr(&NO_TIME, &attributes),
@@ -133,6 +136,7 @@ impl Filesystem for SecretsFilesystem {
     }
 
     fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        self.pipeline.cpu_latency.keep_low();
         match self.file(inode) {
             Ok(file) => {
                 let wanted = open::open_request(request, file, flags);
@@ -154,6 +158,7 @@ impl Filesystem for SecretsFilesystem {
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let length = usize::try_from(size).unwrap_or(usize::MAX);
         let handle = HandleId(handle.0);
         let wanted = ReadRequest { handle, asker: asker(request), offset, length };
@@ -179,6 +184,7 @@ impl Filesystem for SecretsFilesystem {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let is_append = flags.0 & libc::O_APPEND != 0;
         let at = if is_append { WriteAt::End } else { WriteAt::Offset(offset) };
         match self.pipeline.write(HandleId(handle.0), asker(request), at, data) {
@@ -207,6 +213,7 @@ impl Filesystem for SecretsFilesystem {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let settled = self.pipeline.settle(HandleId(handle.0), Occasion::Settle);
         empty(reply, settled.map_err(|error| errno::of_write(&error)));
     }
@@ -236,6 +243,7 @@ impl Filesystem for SecretsFilesystem {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let operations = operations(flags).with(Operation::FileWrite);
         match self.create_file(request, (parent, name), operations) {
             Ok((attributes, HandleId(handle))) => {
@@ -275,6 +283,7 @@ impl Filesystem for SecretsFilesystem {
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.pipeline.cpu_latency.keep_low();
         empty(reply, self.remove_name(request, parent, name, Removed::File));
     }
 
@@ -310,6 +319,7 @@ impl Filesystem for SecretsFilesystem {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         match self.listing(request, inode, handle.0, offset) {
             Ok(entries) => {
                 for entry in entries {
@@ -332,6 +342,7 @@ impl Filesystem for SecretsFilesystem {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         match self.listing(request, inode, handle.0, offset) {
             Ok(entries) => {
                 self.add_with_attributes(request, &entries, &mut reply);
@@ -382,6 +393,7 @@ impl Filesystem for SecretsFilesystem {
         _size: u32,
         reply: ReplyXattr,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         reply.error(Errno::ENOTSUP);
     }
 

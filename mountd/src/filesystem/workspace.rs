@@ -118,6 +118,7 @@ impl Filesystem for WorkspaceFilesystem {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.pipeline.cpu_latency.keep_low();
         self.entry(reply, self.look_up(parent, name));
     }
 
@@ -126,6 +127,7 @@ impl Filesystem for WorkspaceFilesystem {
     }
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        self.pipeline.cpu_latency.keep_low();
         attr(reply, self.attributes(FileId(inode.0)));
     }
 
@@ -147,6 +149,7 @@ impl Filesystem for WorkspaceFilesystem {
         _flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let change = Change { mode, uid, gid, size, accessed, modified, changed, handle };
         attr(reply, self.change_attributes(request, inode, &change));
     }
@@ -221,6 +224,7 @@ impl Filesystem for WorkspaceFilesystem {
     }
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        self.pipeline.cpu_latency.keep_low();
         empty(reply, self.remove_name(request, (parent, name), FileType::RegularFile));
     }
 
@@ -242,6 +246,7 @@ impl Filesystem for WorkspaceFilesystem {
     }
 
     fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        self.pipeline.cpu_latency.keep_low();
         let wanted = open::open_request(request, FileId(inode.0), flags);
         let pipeline = Arc::clone(&self.pipeline);
         let flags = move |handle| reply_flags(&pipeline, handle);
@@ -258,6 +263,7 @@ impl Filesystem for WorkspaceFilesystem {
         flags: i32,
         reply: ReplyCreate,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         let operations = operations(flags).with(Operation::FileWrite);
         let node_type = NodeType::File;
         let wanted = Wanted { node_type, mode, umask, device: 0, target: &[] };
@@ -282,6 +288,7 @@ impl Filesystem for WorkspaceFilesystem {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         match self.read_pages(HandleId(handle.0), offset, size) {
             Ok(bytes) => reply.data(&bytes),
             Err(errno) => reply.error(errno),
@@ -303,6 +310,7 @@ impl Filesystem for WorkspaceFilesystem {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         match self.write_pages(HandleId(handle.0), (offset, data), write_flags) {
             Ok(()) => reply.written(u32::try_from(data.len()).unwrap_or(u32::MAX)),
             Err(errno) => reply.error(errno),
@@ -338,6 +346,7 @@ impl Filesystem for WorkspaceFilesystem {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        self.pipeline.cpu_latency.keep_low();
         empty(reply, self.sync());
     }
 
@@ -354,6 +363,7 @@ impl Filesystem for WorkspaceFilesystem {
         offset: u64,
         reply: ReplyDirectory,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         self.list(inode, offset, reply);
     }
 
@@ -365,6 +375,7 @@ impl Filesystem for WorkspaceFilesystem {
         offset: u64,
         reply: ReplyDirectoryPlus,
     ) {
+        self.pipeline.cpu_latency.keep_low();
         self.list_with_attributes(inode, offset, reply);
     }
 
@@ -400,6 +411,7 @@ impl Filesystem for WorkspaceFilesystem {
     }
 
     fn getxattr(&self, _: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        self.pipeline.cpu_latency.keep_low();
         xattr::give(reply, self.xattr(FileId(inode.0), name), size);
     }
 

@@ -3,6 +3,7 @@
 use super::message::{
     Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, Task, receive, send,
 };
+use crate::cpu_latency::Limit;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::de::DeserializeOwned;
@@ -94,6 +95,11 @@ impl Monitor {
 
     pub(crate) fn end(&self, mount: u64) -> Result<(), MonitorError> {
         self.ask(&Task::End { mount }, None).map(|((), _)| ())
+    }
+
+    pub(crate) fn limit_cpu_latency(&self) -> Result<Limit, MonitorError> {
+        let (most, mut descriptors) = self.ask(&Task::LimitCpuLatency, None)?;
+        Ok(Limit { device: descriptors.pop().ok_or_else(gone)?.into(), most })
     }
 
     pub(crate) fn clean_up(&self, instance: &str) -> Result<Vec<String>, MonitorError> {

@@ -54,6 +54,9 @@ pub(crate) enum Task {
         /// Its number.
         mount: u64,
     },
+    /// Open the limit on the wake-up latency of processors: what to hold there, in microseconds,
+    /// with the descriptor.
+    LimitCpuLatency,
     /// End mounts that an earlier daemon of this instance left: the paths.
     CleanUp {
         /// The instance.
