@@ -1,22 +1,30 @@
 //! Who is asking: a thread's number to an attested caller.
 //!
 //! The monitor attests; what it said is kept for as long as the same thread runs the same program
-//! under the same ids, session and tracer. Three descriptors tell in a few microseconds: a pidfd of
-//! the thread, its program image, which yields nothing any more after exec(2), and its `status`.
+//! under the same ids, session and tracer. Three descriptors tell: a pidfd of the thread, its program
+//! image, which yields nothing any more after exec(2), and its `status`, which takes ten times as
+//! long as the other two. So what opens or changes something looks at all three, and what follows an
+//! open, or only looks names up, at the third only when that was not done just before.
 
+use crate::clock;
 use crate::monitor::message::{Facts, GradeFacts, ProcessFacts};
 use crate::monitor::{Attestation, Monitor, MonitorError, identity};
 use lru::LruCache;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use ward_policy::{
-    Caller, Digest, Executable, Grade, GroupId, ProcessId, Session, ThreadId, UserId,
+    Caller, Digest, Executable, Grade, GroupId, Moment, ProcessId, Session, ThreadId, UserId,
 };
 
 /// How many threads are remembered; each costs three descriptors.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// For how long nobody looks at `status` again who only looks names up or reads on.
+const LOOKED_AT: Duration = Duration::from_millis(100);
 
 /// A thread and the ids its request carries, as the kernel put them there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +67,8 @@ struct Known {
     identity: [u8; 32],
     asker: Asker,
     caller: Arc<Caller>,
+    /// When `status` was last found to be the same, in nanoseconds since boot.
+    looked: AtomicU64,
 }
 
 impl Callers {
@@ -68,20 +78,35 @@ impl Callers {
 
     /// The caller behind `asker`, as it is now.
     pub(crate) fn identify(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
+        self.find(asker, Known::is_current)
+    }
+
+    /// The same where ids, session and tracer may be those of just before.
+    pub(crate) fn recognise(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
+        self.find(asker, Known::is_recent)
+    }
+
+    fn find(
+        &self,
+        asker: Asker,
+        is_still: impl Fn(&Known) -> bool,
+    ) -> Result<Arc<Caller>, IdentifyError> {
         if asker.thread == 0 {
             return Err(IdentifyError::Nobody);
         }
         let known = self.known().get(&asker.thread).cloned();
-        if let Some(known) = known.filter(|known| known.asker == asker && known.is_current()) {
+        if let Some(known) = known.filter(|known| known.asker == asker && is_still(known)) {
             return Ok(Arc::clone(&known.caller));
         }
         if self.is_ours(asker.thread) {
             return Err(IdentifyError::Ourselves);
         }
         let Attestation { facts, thread, image, status } = self.monitor.attest(asker.thread)?;
+        let looked = AtomicU64::new(clock::now().nanoseconds());
         let identity = facts.status;
         let caller = Arc::new(caller_of(asker, facts));
-        let known = Known { thread, image, status, identity, asker, caller: Arc::clone(&caller) };
+        let remembered = Arc::clone(&caller);
+        let known = Known { thread, image, status, identity, asker, caller: remembered, looked };
         self.known().put(asker.thread, Arc::new(known));
         Ok(caller)
     }
@@ -112,11 +137,29 @@ impl Callers {
 impl Known {
     /// Whether the thread still runs, still the same program, and is who it was.
     fn is_current(&self) -> bool {
+        let now = clock::now().nanoseconds();
+        let is_current = self.runs_same_program() && self.has_same_identity();
+        if is_current {
+            self.looked.store(now, Ordering::Relaxed);
+        }
+        is_current
+    }
+
+    /// The same, where it may have been who it was until just before.
+    fn is_recent(&self) -> bool {
+        let looked = Moment::from_nanoseconds(self.looked.load(Ordering::Relaxed));
+        if clock::now() < looked.after(LOOKED_AT) {
+            self.runs_same_program()
+        } else {
+            self.is_current()
+        }
+    }
+
+    fn runs_same_program(&self) -> bool {
         // One entry of pagemap is 8 bytes, of any address; of an image that is gone there is none.
         let mut entry = [0; 8];
         self.is_alive()
             && rustix::io::pread(&self.image, &mut entry, 0).is_ok_and(|count| count == 8)
-            && self.has_same_identity()
     }
 
     fn is_alive(&self) -> bool {

@@ -108,7 +108,7 @@ impl Pipeline {
     /// Reads from an open file: no bytes without a live lease and a record of this very read.
     pub(crate) fn read(&self, request: &ReadRequest) -> Result<Revealed, ReadError> {
         let handle = self.handles.find(request.handle).ok_or(ReadError::NotOpen)?;
-        let reader = self.callers.identify(request.asker)?; // [2] caller.rs
+        let reader = self.callers.recognise(request.asker)?; // [2] caller.rs
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
         }

@@ -10,6 +10,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What room for lines is filled with.
+const ZEROS: &[u8] = &[0; 64 << 10];
+
 /// The directory of a log.
 pub(crate) trait Disk: fmt::Debug + Send + Sync {
     /// The names of the files in it.
@@ -145,11 +148,20 @@ impl SegmentFile for OpenFile {
     }
 
     fn extend(&self, size: u64) -> io::Result<()> {
+        let mut written = self.file.metadata()?.len();
         let flags = fs::FallocateFlags::empty();
         match retry_on_intr(|| fs::fallocate(&self.file, flags, 0, size)) {
-            Err(Errno::OPNOTSUPP) => self.file.set_len(size),
-            done => Ok(done?),
+            Err(Errno::OPNOTSUPP) => {}
+            done => done?,
         }
+        // Room that was never written costs the sync of each record in it a commit of the journal.
+        while written < size {
+            let length = usize::try_from(size - written).unwrap_or(usize::MAX).min(ZEROS.len());
+            let zeros = ZEROS.get(..length).unwrap_or_default();
+            self.file.write_all_at(zeros, written)?;
+            written += zeros.len() as u64;
+        }
+        Ok(())
     }
 
     fn cut(&self, size: u64) -> io::Result<()> {

@@ -132,7 +132,7 @@ impl Pipeline {
         if !handle.place.is_open(clock::now()) {
             return Err(WriteError::Ended);
         }
-        let writer = self.callers.identify(asker)?;
+        let writer = self.callers.recognise(asker)?;
         let lease = self.lease_for(&handle, &writer, Operation::FileWrite)?;
         lease.active_for(&writer, clock::now())?;
         let draft = match &handle.opened {
