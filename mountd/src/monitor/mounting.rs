@@ -16,8 +16,8 @@ use std::process::{Command, Stdio};
 
 /// The filesystem type in mountinfo, by which a mount is known as a wardfs mount.
 pub(crate) const TYPE: &str = "fuse.wardfs";
-/// How far the kernel reads ahead where it keeps pages: what one request holds.
-const READ_AHEAD_KIB: &[u8] = b"1024";
+/// How far the kernel reads ahead where it keeps pages: a request for each event loop.
+const READ_AHEAD_KIB: &[u8] = b"4096";
 
 /// A mount between preparation and end.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Mounting {
         })
     }
 
-    /// Has the kernel read ahead as much as one request holds. An ordinary user may not; then it reads
+    /// Has the kernel read ahead as much as all event loops can decrypt at once. An ordinary user may not; then it reads
     /// ahead as much as it does everywhere.
     fn read_further_ahead(&self) {
         let ours = mounts().into_iter().rev().find(|entry| entry.source == self.source);

@@ -4,6 +4,7 @@
 //! and malloc puts every large block at page + 16. So bytes read from a file lie at their offset in
 //! the page, and bytes for a reply at page + 2048.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use zeroize::optimization_barrier;
 
 /// The size of a page.
@@ -11,35 +12,55 @@ pub(crate) const PAGE: usize = 4096;
 /// Where the bytes of a reply start in their page: callers' buffers lie at +0 or +16.
 const REPLY: usize = 2048;
 
+/// From how many bytes on storage is used again: malloc gets as much from the kernel, page by page,
+/// and gives it back.
+const LARGE: usize = 64 << 10;
+/// The largest storage that is kept: a whole request, with its frame around it.
+const LARGEST: usize = (1 << 20) + LARGE;
+/// How many of each sort are kept.
+const KEPT: usize = 4;
+
 /// Bytes that start at a chosen offset of a page.
 pub(crate) struct Buffer {
     storage: Vec<u8>,
     start: usize,
     length: usize,
-    /// Whether they are wiped when dropped: plaintext for a reply, not ciphertext of a file.
+    /// Up to where it may have been written.
+    end: usize,
+    sort: &'static Sort,
+}
+
+/// A sort of storage, and what is kept of it. Guards the list only.
+struct Sort {
+    kept: Mutex<Vec<Vec<u8>>>,
+    /// Whether it is wiped when dropped, and so holds zeros again.
     is_secret: bool,
 }
 
+/// For plaintext.
+static SECRET: Sort = Sort { kept: Mutex::new(Vec::new()), is_secret: true };
+/// For ciphertext.
+static SEALED: Sort = Sort { kept: Mutex::new(Vec::new()), is_secret: false };
+
 impl Buffer {
-    /// Zeros for ciphertext, at the same offset in the page as `offset` has in its file.
+    /// Room for ciphertext, at the same offset in the page as `offset` has in its file. It holds
+    /// anything: zeros, or ciphertext of before.
     pub(crate) fn for_file(offset: u64, length: usize) -> Self {
         let in_page = crate::fields::in_memory(offset % crate::fields::on_disk(PAGE));
-        let mut buffer = Self::at(in_page, length);
-        buffer.is_secret = false;
-        buffer
+        Self::at(in_page, length, &SEALED)
     }
 
     /// Zeros for plaintext, where a reply's bytes should lie.
     pub(crate) fn for_reply(length: usize) -> Self {
-        Self::at(REPLY, length)
+        Self::at(REPLY, length, &SECRET)
     }
 
-    fn at(in_page: usize, length: usize) -> Self {
-        let storage = vec![0; length + 2 * PAGE];
+    fn at(in_page: usize, length: usize, sort: &'static Sort) -> Self {
+        let storage = sort.take(length + 2 * PAGE);
         // `align_offset` may answer `usize::MAX`; then the placement is given up, not the bytes.
         let to_page = storage.as_ptr().align_offset(PAGE);
         let start = if to_page < PAGE { to_page + in_page } else { 0 };
-        Self { storage, start, length, is_secret: true }
+        Self { storage, start, length, end: start + length, sort }
     }
 
     /// Keeps the first `length` bytes.
@@ -64,11 +85,33 @@ impl std::fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.is_secret {
+        if self.sort.is_secret {
             // `zeroize` writes byte by byte, which costs more than the decryption.
-            self.storage.fill(0);
+            self.storage[self.start..self.end].fill(0);
             optimization_barrier(&self.storage);
         }
+        self.sort.keep(std::mem::take(&mut self.storage));
+    }
+}
+
+impl Sort {
+    fn take(&self, length: usize) -> Vec<u8> {
+        if length < LARGE {
+            return vec![0; length];
+        }
+        let kept = self.kept().pop();
+        kept.filter(|storage| storage.len() >= length).unwrap_or_else(|| vec![0; length])
+    }
+
+    fn keep(&self, storage: Vec<u8>) {
+        let mut kept = self.kept();
+        if (LARGE..=LARGEST).contains(&storage.len()) && kept.len() < KEPT {
+            kept.push(storage);
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -224,7 +224,9 @@ pub(crate) fn seal_batch(
     head[..HEADER].copy_from_slice(&header.encode());
     body[..8].copy_from_slice(&batch.sync_mark.to_le_bytes());
     body[8..PREAMBLE].copy_from_slice(&changes.to_le_bytes());
-    body[PREAMBLE..PREAMBLE + batch.changes.len()].copy_from_slice(&batch.changes);
+    let (changes, padding) = body[PREAMBLE..].split_at_mut(batch.changes.len());
+    changes.copy_from_slice(&batch.changes);
+    padding.fill(0);
     let tag = seal(cipher, &header, 0, body.into())?;
     head[HEADER..].copy_from_slice(&tag);
     let chain = chained(&head[..HEADER], &head[HEADER..]);
@@ -257,12 +259,15 @@ pub(crate) fn seal_content(
     let start = in_memory(shape.content_at(position) - position);
     let (head, body) = frame.as_mut_slice().split_at_mut(start);
     head[..HEADER].copy_from_slice(&header.encode());
+    head[HEADER..].fill(0);
     let chunk_size = in_memory(shape.chunk_size());
     for (chunk, sealed) in (0..).zip(body.chunks_mut(chunk_size)) {
         let from = in_memory(u64::from(chunk)) * chunk_size;
         let rest = content.get(from..).unwrap_or_default();
         let tag = if rest.len() < sealed.len() {
-            sealed[..rest.len()].copy_from_slice(rest);
+            let (content, padding) = sealed.split_at_mut(rest.len());
+            content.copy_from_slice(rest);
+            padding.fill(0);
             seal(cipher, &header, chunk, sealed.into())?
         } else {
             let buffer = InOutBuf::new(&rest[..sealed.len()], sealed).ok()?;
