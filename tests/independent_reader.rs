@@ -1,6 +1,8 @@
 //! The documents alone are enough: a reader in another language, written from docs/formats.md and
 //! from nothing else, agrees with the program about every byte of a vault and of a log.
 
+mod workspace;
+
 use crate::support::root::Root;
 use crate::support::{users, wait};
 use nix::sys::signal::{Signal, kill};

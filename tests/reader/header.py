@@ -4,6 +4,7 @@ import hmac
 import struct
 
 import argon2.low_level
+from change import SECRETS, WORKSPACE
 from sums import Damaged, demand, hkdf, mac, notice, open_seal, sha256
 
 PASSPHRASE, KEY_FILE, RECOVERY = 1, 2, 3
@@ -21,8 +22,8 @@ class Header:
         demand(form == 1, "no header")
         self.vault_id = data[16:32]
         (self.generation,) = struct.unpack_from("<Q", data, 32)
-        kind, slots, label, retired, pinned = struct.unpack_from("<BBBBB", data, 40)
-        demand(kind in (1, 2) and pinned in (0, 1), "no header")
+        self.kind, slots, label, retired, pinned = struct.unpack_from("<BBBBB", data, 40)
+        demand(self.kind in (SECRETS, WORKSPACE) and pinned in (0, 1), "no header")
         middle = 48 + label + 128 * slots
         end = middle + 104 * retired
         demand(data[45:48] == bytes(3) and len(data) == end + 32, "no header")

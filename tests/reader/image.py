@@ -2,8 +2,8 @@
 
 import struct
 
+from change import Fields
 from sums import Damaged, demand, hkdf, notice, open_seal
-from tree import EXTENT, REGION, Fields, Tree
 
 HEADER, CHUNK, TAG = 64, 1 << 20, 16
 
@@ -30,7 +30,8 @@ class Image:
         demand(at == len(data), f"{path}: has another length")
         self.plaintext = b"".join(plaintext)
 
-    def read(self):
+    def read(self, tree):
+        """Reads all of it, the tree into `tree`."""
         fields = Fields(self.plaintext)
         read, many = fields.take, lambda form: fields.many(form, "<Q")
         follow = read("<Q")
@@ -38,32 +39,14 @@ class Image:
         self.end = (*end, chain)
         self.segments = {number: (id, end) for number, id, *end in many("<Q16sQQ32s")}
         self.pins = many("<QQ32s")
-        _next_node, _next_version = read("<QQ")
-        self.tree = tree = Tree()
-        for _ in range(read("<Q")):
-            file, kind, place, _times = read("<Q"), read("B"), fields.place(), read("<qqq")
-            if kind == 2:
-                tree.directories.add(file)
-            else:
-                tree.histories[file] = many("<Q")
-            if place != (0, b""):
-                tree.names[place] = file
-        for _ in range(read("<Q")):
-            path, file, _time = read(f"{read('<H')}s"), read("<Q"), read("<q")
-            tree.removed.append((path, file, many("<Q")))
-        for _ in range(read("<Q")):
-            number, writer, size, _time = read("<QQQq")
-            tree.writers[number] = writer
-            tree.versions[number] = size, many(EXTENT)
-        self.unfinished = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
-        self.shredded = many("<QQ")
-        self.dead = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
+        self.tree = tree
+        tree.read(fields)
         self.retired = set(many("<Q"))
         self.moved = many("<QQ32s")
         demand(fields.at == 8 + follow and not any(fields.data[fields.at :]), "an image has another length")
 
 
-def newest(vault, header, keys, segments):
+def newest(vault, header, keys, segments, tree_of):
     """The newest image that opens and fits, or None."""
     folder = vault / "images"
     paths = [it for it in folder.iterdir() if len(it.name) == 10 and it.name.isdecimal()] if folder.is_dir() else []
@@ -73,7 +56,7 @@ def newest(vault, header, keys, segments):
         except Damaged as error:
             notice(error)
             continue
-        image.read()
+        image.read(tree_of())
         if image.segment in segments and segments[image.segment].has_end(*image.end):
             return image
         notice(f"{path}: does not fit")

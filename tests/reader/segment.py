@@ -2,8 +2,8 @@
 
 import struct
 
+from change import changes_of
 from sums import demand, hkdf, mac, notice, open_seal, round_up, sha256
-from tree import changes_of
 
 METADATA, DATA, VOID = 1, 2, 3
 SEGMENT_HEADER, FRAME_HEADER, TAG, UNIT, PAGE = 192, 48, 16, 64, 4096
@@ -13,7 +13,7 @@ class Segment:
     """A segment with a good header. Position, sequence and chain value move with reading."""
 
     def __init__(self, path, header, keys):
-        self.data, self.number = path.read_bytes(), int(path.name)
+        self.data, self.number, self.kind = path.read_bytes(), int(path.name), header.kind
         head = self.data[:SEGMENT_HEADER]
         demand(len(head) == SEGMENT_HEADER and head[:8] == b"wardseg\0", f"{path}: no segment")
         form, key_number, vault_id, own, self.id = struct.unpack_from("<II16sQ16s", head, 8)
@@ -80,17 +80,18 @@ class Segment:
                 return frame is not None and (at + frame[2], frame[1]) == (position, sequence)
         return False
 
-    def value(self, at, sequence, exponent, length):
-        """The plaintext of a data frame, or None. No byte of its header is taken from disk."""
+    def value(self, at, sequence, exponent, length, begin=0, end=None):
+        """The plaintext of the chunks of a data frame in which these bytes of its content lie (all of them),
+        or None. No byte of its header is taken from disk."""
         head = struct.pack("<BBHIQ32x", DATA, exponent, 0, length, sequence)
         first, size, plaintext = first_chunk(at, exponent, length), 1 << exponent, []
         count = -(-length // size)
         if first + length > len(self.data) or any(self.data[at + FRAME_HEADER + TAG * count : first]):
             return None
-        for chunk in range(count):
+        for chunk in range(begin // size, count if end is None else -(-end // size)):
             tag_at = at + FRAME_HEADER + TAG * chunk
-            begin, end = first + chunk * size, first + min((chunk + 1) * size, length)
-            tag, ciphertext = self.data[tag_at : tag_at + TAG], self.data[begin:end]
+            tag = self.data[tag_at : tag_at + TAG]
+            ciphertext = self.data[first + chunk * size : first + min((chunk + 1) * size, length)]
             opened = open_seal(self.key, nonce(DATA, sequence, chunk), ciphertext, tag, head)
             if opened is None:
                 return None
@@ -112,12 +113,12 @@ def first_chunk(at, exponent, length):
     return round_up(behind_tags, PAGE if length >= chunk else UNIT)
 
 
-def batch(frame):
+def batch(segment, frame):
     """The sync mark and the changes of a metadata frame."""
     mark, count = struct.unpack_from("<QI", frame[3])
     changes, rest = frame[3][12 : 12 + count], frame[3][12 + count :]
     demand(mark >= SEGMENT_HEADER and len(changes) == count and not any(rest), "a bad batch")
-    return mark, changes_of(changes)
+    return mark, changes_of(changes, segment.kind)
 
 
 def read_closed(segment, position, sequence, chain):
@@ -127,7 +128,7 @@ def read_closed(segment, position, sequence, chain):
         at, frame = segment.at, segment.step()
         demand(frame is not None, f"segment {segment.number}: no whole frame at {at}")
         if frame[0] == METADATA:
-            changes += batch(frame)[1]
+            changes += batch(segment, frame)[1]
     end = segment.at, segment.sequence, segment.chain
     demand(end == (position, sequence, chain), f"segment {segment.number} ends elsewhere than the next one says")
     return changes
@@ -135,8 +136,8 @@ def read_closed(segment, position, sequence, chain):
 
 def read_last(segment):
     """The changes of the last segment: of the synced log, and of the tail what is accepted."""
-    begin, frames, faults = segment.at, [], []
-    while any(segment.data[segment.at :]):
+    begin, frames, faults, used = segment.at, [], [], len(segment.data.rstrip(b"\0"))
+    while segment.at < used:
         at, frame = segment.at, segment.step()
         if frame is None:
             faults.append(at)
@@ -145,7 +146,7 @@ def read_last(segment):
             if segment.at is None:
                 break
             at, frame = segment.at, segment.take(segment.frame_at(segment.at))
-        frames.append((at, frame, batch(frame) if frame[0] == METADATA else None))
+        frames.append((at, frame, batch(segment, frame) if frame[0] == METADATA else None))
     marks = [found[0] for _, _, found in frames if found]
     synced, end = max([begin, *marks]), min(faults, default=len(segment.data))
     demand(end >= synced, f"segment {segment.number}: damage at {end}, before {synced}")

@@ -1,64 +1,7 @@
-"""The tree: what changes are, and what they make of files, names and versions."""
+"""The tree of a `secrets` vault: what changes make of files, names and versions."""
 
-import struct
-
+from change import REGION
 from sums import demand
-
-EXTENT, REGION = "<QQQQQBI", "<QQQ"
-
-
-class Fields:
-    """Takes fields from bytes, one after the other."""
-
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, form):
-        size = struct.calcsize(form)
-        demand(self.at + size <= len(self.data), "a field is cut off")
-        values = struct.unpack_from(form, self.data, self.at)
-        self.at += size
-        return values[0] if len(values) == 1 else values
-
-    def place(self):
-        parent, length = self.take("<QB")
-        return parent, self.take(f"{length}s")
-
-    def many(self, form, count="<I"):
-        return [self.take(form) for _ in range(self.take(count))]
-
-
-def changes_of(data):
-    """The changes in these bytes as (name, fields)."""
-    fields, changes = Fields(data), []
-    read, place, many = fields.take, fields.place, fields.many
-    readers = {
-        1: ("create", lambda: dict(file=read("<Q"), kind=read("B"), place=place(), time=read("<q"))),
-        2: (
-            "write",
-            lambda: dict(
-                file=read("<Q"), version=read("<Q"), bytes=read("<Q"), time=read("<q"), extents=many(EXTENT)
-            ),
-        ),
-        3: ("rename", lambda: dict(place=place(), to=place(), time=read("<q"))),
-        4: ("unlink", lambda: dict(place=place(), time=read("<q"))),
-        5: ("remove directory", lambda: dict(place=place(), time=read("<q"))),
-        6: ("set times", lambda: dict(file=read("<Q"), modified=read("<q"), changed=read("<q"))),
-        7: ("shred", lambda: dict(file=read("<Q"), time=read("<q"), regions=many(REGION))),
-        8: ("shred done", lambda: dict(file=read("<Q"))),
-        9: ("cut", lambda: dict(segment=read("<Q"), position=read("<Q"), bytes=read("<Q"))),
-        10: ("discard", lambda: dict(file=read("<Q"), regions=many(REGION))),
-        11: ("moved", lambda: dict(segment=read("<Q"), sequence=read("<Q"), chain=read("32s"))),
-        12: ("relocate", lambda: dict(version=read("<Q"), bytes=read("<Q"), extents=many(EXTENT))),
-        13: ("forget", lambda: dict(version=read("<Q"))),
-        14: ("retire", lambda: dict(segment=read("<Q"))),
-    }
-    while fields.at < len(data):
-        which = read("B")
-        demand(which in readers, f"a change {which} is not known")
-        name, reader = readers[which]
-        changes.append((name, reader()))
-    return changes
 
 
 class Tree:
@@ -69,6 +12,29 @@ class Tree:
         self.directories, self.names, self.histories, self.versions = {1}, {}, {}, {}
         self.writers = {}
         self.removed = []
+
+    def read(self, fields):
+        """What an image says."""
+        read, many = fields.take, lambda form: fields.many(form, "<Q")
+        _next_node, _next_version = read("<QQ")
+        for _ in range(read("<Q")):
+            file, kind, place, _times = read("<Q"), read("B"), fields.place(), read("<qqq")
+            if kind == 2:
+                self.directories.add(file)
+            else:
+                self.histories[file] = many("<Q")
+            if place != (0, b""):
+                self.names[place] = file
+        for _ in range(read("<Q")):
+            path, file, _time = read(f"{read('<H')}s"), read("<Q"), read("<q")
+            self.removed.append((path, file, many("<Q")))
+        for _ in range(read("<Q")):
+            number, writer, size, _time = read("<QQQq")
+            self.writers[number] = writer
+            self.versions[number] = size, fields.extents("<Q")
+        self.unfinished = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
+        self.shredded = many("<QQ")
+        self.dead = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
 
     def apply(self, change, of):
         if change == "create":
@@ -107,6 +73,9 @@ class Tree:
             demand(self.versions.pop(of["version"], None), "a version that is not there")
             for history in [*self.histories.values(), *(it[2] for it in self.removed)]:
                 history[:] = [it for it in history if it != of["version"]]
+
+    def end(self):
+        """Nothing goes when the log ends."""
 
     def create(self, node, kind, place):
         demand(kind in (1, 2), "a node of another kind")

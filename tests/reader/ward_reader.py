@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Reads a vault and a log of wardfs from docs/formats.md alone: nothing here knows the program's code.
 
-    ward_reader.py files VAULT CREDENTIAL                  every file: size, SHA-256, versions
+    ward_reader.py files VAULT CREDENTIAL                  every file of secrets: size, SHA-256, versions;
+                                                           every node of a workspace: all there is
     ward_reader.py verify AUDIT_DIR                        verdict, entries and last hash
     ward_reader.py names AUDIT_DIR VAULT NAME CREDENTIAL   sealed fields by number of entry
 
