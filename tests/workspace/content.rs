@@ -117,6 +117,7 @@ fn a_file_is_cut_lengthened_and_emptied() {
     person.must("write('file', 'x' * 10000)");
     person.must("os.truncate('file', 5000)");
     person.must("os.truncate('file', 6000)");
+    assert_eq!(person.fails("os.truncate('file', (1 << 62) + 1)"), "EFBIG");
     assert_eq!(person.must("read('file') == b'x' * 5000 + bytes(1000)"), true);
     person.must("file = os.open('file', os.O_RDWR)");
     person.must("write('file', 'new')");

@@ -37,7 +37,8 @@ use crate::index::{Counts, Misfit, ROOT};
 use crate::wall_time::WallTime;
 use extents::Extents;
 use live::Live;
-use node::{Body, NameAt, Node};
+pub(crate) use node::Node;
+use node::{Body, NameAt};
 use node_change::EntryPlace;
 use piece::Piece;
 use sha2::{Digest as _, Sha256};
@@ -172,14 +173,18 @@ impl Workspace {
     /// Whether `file` is `above`, or below it.
     pub(crate) fn is_below(&self, file: FileId, above: FileId) -> bool {
         let parent = |file: &FileId| self.nodes.get(*file)?.name.map(|(parent, _)| parent);
-        std::iter::successors(Some(file), parent).any(|file| file == above)
+        // No more steps than a sound tree has: what an image says may go in a circle.
+        let mut line = std::iter::successors(Some(file), parent).take(self.nodes.len());
+        line.any(|file| file == above)
     }
 
     /// The path of a name, from the top, its parts joined by `/`.
     fn path_at(&self, (parent, cookie): NameAt) -> Vec<u8> {
         let mut parts = Vec::new();
         let mut at = Some((parent, cookie));
-        while let Some(entry) = at.and_then(|at| self.entries.get(at)) {
+        while let Some(entry) = at.and_then(|at| self.entries.get(at))
+            && parts.len() < self.nodes.len()
+        {
             parts.push(entry.name.as_bytes());
             at = self.nodes.get(entry.parent).and_then(|node| node.name);
         }
@@ -237,7 +242,7 @@ impl Workspace {
                 counts.directories += 1;
             } else {
                 counts.files += 1;
-                counts.bytes += node.size;
+                counts.bytes = counts.bytes.saturating_add(node.size);
             }
             counts.versions += u64::from(node.extents().is_some_and(|own| own.count() != 0));
         }

@@ -1,16 +1,23 @@
 //! What stands inside a seal is read without belief: any bytes, and valid ones that were changed, make
 //! no decoder panic or take memory for what a count only claims, and what they say breaks no index.
 
-use super::support::{Fixture, at, name, put};
+use super::support::{Fixture, at, cases, name, put};
+use super::workspace::{entry, make, new};
 use crate::change::Change;
 use crate::fields::Fields;
 use crate::header::SealedHeader;
 use crate::image::Image;
 use crate::index::Index;
 use crate::lineage::Lineage;
-use crate::{Existing, SlotSecret, VaultKind};
+use crate::workspace::XattrMode;
+use crate::{
+    AllocateMode, Existing, NewNode, NodeType, RenameMode, SetAttributes, SlotSecret, Vault,
+    VaultKind,
+};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
+use std::collections::BTreeSet;
+use ward_policy::FileId;
 
 /// What a test does to valid bytes.
 #[derive(Clone, Debug)]
@@ -74,8 +81,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 /// Runs `check` on any bytes and on changed copies of `valid`, which it must take.
 fn try_all(valid: &[u8], check: impl Fn(&[u8]) -> bool) {
     assert!(check(valid));
-    let mut runner =
-        TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(cases(CASES));
     let changed = proptest::collection::vec(mutation(), 1..6);
     runner
         .run(&changed, |mutations| {
@@ -103,26 +109,67 @@ fn try_all(valid: &[u8], check: impl Fn(&[u8]) -> bool) {
 
 const CASES: u32 = 4000;
 
-/// A vault with something of everything, and two images' worth of it.
-fn filled(fixture: &Fixture) -> crate::Vault {
+/// A vault of each kind with something of everything.
+fn filled(kind: VaultKind) -> (Fixture, Vault) {
+    let fixture = Fixture::of_kind(kind);
     let vault = fixture.vault();
+    match kind {
+        VaultKind::Secrets => fill_secrets(&vault),
+        VaultKind::Workspace => fill_workspace(&vault),
+    }
+    // Under a new key everything is moved.
+    vault.rekey(&[fixture.secret()], &[]).unwrap();
+    vault.compact(u64::MAX).unwrap();
+    (fixture, vault)
+}
+
+fn fill_secrets(vault: &Vault) {
     let root = vault.root();
     let folder = vault.make_directory(root, &name("db"), at(1)).unwrap();
     for number in 0..12_u8 {
-        put(&vault, "often", &[number; 900]);
+        put(vault, "often", &[number; 900]);
     }
-    put(&vault, "gone", b"1");
+    put(vault, "gone", b"1");
     vault.unlink(root, &name("gone"), at(2)).unwrap();
-    let shredded = put(&vault, "shredded", b"1");
+    let shredded = put(vault, "shredded", b"1");
     vault.shred(shredded, at(2)).unwrap();
     vault.rename((root, &name("often")), (folder, &name("x")), Existing::Keep, at(3)).unwrap();
-    vault.sync().unwrap();
-    vault.compact(u64::MAX).unwrap();
-    vault
+}
+
+fn fill_workspace(vault: &Vault) {
+    let root = vault.root();
+    let [one, two] = ["one", "two"].map(|text| make(vault, root, text, NodeType::Directory));
+    let file = make(vault, one, "file", NodeType::File);
+    let held = make(vault, two, "held", NodeType::File);
+    make(vault, two, "link", NodeType::Symlink);
+    let device = NewNode { device: 0x801, ..new(NodeType::BlockDevice) };
+    vault.make_node(root, &entry("device"), device, at(1)).unwrap();
+    vault.write_node(file, 0, &[1; 30_000], at(2)).unwrap();
+    // More pieces than fit without a table.
+    (0..40).for_each(|place| vault.write_node(file, place * 700, &[2; 90], at(3)).unwrap());
+    vault.allocate(file, 5000, 9000, AllocateMode::PunchHole, at(4)).unwrap();
+    vault.link_entry(file, (two, &entry("second")), at(4)).unwrap();
+    vault.set_xattr(file, (b"user.a", b"value"), XattrMode::Any, at(4)).unwrap();
+    vault.set_xattr(file, (b"user.b", b""), XattrMode::Any, at(4)).unwrap();
+    vault.remove_xattr(file, b"user.a", at(4)).unwrap();
+    let (uid, gid, size) = (Some(1), Some(2), Some(29_000));
+    let (mode, times) = (Some(0o644), [Some(at(5)); 3]);
+    let [accessed, modified, changed] = times;
+    let set = SetAttributes { mode, uid, gid, size, accessed, modified, changed };
+    vault.set_attributes(file, &set, at(5)).unwrap();
+    vault.write_node(held, 0, b"without a name", at(5)).unwrap();
+    vault.hold(held).unwrap();
+    vault.unlink_entry(two, &entry("held"), at(6)).unwrap();
+    let (from, to) = ((one, &entry("file")), (root, &entry("moved")));
+    vault.rename_entry(from, to, RenameMode::Replace, at(6)).unwrap();
+    vault.rename_entry(to, (root, &entry("one")), RenameMode::Exchange, at(6)).unwrap();
+    let dropped = make(vault, root, "dropped", NodeType::File);
+    vault.unlink_entry(root, &entry("dropped"), at(7)).unwrap();
+    assert_eq!(vault.node(dropped), None);
 }
 
 /// All changes that the log of a vault holds.
-fn changes_of(fixture: &Fixture, vault: &crate::Vault) -> Vec<u8> {
+fn changes_of(vault: &Vault) -> Vec<u8> {
     let mut changes = Vec::new();
     for segment in vault.segments.all() {
         let start = segment.start().unwrap();
@@ -134,47 +181,136 @@ fn changes_of(fixture: &Fixture, vault: &crate::Vault) -> Vec<u8> {
             }
         }
     }
-    assert!(fixture.directory().exists() && changes.len() > 1000);
+    assert!(changes.len() > 1000);
     changes
 }
 
+/// Asks an index everything; it must answer, whatever it was told.
+fn look_at(index: &Index) {
+    index.live_bytes();
+    index.counts();
+    index.memory_bytes();
+    index.newest_time();
+    index.path_of_frame(1, 192);
+    if let Some(secrets) = index.secrets() {
+        secrets.removed();
+    }
+    let Some(workspace) = index.workspace() else { return };
+    let (mut found, mut seen) = (vec![FileId(1)], BTreeSet::new());
+    while let Some(file) = found.pop() {
+        if seen.insert(file) {
+            workspace.node(file).map(crate::workspace::Node::attributes).ok();
+            workspace.paths_of(file);
+            workspace.is_below(file, FileId(0));
+            workspace.is_empty_directory(file);
+            found.extend(workspace.entries_in(file, 0..=u64::MAX).map(|entry| entry.file));
+        }
+    }
+}
+
+fn encoded(index: &Index) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    index.snapshot().encode(&mut bytes);
+    bytes
+}
+
+const KINDS: [VaultKind; 2] = [VaultKind::Secrets, VaultKind::Workspace];
+
 #[test]
 fn changes_are_decoded_and_made_without_belief() {
-    let fixture = Fixture::new();
-    let vault = filled(&fixture);
-    try_all(&changes_of(&fixture, &vault), |bytes| {
-        let mut fields = Fields::new(bytes);
-        let mut index = Index::empty(VaultKind::Secrets);
-        while let Some(change) = Change::decode(&mut fields) {
-            let _may_not_fit = index.apply(&change);
-        }
-        index.live_bytes();
-        index.counts();
-        index.secrets().unwrap().removed();
-        let mut encoded = Vec::new();
-        index.snapshot().encode(&mut encoded);
-        Change::decode_all(bytes).is_some()
-    });
+    for kind in KINDS {
+        let (_fixture, vault) = filled(kind);
+        let which = |change: Change| {
+            let mut bytes = Vec::new();
+            change.encode(&mut bytes);
+            bytes[0]
+        };
+        let changes = changes_of(&vault);
+        let all: BTreeSet<u8> =
+            Change::decode_all(&changes).unwrap().into_iter().map(which).collect();
+        assert!(kind == VaultKind::Secrets || (15..=26).all(|it| all.contains(&it)), "{all:?}");
+        try_all(&changes, |bytes| {
+            let mut fields = Fields::new(bytes);
+            let mut index = Index::empty(kind);
+            while let Some(change) = Change::decode(&mut fields) {
+                let _may_not_fit = index.apply(&change);
+            }
+            look_at(&index);
+            let bytes_of_index = encoded(&index);
+            let again = Index::decode(&mut Fields::new(&bytes_of_index), kind).unwrap();
+            assert_eq!(encoded(&again), bytes_of_index, "what a change made is an index");
+            index.drop_orphans();
+            look_at(&index);
+            Change::decode_all(bytes).is_some()
+        });
+    }
 }
 
 #[test]
 fn images_are_decoded_without_belief() {
-    let fixture = Fixture::new();
-    let vault = filled(&fixture);
-    let plain = {
-        let index = vault.read_index();
-        vault.writer.snapshot().unwrap().with(&index.snapshot())
+    for kind in KINDS {
+        let (_fixture, vault) = filled(kind);
+        let changes = Change::decode_all(&changes_of(&vault)).unwrap();
+        let plain = {
+            let index = vault.read_index();
+            vault.writer.snapshot().unwrap().with(&index.snapshot())
+        };
+        try_all(&plain, |bytes| {
+            let Some(mut image) = Image::decode(bytes, kind) else { return false };
+            look_at(&image.index);
+            let mut bytes = Vec::new();
+            image.lineage.encode(&mut bytes);
+            assert!(Lineage::decode(&mut Fields::new(&bytes)).is_some());
+            let bytes = encoded(&image.index);
+            assert!(Index::decode(&mut Fields::new(&bytes), kind).is_some());
+            // What the log says behind it finds another tree than it was said of.
+            for change in &changes {
+                let _may_not_fit = image.index.apply(change);
+            }
+            image.index.skip_numbers(u32::MAX);
+            image.index.drop_orphans();
+            look_at(&image.index);
+            true
+        });
+    }
+}
+
+#[test]
+fn directories_that_lie_in_each_other_make_no_question_endless() {
+    let change = |file, name| {
+        let mut bytes = vec![15];
+        bytes.extend_from_slice(&u64::to_le_bytes(file));
+        bytes.push(2);
+        bytes.extend_from_slice(&[0; 2 + 4 + 4 + 4 + 2]);
+        bytes.extend_from_slice(&1_u64.to_le_bytes());
+        bytes.extend_from_slice(&[1, name]);
+        bytes.extend_from_slice(&[0; 8]);
+        Change::decode(&mut Fields::new(&bytes)).unwrap()
     };
-    try_all(&plain, |bytes| {
-        let Some(image) = Image::decode(bytes, VaultKind::Secrets) else { return false };
-        image.index.live_bytes();
-        image.index.counts();
-        image.index.secrets().unwrap().removed();
-        let mut encoded = Vec::new();
-        image.lineage.encode(&mut encoded);
-        image.index.snapshot().encode(&mut encoded);
-        Lineage::decode(&mut Fields::new(&encoded)).is_some()
-    });
+    let mut index = Index::empty(VaultKind::Workspace);
+    index.apply(&change(2, b'a')).unwrap();
+    index.apply(&change(3, b'b')).unwrap();
+    let mut bytes = encoded(&index);
+    let found: Vec<_> = {
+        let workspace = index.workspace().unwrap();
+        let entries = workspace.entries_in(FileId(1), 0..=u64::MAX);
+        entries.map(|entry| (entry.cookie, entry.file.0)).collect()
+    };
+    assert_eq!((found[0].1, found[1].1), (3, 2), "so that the entries stay in order");
+    for (cookie, file) in found {
+        // Both where the node names its place and where the entry stands.
+        let place = |parent: u64| [parent.to_le_bytes(), cookie.to_le_bytes()].concat();
+        for at in 0..bytes.len() - 16 {
+            if bytes[at..at + 16] == place(1) {
+                bytes[at..at + 16].copy_from_slice(&place(5 - file));
+            }
+        }
+    }
+    let index = Index::decode(&mut Fields::new(&bytes), VaultKind::Workspace).unwrap();
+    look_at(&index);
+    let workspace = index.workspace().unwrap();
+    assert!(!workspace.is_below(FileId(2), FileId(1)) && workspace.is_below(FileId(2), FileId(3)));
+    assert_eq!(workspace.paths_of(FileId(2)), [b"a/b/a"]);
 }
 
 #[test]

@@ -77,8 +77,10 @@ fn what_was_made_written_and_set_is_there_after_every_unlock() {
     vault.write_node(file, 10, b"hello", at(2)).unwrap();
     vault.link_entry(file, (root, &entry("second\nname")), at(3)).unwrap();
     let link = make(&vault, root, "link", NodeType::Symlink);
-    let special = NewNode { device: 77, ..new(NodeType::BlockDevice) };
-    let device = vault.make_node(root, &entry("device"), special, at(1)).unwrap().file;
+    let [device, fifo] = [NodeType::BlockDevice, NodeType::Fifo].map(|node_type| {
+        let special = NewNode { device: 77, ..new(node_type) };
+        vault.make_node(root, &entry(&format!("{node_type:?}")), special, at(1)).unwrap().file
+    });
     vault.set_xattr(file, (b"user.a", b"value"), XattrMode::Create, at(4)).unwrap();
     let set = SetAttributes { mode: Some(0o4755), accessed: Some(at(9)), ..Default::default() };
     vault.set_attributes(file, &set, at(5)).unwrap();
@@ -96,6 +98,7 @@ fn what_was_made_written_and_set_is_there_after_every_unlock() {
         assert_eq!((vault.parent_of(folder), vault.parent_of(root)), (Some(root), None));
         assert_eq!(vault.read_target(link).unwrap(), b"target");
         assert_eq!(vault.node(device).unwrap().device, 77);
+        assert_eq!(vault.node(fifo).unwrap().device, 0);
         assert_eq!(vault.xattr(file, b"user.a").unwrap(), b"value");
         assert_eq!(vault.node(root).unwrap().links, 3);
         assert_eq!(vault.find_entry(root, &entry("none")), Err(TreeError::NotFound));
@@ -272,6 +275,34 @@ fn holes_are_zeros_and_found_and_copied_as_holes() {
             assert_eq!(seek(3_000_050, Seek::Hole), Some(3_000_053));
             assert_eq!(seek(3_000_053, Seek::Data), None);
         }
+    });
+}
+
+#[test]
+fn a_file_reaches_as_far_as_the_format_says_and_no_farther() {
+    let (fixture, vault) = workspace();
+    let far = 1_u64 << 62;
+    let files: Vec<FileId> = (0..5)
+        .map(|number| make(&vault, vault.root(), &format!("file{number}"), NodeType::File))
+        .collect();
+    for file in &files {
+        vault.write_node(*file, far - 1, b"x", at(2)).unwrap();
+        let beyond = vault.write_node(*file, far - 1, b"xy", at(3));
+        assert!(matches!(beyond, Err(ChangeError::TooFar)));
+        assert!(matches!(vault.append_node(*file, b"y", at(3)), Err(ChangeError::TooFar)));
+        let set = SetAttributes { size: Some(far + 1), ..Default::default() };
+        assert!(matches!(vault.set_attributes(*file, &set, at(3)), Err(ChangeError::TooFar)));
+        let grown = vault.allocate(*file, far, 1, AllocateMode::Extend, at(3));
+        assert!(matches!(grown, Err(ChangeError::TooFar)));
+        let copied = vault.copy_range((*file, far - 1), (*file, far), 1, at(3));
+        assert!(matches!(copied, Err(ChangeError::TooFar)));
+    }
+    reopened(&fixture, vault, |vault| {
+        for file in &files {
+            assert_eq!(vault.open_node(*file, far - 2, 9).unwrap().as_slice(), b"\0x");
+            assert_eq!(vault.node(*file).unwrap().size, far);
+        }
+        assert_eq!(vault.usage().unwrap().current_bytes, u64::MAX, "more than a number can say");
     });
 }
 

@@ -1,5 +1,6 @@
 //! Changes of the tree: one way, live and at replay, so that both always agree.
 
+use crate::extent::FARTHEST;
 use crate::index::{Misfit, ROOT};
 use crate::wall_time::WallTime;
 use crate::workspace::extents::Extents;
@@ -13,8 +14,8 @@ use ward_policy::FileId;
 
 /// More names than any Linux filesystem gives a node.
 const MOST_LINKS: u32 = i32::MAX.unsigned_abs();
-/// The most bytes of a file: what an offset of Linux can say.
-pub(crate) const LONGEST_FILE: u64 = i64::MAX.unsigned_abs();
+/// The most bytes of a file: no change of the log may name an offset behind it.
+pub(crate) const LONGEST_FILE: u64 = FARTHEST;
 
 impl Workspace {
     /// Makes a change, or says why it does not fit and leaves everything as it was.
@@ -27,8 +28,7 @@ impl Workspace {
             NodeChange::Exchange { first, second, time } => self.exchange(first, second, *time),
             NodeChange::Set { file, attributes } => self.set(*file, attributes),
             NodeChange::Map { file, extent, time } => {
-                let piece = Piece::of(extent).filter(|piece| piece.end() <= LONGEST_FILE);
-                self.map(*file, piece.ok_or(Misfit::TooFar)?, *time)
+                self.map(*file, Piece::of(extent).ok_or(Misfit::TooFar)?, *time)
             }
             NodeChange::Unmap { file, offset, length, size, time } => {
                 let end = offset.checked_add(*length).ok_or(Misfit::TooFar)?;
@@ -84,7 +84,7 @@ impl Workspace {
         place: &EntryPlace,
         time: WallTime,
     ) -> Result<(), Misfit> {
-        if file.0 < self.next_file {
+        if file.0 < self.next_file || file.0 > FARTHEST {
             return Err(Misfit::UsedNumber);
         }
         let cookie = self.free_place(place)?;

@@ -1,6 +1,8 @@
 //! The tree of a `workspace` vault as bytes of an image, and back.
 
+use crate::extent::FARTHEST;
 use crate::fields::{Fields, in_memory, on_disk};
+use crate::index::ROOT;
 use crate::workspace::entry_name::EntryName;
 use crate::workspace::extents::Extents;
 use crate::workspace::live::Live;
@@ -59,7 +61,16 @@ impl Workspace {
             let name = EntryName::try_from(fields.bytes(length)?).ok()?;
             Some(Entry { parent, cookie, file, name })
         })?;
-        Some(Self { nodes, entries, live, orphans, new_orphans: Vec::new(), next_file })
+        let last = nodes.floor(FileId(u64::MAX)).map_or(next_file, |node| node.file.0);
+        let has_top = nodes.get(ROOT).is_some_and(Node::is_directory);
+        (has_top && last < next_file && next_file <= FARTHEST + 1).then_some(Self {
+            nodes,
+            entries,
+            live,
+            orphans,
+            new_orphans: Vec::new(),
+            next_file,
+        })
     }
 }
 
@@ -98,7 +109,7 @@ fn decode_node(fields: &mut Fields<'_>, live: &mut Live) -> Option<Node> {
     let (file, node_type) = (FileId(fields.u64()?), NodeType::from_number(fields.u8()?)?);
     let mode = fields.u16()?;
     let (uid, gid, links, device) = (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
-    let size = fields.u64()?;
+    let size = fields.u64().filter(|size| *size <= FARTHEST)?;
     let (accessed, modified) = (time(fields)?, time(fields)?);
     let (changed, created) = (time(fields)?, time(fields)?);
     let mut more = More::default();
@@ -127,6 +138,7 @@ fn decode_node(fields: &mut Fields<'_>, live: &mut Live) -> Option<Node> {
     for _ in 0..fields.u32()? {
         more.xattrs.push((decode_short(fields)?, bytes(fields)?.into()));
     }
+    let is_sorted = more.xattrs.is_sorted_by(|(one, _), (next, _)| one < next);
     let mut node = Node {
         file,
         size,
@@ -145,7 +157,7 @@ fn decode_node(fields: &mut Fields<'_>, live: &mut Live) -> Option<Node> {
     if !more.names.is_empty() || !more.xattrs.is_empty() {
         node.more = Some(Box::new(more));
     }
-    Some(node)
+    is_sorted.then_some(node)
 }
 
 /// Reads a counted table; takes no memory for what the count only claims.

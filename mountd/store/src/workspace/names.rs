@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use ward_policy::FileId;
 
 /// The longest target of a link, in bytes (`PATH_MAX` less the final zero).
-const LONGEST_TARGET: usize = 4095;
+pub(crate) const LONGEST_TARGET: usize = 4095;
 /// The most bytes that a change with two names and a target has in a batch.
 const LONGEST_CHANGE: usize = 600;
 
@@ -144,6 +144,8 @@ impl Vault {
             return Err(ChangeError::Target);
         }
         let target = target.into();
+        // mknod(2) takes one for a pipe, too, and ignores it.
+        let device = if node_type.is_device() { device } else { 0 };
         let body = NewBody { node_type, mode: mode & 0o7777, uid, gid, device, target };
         let place = place((parent, name));
         self.change_nodes(

@@ -149,6 +149,10 @@ impl NodeType {
         }
     }
 
+    pub(crate) const fn is_device(self) -> bool {
+        matches!(self, Self::CharacterDevice | Self::BlockDevice)
+    }
+
     /// The type of that number.
     pub(crate) const fn from_number(number: u8) -> Option<Self> {
         Some(match number {

@@ -5,9 +5,13 @@ use crate::extent::Extent;
 use crate::fields::{Fields, in_memory};
 use crate::wall_time::WallTime;
 use crate::workspace::entry_name::EntryName;
+use crate::workspace::names::LONGEST_TARGET;
 use crate::workspace::node::{NodeType, SetAttributes};
 use crate::workspace::piece::FrameAt;
 use ward_policy::FileId;
+
+/// All bits of a mode.
+const MOST_MODE: u16 = 0o7777;
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,8 +225,13 @@ impl NewBody {
         let (node_type, mode) = (NodeType::from_number(fields.u8()?)?, fields.u16()?);
         let (uid, gid, device) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let length = usize::from(fields.u16()?);
-        let target = fields.bytes(length)?.into();
-        Some(Self { node_type, mode, uid, gid, device, target })
+        let target: Box<[u8]> = fields.bytes(length)?.into();
+        let is_link = node_type == NodeType::Symlink;
+        let fits = mode <= MOST_MODE
+            && target.is_empty() != is_link
+            && target.len() <= LONGEST_TARGET
+            && (device == 0 || node_type.is_device());
+        fits.then_some(Self { node_type, mode, uid, gid, device, target })
     }
 }
 
@@ -256,7 +265,7 @@ impl SetAttributes {
         let is_there = |bit: u8| bits & 1 << bit != 0;
         let mut set = Self::default();
         if is_there(0) {
-            set.mode = Some(fields.u16()?);
+            set.mode = Some(fields.u16().filter(|mode| *mode <= MOST_MODE)?);
         }
         if is_there(1) {
             set.uid = Some(fields.u32()?);

@@ -1,6 +1,6 @@
 //! A piece: a range of bytes of a file, and the data frame that holds them. 32 bytes in memory.
 
-use crate::extent::Extent;
+use crate::extent::{Extent, FARTHEST};
 use crate::fields::Fields;
 use crate::frame::{DataShape, HEADER, TAG};
 use crate::padding::GRID;
@@ -35,12 +35,11 @@ impl Piece {
     /// The number of bytes of a piece in an image.
     pub(crate) const ENCODED: usize = 32;
 
-    /// All of an extent; `None` when a number is beyond what pieces hold.
+    /// All of an extent; `None` when it is empty, ends too far, or a number is beyond what pieces hold.
     pub(crate) fn of(extent: &Extent) -> Option<Self> {
         let units = extent.shape.padded() / u32::try_from(GRID).ok()?;
         let exponent = u32::from(extent.shape.chunk_exponent().checked_sub(12)?);
-        extent.offset.checked_add(extent.length)?;
-        Some(Self {
+        let piece = Self {
             offset: extent.offset,
             length: u32::try_from(extent.length).ok()?,
             skip: 0,
@@ -48,7 +47,8 @@ impl Piece {
             position: u32::try_from(extent.position / GRID).ok()?,
             sequence: u32::try_from(extent.sequence).ok()?,
             shape: units | exponent << PADDED_BITS,
-        })
+        };
+        piece.is_possible().then_some(piece)
     }
 
     /// Behind its last byte in the file.
@@ -111,8 +111,12 @@ impl Piece {
             shape: fields.u32()?,
         };
         let (extent, wanted) = piece.in_frame()?;
-        let fits = piece.length != 0 && wanted.end <= extent.length;
-        (fits && piece.offset.checked_add(u64::from(piece.length)).is_some()).then_some(piece)
+        (piece.is_possible() && wanted.end <= extent.length).then_some(piece)
+    }
+
+    fn is_possible(&self) -> bool {
+        let end = self.offset.checked_add(u64::from(self.length));
+        self.length != 0 && end.is_some_and(|end| end <= FARTHEST)
     }
 }
 
