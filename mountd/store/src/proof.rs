@@ -22,4 +22,5 @@ mod workspace;
 mod workspace_crash;
 mod workspace_damage;
 mod workspace_model;
+mod workspace_rekeying;
 mod workspace_steps;

@@ -93,19 +93,25 @@ fn run(machine: &Machine, steps: &[Step]) -> Vec<Model> {
     possible
 }
 
-fn check(steps: &[Step], seed: u64) {
-    let machine = Machine::of_kind(VaultKind::Secrets);
+/// Runs on a machine that dies at each of its steps in turn; what `shown` tells of the vault after it
+/// must be one of the states that the run names.
+pub(super) fn die_at_each_step<State: PartialEq>(
+    kind: VaultKind,
+    seed: u64,
+    run: impl Fn(&Machine) -> Vec<State>,
+    shown: impl Fn(&Vault) -> State,
+) {
+    let machine = Machine::of_kind(kind);
     let born = machine.disk.steps();
-    run(&machine, steps);
+    run(&machine);
     let last = machine.disk.steps();
     for death in born + 1..=last + 1 {
-        let machine = Machine::of_kind(VaultKind::Secrets);
+        let machine = Machine::of_kind(kind);
         machine.disk.die_at(death);
-        let possible = run(&machine, steps);
+        let possible = run(&machine);
         machine.disk.crash(seed.wrapping_mul(death).wrapping_add(death << 7));
         let vault = machine.unlock().unwrap();
-        let found = shown(&vault);
-        assert!(possible.contains(&found), "dead at {death} of {last}");
+        assert!(possible.contains(&shown(&vault)), "dead at {death} of {last}");
         vault.close().unwrap();
         let report = crate::fsck::check(&*machine.disk, &machine.directory(), &machine.secret());
         assert_eq!(report.unwrap().findings, [], "dead at {death} of {last}");
@@ -118,7 +124,7 @@ fn after_a_power_cut_at_any_step_what_was_synced_is_there_and_the_rest_is_a_pref
     let steps = proptest::collection::vec(step(), 1..14);
     runner
         .run(&(steps, proptest::num::u64::ANY), |(steps, seed)| {
-            check(&steps, seed);
+            die_at_each_step(VaultKind::Secrets, seed, |machine| run(machine, &steps), shown);
             Ok(())
         })
         .unwrap();

@@ -1,8 +1,9 @@
 //! The patrol reads everything in parts, finds what is hurt, and takes nothing else for damage.
 
 use super::support::{Fixture, at, name, put};
+use super::workspace::{entry, make};
 use crate::durable::{RealDisk, replace};
-use crate::{Fault, Finding, Patrolled, Vault};
+use crate::{Fault, Finding, NodeType, Patrolled, Vault, VaultKind};
 use std::path::{Path, PathBuf};
 
 /// A vault with something of everything, in several segments.
@@ -87,6 +88,50 @@ fn what_is_hurt_is_found_with_the_path_it_hurts() {
     let moved = fixture.segment(1).with_extension("away");
     std::fs::rename(fixture.segment(1), &moved).unwrap();
     assert_eq!(round(&vault, 50_000).0, [Finding::of_segment(Fault::SegmentMissing, 1)]);
+}
+
+#[test]
+fn what_is_hurt_in_a_workspace_is_found_with_the_path_it_hurts() {
+    let fixture = Fixture::of_kind(VaultKind::Workspace);
+    let vault = fixture.vault();
+    let folder = make(&vault, vault.root(), "a\nfolder", NodeType::Directory);
+    let file = make(&vault, folder, "file", NodeType::File);
+    let other = make(&vault, vault.root(), "other", NodeType::File);
+    vault.write_node(other, 0, &[7; 9000], at(2)).unwrap();
+    vault.write_node(file, 0, &[8; 70_000], at(2)).unwrap();
+    vault.write_node(file, 20_000, &[9; 100], at(3)).unwrap();
+    // Of this frame no byte lives.
+    let dead = make(&vault, vault.root(), "dead", NodeType::File);
+    vault.write_node(dead, 0, &[1; 500], at(4)).unwrap();
+    let frames = |file| {
+        let mut frames = Vec::new();
+        let index = vault.read_index();
+        let node = index.workspace().unwrap().node(file).unwrap();
+        node.extents().unwrap().for_each(|piece| frames.push(piece.frame()));
+        frames.dedup();
+        frames
+    };
+    let (gone, found) = (frames(dead), frames(file));
+    vault.unlink_entry(vault.root(), &entry("dead"), at(5)).unwrap();
+    vault.sync().unwrap();
+    assert_eq!(round(&vault, 20_000).0, []);
+    let hurt = |(segment, position): (u64, u64), place: usize| {
+        let (path, place) = (fixture.segment(segment), crate::fields::in_memory(position) + place);
+        flip(&path, place);
+        let found = round(&vault, 20_000).0;
+        flip(&path, place);
+        let [finding] = &found[..] else { panic!("{found:?} at {place}") };
+        assert_eq!((finding.fault, finding.position), (Fault::Content, Some(position)));
+        finding.path.as_ref().map(ToString::to_string)
+    };
+    let [long, short, behind] = found[..] else { panic!("{found:?}") };
+    assert_eq!(long, behind);
+    for (frame, place) in [(long, 50), (long, 5000), (long, 60_000), (short, 70)] {
+        assert_eq!(hurt(frame, place).as_deref(), Some("a\\x0afolder/file"), "{place}");
+    }
+    assert_eq!(hurt(frames(other)[0], 5000).as_deref(), Some("other"));
+    assert_eq!(hurt(gone[0], 70), None);
+    assert_eq!(round(&vault, 20_000).0, []);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn is_whole(vault: &Vault) -> bool {
 }
 
 /// Compacts until the old key is gone.
-fn finish(vault: &Vault) {
+pub(super) fn finish(vault: &Vault) {
     for _ in 0..10 {
         vault.compact(u64::MAX).unwrap();
         if !vault.is_rekeying() {
@@ -157,16 +157,20 @@ fn a_vault_may_get_a_third_key_before_the_first_is_gone() {
     assert_eq!(fsck(&fixture.directory(), &fixture.secret()).unwrap().findings, []);
 }
 
-#[test]
-fn a_power_cut_at_any_step_of_a_rekey_leaves_a_whole_vault_that_can_end_it() {
+/// Rekeys a vault on a machine that dies at each step of it in turn, and ends the rekey after that.
+pub(super) fn die_at_each_step_of_a_rekey(
+    kind: VaultKind,
+    fill: impl Fn(&Vault),
+    is_whole: impl Fn(&Vault) -> bool,
+) {
     let run = |machine: &Machine, vault: &Vault| {
         vault.rekey(&[machine.secret()], &[]).is_ok()
             && (0..4).all(|_| vault.compact(u64::MAX).is_ok())
     };
     let begin = || {
-        let machine = Machine::of_kind(VaultKind::Secrets);
+        let machine = Machine::of_kind(kind);
         let vault = machine.unlock().unwrap();
-        filled(&vault);
+        fill(&vault);
         (machine, vault)
     };
     let (machine, vault) = begin();
@@ -191,6 +195,11 @@ fn a_power_cut_at_any_step_of_a_rekey_leaves_a_whole_vault_that_can_end_it() {
         vault.close().unwrap();
         assert!(is_whole(&machine.unlock().unwrap()), "dead at {death} of {last}");
     }
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_a_rekey_leaves_a_whole_vault_that_can_end_it() {
+    die_at_each_step_of_a_rekey(VaultKind::Secrets, filled, is_whole);
 }
 
 #[test]

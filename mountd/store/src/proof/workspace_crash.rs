@@ -1,10 +1,11 @@
 //! A power cut at any write and any sync of a `workspace` vault.
 
-use super::crash::Machine;
+use super::crash::{Machine, die_at_each_step};
+use super::support::cases;
 use super::workspace_model::{Model, Shown, Step, steps};
 use super::workspace_steps::{made, shown};
 use crate::VaultKind;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 
 /// Does the steps until the disk dies; gives the states that a crash may leave.
 fn run(machine: &Machine, steps: &[Step]) -> Vec<Shown> {
@@ -51,35 +52,18 @@ fn run(machine: &Machine, steps: &[Step]) -> Vec<Shown> {
     states(possible)
 }
 
-fn check(steps: &[Step], seed: u64) {
-    let machine = Machine::of_kind(VaultKind::Workspace);
-    let born = machine.disk.steps();
-    run(&machine, steps);
-    let last = machine.disk.steps();
-    for death in born + 1..=last + 1 {
-        let machine = Machine::of_kind(VaultKind::Workspace);
-        machine.disk.die_at(death);
-        let possible = run(&machine, steps);
-        machine.disk.crash(seed.wrapping_mul(death).wrapping_add(death << 7));
-        let vault = machine.unlock().unwrap();
-        let found = shown(&vault);
-        assert!(possible.contains(&found), "dead at {death} of {last}");
-        vault.close().unwrap();
-        let report = crate::fsck::check(&*machine.disk, &machine.directory(), &machine.secret());
-        assert_eq!(report.unwrap().findings, [], "dead at {death} of {last}");
-    }
-}
-
 #[test]
 fn after_a_power_cut_at_any_step_a_workspace_holds_what_was_synced_and_a_prefix_of_the_rest() {
-    let mut runner =
-        TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(cases(CASES));
     runner
         .run(&(steps(20), proptest::num::u64::ANY), |(mut steps, seed)| {
             // A copy is many changes, of which a crash may leave some.
             steps.retain(|step| !matches!(step, Step::Copy { .. }));
-            check(&steps, seed);
+            die_at_each_step(VaultKind::Workspace, seed, |machine| run(machine, &steps), shown);
             Ok(())
         })
         .unwrap();
 }
+
+/// Each is run once for each of its hundred or so writes.
+const CASES: u32 = 24;

@@ -2,11 +2,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each function does its part of the steps")]
 
-use super::support::Fixture;
+use super::support::{Fixture, cases};
 use super::workspace::{bytes_of, entry, listed};
 use super::workspace_model::{Model, Shown, Step, bytes, steps};
 use crate::{ChangeError, NewNode, NodeType, SetAttributes, Vault, VaultKind, WallTime};
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use std::collections::BTreeMap;
 
 /// Whether the vault did it.
@@ -126,8 +126,7 @@ pub(super) fn shown(vault: &Vault) -> Shown {
 
 #[test]
 fn a_workspace_does_what_posix_says_and_a_killed_one_holds_a_state_since_the_last_sync() {
-    let mut runner =
-        TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(cases(24));
     runner
         .run(&steps(120), |steps| {
             check(&steps);
