@@ -4,17 +4,16 @@
 //! memory for each, and how long an image stops writers. Run again with the same directory it measures
 //! the unlock in a process whose memory is fresh.
 
+#[path = "../tests/support/lease.rs"]
+mod lease;
+
+use lease::{NOW as ACTIVE, caller, lease};
 use std::error::Error;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use ward_policy::{
-    ActiveLease, Caller, Decision, Digest, FileId, Grade, GroupId, Lease, LeaseId, LocalTime,
-    Moment, Operation, OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, ThreadId,
-    UserId, VaultName, Weekday,
-};
+use ward_policy::{ActiveLease, FileId, Lease, Operation, SecretPath};
 use ward_store::{
     EntryName, Keyfile, NewNode, NewSlot, NewVault, NodeType, SlotSecret, Vault, VaultKind,
     WallTime,
@@ -26,9 +25,6 @@ const SMALL: u32 = 20_000;
 const STREAM: u64 = 1 << 30;
 const PAGES: u64 = 100_000;
 const NOW: WallTime = WallTime::from_nanoseconds(1);
-const POLICY: &str = "version = 1\n[ops]\n\"file.read\" = \"medium\"\n[clients.me]\nuid = 1000\n\
-    [[rule]]\nname = \"all\"\nclients = [\"me\"]\nops = [\"file.read\"]\npath = [\"**\"]\n\
-    decide = \"allow\"\n";
 
 fn main() -> Done {
     let mut arguments = std::env::args().skip(1);
@@ -181,48 +177,15 @@ fn read(vault: &Vault, file: FileId, offset: u64, length: usize) -> Done {
     thread_local! { static LEASES: std::cell::RefCell<Option<(FileId, Lease)>> = const { std::cell::RefCell::new(None) }; }
     LEASES.with_borrow_mut(|kept| {
         if kept.as_ref().is_none_or(|(own, _)| *own != file) {
-            *kept = Some((file, lease(file)?));
+            let path = SecretPath::try_from("a")?;
+            let lease = lease(Operation::FileRead, &path, file).ok_or("refused")?;
+            *kept = Some((file, lease));
         }
         let (_, lease) = kept.as_ref().ok_or("no lease")?;
-        let active: ActiveLease<'_> = lease.active_for(&caller(), Moment::from_nanoseconds(1))?;
+        let active: ActiveLease<'_> = lease.active_for(&caller(), ACTIVE)?;
         let plain = vault.read_node(&active, file, offset, length)?;
         if plain.len() == length { Ok(()) } else { Err("a short read".into()) }
     })
-}
-
-fn lease(file: FileId) -> Result<Lease, Box<dyn Error>> {
-    let rules = Rules::load(POLICY, Digest::from_bytes([0; 32])).map_err(|_| "no rules")?;
-    let (vault, path) = (VaultName::try_from("w")?, SecretPath::try_from("a")?);
-    let question = Question {
-        operations: OperationSet::of(Operation::FileRead),
-        vault: Some(&vault),
-        path: Some(&path),
-        file: Some(file),
-        ticket: None,
-    };
-    let noon = LocalTime { weekday: Weekday::Wednesday, minute: 720 };
-    let Decision::Permitted(permit) = rules.evaluate(&caller(), &question, noon) else {
-        return Err("refused".into());
-    };
-    let id = LeaseId("01ARZ3NDEKTSV4RRFFQ69G5FAV".parse()?);
-    let holder = caller().fingerprint(ScopeKind::Process).ok_or("no fingerprint")?;
-    let (begun, ends) = (Moment::from_nanoseconds(0), Moment::from_nanoseconds(10));
-    Ok(Lease::begin(permit, id, holder, begun, ends))
-}
-
-fn caller() -> Caller {
-    Caller {
-        thread: ThreadId(7),
-        process: ProcessId { number: 7, start_ticks: 9 },
-        uid: UserId(1000),
-        gid: GroupId(1000),
-        groups: Arc::new([]),
-        login_uid: None,
-        executable: None,
-        session: None,
-        parents: Arc::new([]),
-        grade: Grade::Verified,
-    }
 }
 
 fn timed(what: &str, run: impl FnOnce() -> Done) -> Done {

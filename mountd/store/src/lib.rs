@@ -10,6 +10,8 @@ mod change;
 mod changing;
 mod compaction;
 mod creation;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod decoders;
 mod durable;
 mod extent;
 mod fields;

@@ -1,35 +1,23 @@
 //! A vault of each released format opens, reads and goes on, for ever.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what does not open is a failed test")]
+#![expect(clippy::unwrap_used, reason = "what does not open is a failed test")]
 
+#[path = "support/copy.rs"]
+mod copy;
+#[path = "support/lease.rs"]
+mod lease;
+
+use copy::copy_released;
+use lease::{NOW, caller, lease};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use ward_audit::{BootId, Durability, Log, Record, Settings, Stamp};
-use ward_policy::{
-    Caller, Decision, Digest, FileId, Grade, GroupId, Lease, LeaseId, LocalTime, Moment, Operation,
-    OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, ThreadId, UserId, VaultName,
-};
+use ward_policy::{FileId, Moment, Operation, SecretPath};
 use ward_store::{
     DecryptError, EntryName, ImageUse, Keyfile, NodeType, Passphrase, Recovered, RecoveryCode,
     SlotSecret, TreeError, Vault, WallTime, fsck,
 };
 use zeroize::Zeroizing;
-
-const POLICY: &str = r#"
-version = 1
-[ops]
-"file.read" = "medium"
-"file.write" = "high"
-[clients.me]
-uid = 1000
-[[rule]]
-name = "all"
-clients = ["me"]
-ops = ["file.read", "file.write"]
-path = ["**"]
-decide = "allow"
-"#;
 
 /// A copy of a released vault, which the test may change.
 struct Released {
@@ -39,11 +27,8 @@ struct Released {
 impl Released {
     fn of(format: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        copy_tree(&manifest.join("tests/released").join(format), folder.path());
-        // git keeps no mode but the executable bit, and no empty directory.
-        let key = folder.path().join("key");
-        std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+        let released = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/released").join(format);
+        copy_released(&released, folder.path()).unwrap();
         Self { folder }
     }
 
@@ -60,65 +45,13 @@ impl Released {
     }
 }
 
-fn copy_tree(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), &target).unwrap();
-        }
-    }
-}
-
-fn caller() -> Caller {
-    Caller {
-        thread: ThreadId(7),
-        process: ProcessId { number: 7, start_ticks: 9 },
-        uid: UserId(1000),
-        gid: GroupId(1000),
-        groups: Arc::new([]),
-        login_uid: None,
-        executable: None,
-        session: None,
-        parents: Arc::new([]),
-        grade: Grade::Verified,
-    }
-}
-
-/// A lease of everything that the policy above allows for `file`.
-fn lease(operation: Operation, path: &SecretPath, file: FileId) -> Lease {
-    let rules = Rules::load(POLICY, Digest::from_bytes([0; 32])).unwrap();
-    let vault = VaultName::try_from("released").unwrap();
-    let question = Question {
-        operations: OperationSet::of(operation),
-        vault: Some(&vault),
-        path: Some(path),
-        file: Some(file),
-        ticket: None,
-    };
-    let noon = LocalTime { weekday: ward_policy::Weekday::Wednesday, minute: 720 };
-    let Decision::Permitted(permit) = rules.evaluate(&caller(), &question, noon) else {
-        panic!("the policy allows it")
-    };
-    let id = LeaseId("01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap());
-    let holder = caller().fingerprint(ScopeKind::Process).unwrap();
-    Lease::begin(permit, id, holder, moment(0), moment(10))
-}
-
-const fn moment(nanoseconds: u64) -> Moment {
-    Moment::from_nanoseconds(nanoseconds)
-}
-
 /// The content of a path, by the way a daemon reads: lease, decrypt, record, reveal.
 fn read(vault: &Vault, log: &Log, path: &str, offset: u64, length: usize) -> Vec<u8> {
     let path = SecretPath::try_from(path).unwrap();
     let file = vault.find(&path).unwrap();
     let version = vault.current_version(file).unwrap();
-    let lease = lease(Operation::FileRead, &path, file);
-    let lease = lease.active_for(&caller(), moment(1)).unwrap();
+    let lease = lease(Operation::FileRead, &path, file).unwrap();
+    let lease = lease.active_for(&caller(), NOW).unwrap();
     let plaintext = vault.decrypt(&lease, (file, version), offset, length).unwrap();
     let reader = caller();
     let record = Record::reading(&reader, &lease, offset, 0);
@@ -128,8 +61,8 @@ fn read(vault: &Vault, log: &Log, path: &str, offset: u64, length: usize) -> Vec
 
 /// All bytes of a file of a workspace, the same way.
 fn read_file(vault: &Vault, log: &Log, path: &str, file: FileId) -> Vec<u8> {
-    let lease = lease(Operation::FileRead, &SecretPath::try_from(path).unwrap(), file);
-    let lease = lease.active_for(&caller(), moment(1)).unwrap();
+    let lease = lease(Operation::FileRead, &SecretPath::try_from(path).unwrap(), file).unwrap();
+    let lease = lease.active_for(&caller(), NOW).unwrap();
     let plaintext = vault.read_node(&lease, file, 0, 1 << 20).unwrap();
     let reader = caller();
     let record = Record::reading(&reader, &lease, 0, 0);
@@ -138,7 +71,7 @@ fn read_file(vault: &Vault, log: &Log, path: &str, file: FileId) -> Vec<u8> {
 }
 
 const fn stamp() -> Stamp {
-    Stamp { wall: 1_795_234_965_000_000, boot: moment(5) }
+    Stamp { wall: 1_795_234_965_000_000, boot: Moment::from_nanoseconds(5) }
 }
 
 fn log(folder: &Path) -> Log {
@@ -229,8 +162,8 @@ fn a_lease_for_another_file_or_another_operation_decrypts_nothing() {
     let [path, other] = [path, other].map(|path| SecretPath::try_from(path).unwrap());
     let (file, long) = (vault.find(&path).unwrap(), vault.find(&other).unwrap());
     let version = vault.current_version(file).unwrap();
-    let reading = lease(Operation::FileRead, &path, file);
-    let reading = reading.active_for(&caller(), moment(1)).unwrap();
+    let reading = lease(Operation::FileRead, &path, file).unwrap();
+    let reading = reading.active_for(&caller(), NOW).unwrap();
     assert!(vault.decrypt(&reading, (file, version), 0, 9).is_ok());
     let other_file = vault.decrypt(&reading, (long, version), 0, 9);
     assert!(matches!(other_file, Err(DecryptError::NotLeased)));
@@ -239,8 +172,8 @@ fn a_lease_for_another_file_or_another_operation_decrypts_nothing() {
     let foreign_version = vault.decrypt(&reading, (file, long_version), 0, 9);
     assert!(matches!(foreign_version, Err(DecryptError::NoSuchVersion)));
 
-    let writing = lease(Operation::FileWrite, &path, file);
-    let writing = writing.active_for(&caller(), moment(1)).unwrap();
+    let writing = lease(Operation::FileWrite, &path, file).unwrap();
+    let writing = writing.active_for(&caller(), NOW).unwrap();
     assert_eq!(*vault.draft(&writing, file).unwrap(), *b"second");
     let refused = vault.decrypt(&writing, (file, version), 0, 9);
     assert!(matches!(refused, Err(DecryptError::NotLeased)));

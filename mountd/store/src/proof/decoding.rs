@@ -1,21 +1,22 @@
 //! What stands inside a seal is read without belief: any bytes, and valid ones that were changed, make
 //! no decoder panic or take memory for what a count only claims, and what they say breaks no index.
 
-use super::support::{Fixture, at, cases, name, put};
+use super::support::{Fixture, at, name, put};
 use super::workspace::{entry, make, new};
 use crate::change::Change;
+use crate::decoders::{
+    changes_of, encoded, image_of, look_at, try_changes, try_frame, try_header, try_image,
+};
 use crate::fields::Fields;
-use crate::header::SealedHeader;
-use crate::image::Image;
+use crate::frame::DataShape;
 use crate::index::Index;
-use crate::lineage::Lineage;
 use crate::workspace::XattrMode;
 use crate::{
     AllocateMode, Existing, NewNode, NodeType, RenameMode, SetAttributes, SlotSecret, Vault,
     VaultKind,
 };
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeSet;
 use ward_policy::FileId;
 
@@ -81,7 +82,8 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 /// Runs `check` on any bytes and on changed copies of `valid`, which it must take.
 fn try_all(valid: &[u8], check: impl Fn(&[u8]) -> bool) {
     assert!(check(valid));
-    let mut runner = TestRunner::new(cases(CASES));
+    let mut runner =
+        TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
     let changed = proptest::collection::vec(mutation(), 1..6);
     runner
         .run(&changed, |mutations| {
@@ -168,52 +170,6 @@ fn fill_workspace(vault: &Vault) {
     assert_eq!(vault.node(dropped), None);
 }
 
-/// All changes that the log of a vault holds.
-fn changes_of(vault: &Vault) -> Vec<u8> {
-    let mut changes = Vec::new();
-    for segment in vault.segments.all() {
-        let start = segment.start().unwrap();
-        let source = crate::segment_scan::Source::Cached;
-        let scan = crate::segment_scan::scan(&segment, start, u64::MAX, source).unwrap();
-        for piece in scan.pieces {
-            if let crate::segment_scan::PieceContent::Batch(batch) = piece.content {
-                changes.extend_from_slice(&batch.changes);
-            }
-        }
-    }
-    assert!(changes.len() > 1000);
-    changes
-}
-
-/// Asks an index everything; it must answer, whatever it was told.
-fn look_at(index: &Index) {
-    index.live_bytes();
-    index.counts();
-    index.memory_bytes();
-    index.newest_time();
-    index.path_of_frame(1, 192);
-    if let Some(secrets) = index.secrets() {
-        secrets.removed();
-    }
-    let Some(workspace) = index.workspace() else { return };
-    let (mut found, mut seen) = (vec![FileId(1)], BTreeSet::new());
-    while let Some(file) = found.pop() {
-        if seen.insert(file) {
-            workspace.node(file).map(crate::workspace::Node::attributes).ok();
-            workspace.paths_of(file);
-            workspace.is_below(file, FileId(0));
-            workspace.is_empty_directory(file);
-            found.extend(workspace.entries_in(file, 0..=u64::MAX).map(|entry| entry.file));
-        }
-    }
-}
-
-fn encoded(index: &Index) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    index.snapshot().encode(&mut bytes);
-    bytes
-}
-
 const KINDS: [VaultKind; 2] = [VaultKind::Secrets, VaultKind::Workspace];
 
 #[test]
@@ -229,20 +185,7 @@ fn changes_are_decoded_and_made_without_belief() {
         let all: BTreeSet<u8> =
             Change::decode_all(&changes).unwrap().into_iter().map(which).collect();
         assert!(kind == VaultKind::Secrets || (15..=26).all(|it| all.contains(&it)), "{all:?}");
-        try_all(&changes, |bytes| {
-            let mut fields = Fields::new(bytes);
-            let mut index = Index::empty(kind);
-            while let Some(change) = Change::decode(&mut fields) {
-                let _may_not_fit = index.apply(&change);
-            }
-            look_at(&index);
-            let bytes_of_index = encoded(&index);
-            let again = Index::decode(&mut Fields::new(&bytes_of_index), kind).unwrap();
-            assert_eq!(encoded(&again), bytes_of_index, "what a change made is an index");
-            index.drop_orphans();
-            look_at(&index);
-            Change::decode_all(bytes).is_some()
-        });
+        try_all(&changes, |bytes| try_changes(kind, bytes));
     }
 }
 
@@ -250,28 +193,18 @@ fn changes_are_decoded_and_made_without_belief() {
 fn images_are_decoded_without_belief() {
     for kind in KINDS {
         let (_fixture, vault) = filled(kind);
-        let changes = Change::decode_all(&changes_of(&vault)).unwrap();
-        let plain = {
-            let index = vault.read_index();
-            vault.writer.snapshot().unwrap().with(&index.snapshot())
-        };
-        try_all(&plain, |bytes| {
-            let Some(mut image) = Image::decode(bytes, kind) else { return false };
-            look_at(&image.index);
-            let mut bytes = Vec::new();
-            image.lineage.encode(&mut bytes);
-            assert!(Lineage::decode(&mut Fields::new(&bytes)).is_some());
-            let bytes = encoded(&image.index);
-            assert!(Index::decode(&mut Fields::new(&bytes), kind).is_some());
-            // What the log says behind it finds another tree than it was said of.
-            for change in &changes {
-                let _may_not_fit = image.index.apply(change);
-            }
-            image.index.skip_numbers(u32::MAX);
-            image.index.drop_orphans();
-            look_at(&image.index);
-            true
-        });
+        let (changes, plain) = (changes_of(&vault), image_of(&vault).unwrap());
+        try_all(&plain, |bytes| try_image(kind, bytes, &changes));
+    }
+}
+
+#[test]
+fn frames_are_decoded_without_belief() {
+    for kind in KINDS {
+        for length in [1, 16_384, 70_000] {
+            let shape = DataShape::of_value(kind, length).unwrap();
+            try_all(&shape.header(7).encode(), try_frame);
+        }
     }
 }
 
@@ -322,7 +255,5 @@ fn headers_are_decoded_without_belief() {
     vault.rekey(&[fixture.secret(), SlotSecret::Recovery(code)], &[]).unwrap();
     let bytes = std::fs::read(fixture.directory().join("header")).unwrap();
     let secret = fixture.secret();
-    try_all(&bytes, |bytes| {
-        SealedHeader::decode(bytes).is_ok_and(|sealed| sealed.open(&secret).is_ok())
-    });
+    try_all(&bytes, |bytes| try_header(bytes, &secret));
 }

@@ -26,9 +26,7 @@ pub(super) fn make(vault: &Vault, parent: FileId, text: &str, node_type: NodeTyp
 
 /// All bytes of a file, without a lease.
 pub(super) fn bytes_of(vault: &Vault, file: FileId) -> Vec<u8> {
-    let size = vault.node(file).unwrap().size;
-    let length = usize::try_from(size).unwrap();
-    vault.open_node(file, 0, length).unwrap().as_slice().to_vec()
+    crate::decoders::bytes_of(vault, file).unwrap()
 }
 
 pub(super) fn listed(vault: &Vault, directory: FileId) -> Vec<(u64, String, NodeAttributes)> {
