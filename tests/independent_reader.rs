@@ -270,26 +270,7 @@ fn a_reader_that_knows_only_the_documents_notices_a_flipped_bit_anywhere() {
         root.ward(&["set", &name, "--stdin"]).given(&value(length)).succeed();
     }
     root.ward(&["daemon", "stop"]).succeed();
-    let (vault, key) = (root.path().join("vaults/default"), root.path().join("keys/default"));
-    let read = ["files", text(&vault), "--keyfile", text(&key)];
-    let whole = reader.run(&read);
-    assert!(whole.status.success() && whole.stderr.is_empty(), "{whole:?}");
-    let mut flipped = 0;
-    for folder in [vault.clone(), vault.join("segments"), vault.join("images")] {
-        for file in files_in(&folder)
-            .iter()
-            .filter(|file| !file.ends_with("lock") && !file.ends_with("reserve"))
-        {
-            flipped += 1;
-            flip_some(file, end_of(file), || {
-                let output = reader.run(&read);
-                let is_noticed = !output.status.success() || !output.stderr.is_empty();
-                let is_right = !output.status.success() || output.stdout == whole.stdout;
-                is_noticed && (is_right || String::from_utf8_lossy(&output.stderr).contains("torn"))
-            });
-        }
-    }
-    assert!(flipped > 3, "header, its copy and segments: {flipped}");
+    flip_vault(&reader, &root.path().join("vaults/default"), &root.path().join("keys/default"));
     let audit = root.path().join("audit");
     let segment = audit.join("0000000001.jsonl");
     flip_some(&segment, end_of(&segment), || {
@@ -385,6 +366,29 @@ fn a_reader_that_knows_only_the_documents_opens_a_released_vault_under_each_of_i
 fn files_in(folder: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.is_file()).collect()
+}
+
+/// Flips bits in every file of a vault: the reader must notice each, and say nothing wrong.
+fn flip_vault(reader: &Reader, vault: &Path, key: &Path) {
+    let read = ["files", text(vault), "--keyfile", text(key)];
+    let whole = reader.run(&read);
+    assert!(whole.status.success() && whole.stderr.is_empty(), "{whole:?}");
+    let mut flipped = 0;
+    for folder in [vault.to_owned(), vault.join("segments"), vault.join("images")] {
+        for file in files_in(&folder)
+            .iter()
+            .filter(|file| !file.ends_with("lock") && !file.ends_with("reserve"))
+        {
+            flipped += 1;
+            flip_some(file, end_of(file), || {
+                let output = reader.run(&read);
+                let is_noticed = !output.status.success() || !output.stderr.is_empty();
+                let is_right = !output.status.success() || output.stdout == whole.stdout;
+                is_noticed && (is_right || String::from_utf8_lossy(&output.stderr).contains("torn"))
+            });
+        }
+    }
+    assert!(flipped > 3, "header, its copy and segments: {flipped}");
 }
 
 /// Where a file ends: a segment of a vault where the next one says, whatever lies behind.

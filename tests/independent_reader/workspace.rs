@@ -1,6 +1,6 @@
 //! Workspaces, as the reader sees them: every node under each of its names, and all that is known of it.
 
-use super::{Reader, SIZES, repository, text, value, write};
+use super::{Reader, SIZES, files_in, flip_vault, repository, text, value, write};
 use crate::support::desk::{Desk, VAULT};
 use crate::support::wait;
 use nix::sys::signal::{Signal, kill};
@@ -352,4 +352,18 @@ fn a_reader_that_knows_only_the_documents_opens_a_released_workspace() {
     assert_eq!(times, [99, 9, 15, 2].map(Value::from).each_ref());
     assert_eq!(nodes["link"]["target"], "source/long");
     assert_eq!(nodes["device"]["device"], 0x801);
+}
+
+#[test]
+fn a_reader_that_knows_only_the_documents_notices_a_flipped_bit_anywhere_in_a_workspace() {
+    let released = repository().join("mountd/store/tests/released/v1-workspace");
+    let copy = tempfile::tempdir().unwrap();
+    for folder in ["", "segments", "images"] {
+        let (from, to) = (released.join("vault").join(folder), copy.path().join(folder));
+        fs::create_dir_all(&to).unwrap();
+        for file in files_in(&from) {
+            fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    flip_vault(&Reader::ready(), copy.path(), &released.join("key"));
 }
