@@ -116,11 +116,17 @@ pub(crate) fn look_at(index: &Index) {
     index.memory_bytes();
     index.newest_time();
     index.path_of_frame(1, 192);
+    let (mut found, mut seen) = (vec![FileId(1)], BTreeSet::new());
     if let Some(secrets) = index.secrets() {
         secrets.removed();
+        while let Some(file) = found.pop() {
+            assert!(seen.insert(file), "a node is in one place");
+            assert_eq!(secrets.path_of(file).is_none(), file == FileId(1));
+            secrets.longest_below(file);
+            found.extend(secrets.directory(file).into_iter().flatten().map(|(_, file)| *file));
+        }
     }
     let Some(workspace) = index.workspace() else { return };
-    let (mut found, mut seen) = (vec![FileId(1)], BTreeSet::new());
     while let Some(file) = found.pop() {
         if seen.insert(file) {
             workspace.node(file).map(crate::workspace::Node::attributes).ok();

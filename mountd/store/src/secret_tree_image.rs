@@ -3,11 +3,15 @@
 use crate::change::Place;
 use crate::extent::{Extent, FARTHEST, Region, VersionId};
 use crate::fields::{Fields, on_disk};
+use crate::index::ROOT;
 use crate::secret_history::History;
 use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
 use crate::wall_time::WallTime;
 use std::collections::{BTreeMap, BTreeSet};
 use ward_policy::{FileId, SecretName, SecretPath};
+
+/// More parts than the longest path has, 4095 bytes.
+const DEEPEST: usize = 2049;
 
 impl SecretTree {
     /// Appends everything that the log said up to now.
@@ -75,7 +79,10 @@ impl SecretTree {
         let copies =
             map(fields, |fields| Some((VersionId(fields.u64()?), decode_regions(fields)?)))?;
         let is_near = next_file.max(next_version) <= FARTHEST + 1;
-        is_near.then_some(Self {
+        let mut files = nodes.keys().copied().chain(removed.values().map(|gone| gone.file));
+        let is_new = files.all(|file| file.0 < next_file)
+            && contents.keys().all(|version| version.0 < next_version);
+        (is_near && is_new).then_some(Self {
             nodes,
             removed,
             contents,
@@ -128,7 +135,20 @@ fn decode_nodes(fields: &mut Fields<'_>) -> Option<BTreeMap<FileId, Node>> {
             Body::File(_) => return None,
         }
     }
-    Some(nodes)
+    let is_top = matches!(nodes.get(&ROOT)?, Node { place: None, body: Body::Directory(_), .. });
+    let entries = nodes.values().map(|node| match &node.body {
+        Body::Directory(entries) => entries.len(),
+        Body::File(_) => 0,
+    });
+    // None has a second place, and none the name of another.
+    let is_tree = is_top && entries.sum::<usize>() == nodes.len() - 1;
+    (is_tree && nodes.keys().all(|file| has_path(&nodes, *file))).then_some(nodes)
+}
+
+/// Whether a node lies below the top, no deeper than a path can say.
+fn has_path(nodes: &BTreeMap<FileId, Node>, file: FileId) -> bool {
+    let parent = |file: &FileId| nodes.get(file)?.place.as_ref().map(|place| place.parent);
+    std::iter::successors(Some(file), parent).take(DEEPEST).any(|file| file == ROOT)
 }
 
 fn encode_history(bytes: &mut Vec<u8>, history: &History) {
