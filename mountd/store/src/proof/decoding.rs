@@ -208,6 +208,49 @@ fn frames_are_decoded_without_belief() {
     }
 }
 
+#[test]
+fn nothing_of_a_workspace_lies_beyond_what_the_format_promises() {
+    let far = 1_u64 << 62;
+    let made = |change: &[&[u8]]| {
+        let mut index = Index::empty(VaultKind::Workspace);
+        let make = |file: u64| {
+            let top = [&file.to_le_bytes()[..], &[1], &[0; 16], &1_u64.to_le_bytes()].concat();
+            [&[15][..], &top, &[1, b'a'], &[0; 8]].concat()
+        };
+        let number = u64::from_le_bytes(change[0].try_into().unwrap());
+        let all = [make(number), change[1..].concat()].concat();
+        let changes = Change::decode_all(&all)?;
+        changes.iter().all(|change| index.apply(change).is_ok()).then_some(())
+    };
+    let (file, time) = (2_u64.to_le_bytes(), [0; 8]);
+    let number = u64::to_le_bytes;
+    let extent = |offset: u64, length: u64| {
+        let fields = [offset, length, 1, 192, 1].map(number).concat();
+        [&fields[..], &[14], &64_u32.to_le_bytes()].concat()
+    };
+    let set = |size| made(&[&file, &[20], &file, &[8], &number(size)]);
+    let map = |offset, length| made(&[&file, &[21], &file, &time, &extent(offset, length)]);
+    let unmap = |offset, length, size| {
+        let range = [number(offset), number(length), number(size)].concat();
+        made(&[&file, &[22], &file, &range, &time])
+    };
+    let most = [made(&[&number(far)]), set(far), map(far - 9, 9), unmap(far - 9, 9, far)];
+    assert_eq!(most, [Some(()); 4]);
+    for beyond in [
+        made(&[&number(far + 1)]),
+        set(far + 1),
+        map(far - 9, 10),
+        map(far + 1, 1),
+        map(0, 0),
+        map(0, 65),
+        unmap(far - 9, 10, 0),
+        unmap(u64::MAX, 1, 0),
+        unmap(0, 0, far + 1),
+    ] {
+        assert_eq!(beyond, None);
+    }
+}
+
 /// The index of a vault with two directories at its top, 2 and 3, as bytes of an image in which each
 /// lies in the other.
 fn circle(kind: VaultKind) -> Vec<u8> {

@@ -31,7 +31,8 @@ impl Workspace {
                 self.map(*file, Piece::of(extent).ok_or(Misfit::TooFar)?, *time)
             }
             NodeChange::Unmap { file, offset, length, size, time } => {
-                let end = offset.checked_add(*length).ok_or(Misfit::TooFar)?;
+                let end = offset.checked_add(*length).filter(|end| *end <= LONGEST_FILE);
+                let end = end.ok_or(Misfit::TooFar)?;
                 self.unmap(*file, &(*offset..end), *size, *time)
             }
             NodeChange::SetXattr { file, name, value, time } => {
