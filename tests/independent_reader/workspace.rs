@@ -306,7 +306,10 @@ fn a_reader_that_knows_only_the_documents_sees_a_workspace_as_its_mount_shows_it
     observed.ward(&["vault", "rekey", VAULT]);
     live(2);
     observed.agrees("under two keys");
-    for round in 3..6 {
+    observed.ward(&["vault", "compact", VAULT]);
+    // Nothing is removed yet: the log from its beginning says the same as the image.
+    observed.agrees_after_a_kill("after one compaction");
+    for round in 3..5 {
         observed.ward(&["vault", "compact", VAULT]);
         live(round);
         fs::remove_dir_all(top.join(format!("content of {}", round - 3))).unwrap();

@@ -130,6 +130,10 @@ class Tree:
                 is_own = bool(history) and self.writers[history[-1]] == node
                 yield self.path(place), history, history[-1] if is_own else None
 
+    def segments(self):
+        """Those in which something lives."""
+        return {extent[2] for _, extents in self.versions.values() for extent in extents}
+
     def state(self):
         """All of it, to be compared."""
         return self.directories, self.names, self.histories, self.versions, sorted(self.removed)

@@ -22,31 +22,35 @@ def read_vault(vault, kind, secret):
     segments = {it.number: it for it in (Segment(path, header, keys) for path in sorted(paths))}
     demand(segments, "there is no segment")
     image, last = images.newest(vault, header, keys, segments, tree_of), max(segments)
-    begin, retired = (image.segment, image.retired) if image else (1, set())
+    begin, retired = (image.segment, set(image.retired)) if image else (1, set())
     missing = set(range(1, last + 1)) - segments.keys()
     demand(not any(it >= begin or it not in retired for it in missing), f"segments {sorted(missing)} are missing")
     if image:
-        tree = replay(segments, image.tree, image.segment, image.end)
+        tree = replay(segments, image.tree, retired, image.segment, image.end)
         for number, (segment_id, end) in image.segments.items():
             is_here = number in segments
             demand(not is_here or segments[number].id == segment_id, f"segment {number} is another one")
             is_end = number + 1 not in segments or number >= begin or (*end,) == segments[number + 1].end_of_the_one_before
             demand(not is_here or is_end, f"segment {number} ends elsewhere")
     if not image or not missing:
-        whole = replay(segments, tree_of(), 1, None)
+        whole = replay(segments, tree_of(), retired, 1, None)
         demand(not image or whole.state() == tree.state(), "an image is not what the log says")
         tree = whole
+    demand(not retired & tree.segments(), "something lives in a segment that was retired")
     return tree, segments
 
 
-def replay(segments, tree, first, begin):
-    """The tree after the log from one segment on, there from `begin` on (None: from its beginning)."""
+def replay(segments, tree, retired, first, begin):
+    """The tree after the log from one segment on, there from `begin` on (None: from its beginning). Segments
+    that the log retires go into `retired`."""
     for number in range(first, max(segments) + 1):
         segment, following = segments[number], segments.get(number + 1)
         segment.begin_at(*(begin if begin and number == first else segment.beginning()))
         changes = read_closed(segment, *following.end_of_the_one_before) if following else read_last(segment)
         for change, fields in changes:
             tree.apply(change, fields)
+            if change == "retire":
+                retired.add(fields["segment"])
     tree.end()
     return tree
 

@@ -276,6 +276,10 @@ class Workspace:
             yield path, number
             found += [(path + b"/" * (path != b"") + name, child) for name, child in below.get(number, [])]
 
+    def segments(self):
+        """Those in which something lives."""
+        return {piece.segment for node in self.nodes.values() for piece in node.pieces}
+
     def state(self):
         """All of it, to be compared."""
         return {number: astuple(node) for number, node in self.nodes.items()}, self.names, self.cookies
