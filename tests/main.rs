@@ -14,6 +14,7 @@ mod copies;
 mod daemon;
 mod endurance;
 mod independent_reader;
+mod keeping;
 mod keys;
 mod mounts;
 mod ownership;

@@ -79,27 +79,3 @@ fn what_nobody_synced_is_durable_within_seconds_all_the_same() {
     assert!(place.join("folder").is_dir());
     unmount(&root);
 }
-
-#[test]
-fn damage_that_nobody_has_met_is_found_by_the_patrol_and_is_in_the_log() {
-    let root = Root::private();
-    let value = "0123456789".repeat(2000);
-    root.ward(&["set", "rarely/read", "--value", &value]).succeed();
-    root.ward(&["set", "often", "--value", "x"]).succeed();
-    root.ward(&["daemon", "stop"]).succeed();
-    let segments = std::fs::read_dir(root.path().join("vaults/default/segments")).unwrap();
-    let paths = segments.map(|entry| entry.unwrap().path());
-    let largest = paths.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
-    let mut bytes = std::fs::read(&largest).unwrap();
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    bytes[end / 2] ^= 1;
-    let mut file = std::fs::File::create(&largest).unwrap();
-    std::io::Write::write_all(&mut file, &bytes).unwrap();
-    assert_eq!(root.ward(&["get", "often", "--raw"]).succeed(), "x");
-    let is_told = || {
-        let log = root.ward(&["audit", "show", "--event", "vault.damaged"]).succeed();
-        log.contains("hurts rarely/read")
-    };
-    assert!(wait::until(is_told), "nothing in the log");
-    assert_eq!(root.ward(&["get", "often", "--raw"]).succeed(), "x");
-}

@@ -10,3 +10,4 @@ pub(crate) mod terminal;
 pub(crate) mod users;
 pub(crate) mod wait;
 pub(crate) mod ward;
+pub(crate) mod watch;

@@ -11,7 +11,7 @@ use crate::draft::DraftTable;
 use crate::initialise::{InitError, WantedVault, make_vault};
 use crate::owner::Owner;
 use crate::root::{KEYS, PINS, Root, VAULTS};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,6 +58,8 @@ pub(crate) struct VaultTable {
     keeping: Mutex<()>,
     /// Guards the maps; held while one vault is unlocked, so that no two do it at once.
     table: Mutex<Table>,
+    /// What the patrol found damaged since the daemon started, in words. A leaf.
+    damage: Mutex<BTreeMap<VaultName, BTreeSet<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +111,8 @@ impl OpenVault {
 
 impl VaultTable {
     pub(crate) fn new(root: Arc<Root>, log: Arc<Log>) -> Self {
-        Self { root, log, keeping: Mutex::default(), table: Mutex::default() }
+        let (keeping, table, damage) = Default::default();
+        Self { root, log, keeping, table, damage }
     }
 
     /// Every vault of the root, by name.
@@ -271,6 +274,16 @@ impl VaultTable {
         make_vault(self.root.path(), name, wanted)
     }
 
+    /// How many places of each vault the patrol found damaged since the daemon started.
+    pub(crate) fn damage(&self) -> BTreeMap<VaultName, usize> {
+        self.found().iter().map(|(name, places)| (name.clone(), places.len())).collect()
+    }
+
+    /// Remembers what is damaged; says whether that is new.
+    fn note_damage(&self, name: &VaultName, words: &str) -> bool {
+        self.found().entry(name.clone()).or_default().insert(words.to_owned())
+    }
+
     /// Whether there is a vault of that name.
     pub(crate) fn exists(&self, name: &VaultName) -> Result<(), ReachError> {
         if self.folder(name).is_dir() { Ok(()) } else { Err(ReachError::NoSuchVault(name.clone())) }
@@ -337,6 +350,10 @@ impl VaultTable {
 
     fn keeping(&self) -> MutexGuard<'_, ()> {
         self.keeping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<VaultName, BTreeSet<String>>> {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

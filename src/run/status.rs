@@ -5,7 +5,7 @@ use crate::output::{Report, count, escaped, short, table, time, user};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use ward_mountd::Layout;
-use ward_mountd::control::message::{Command, LeaseState, LogState, MountState, Status};
+use ward_mountd::control::message::{Command, Damage, LeaseState, LogState, MountState, Status};
 
 /// Shows it.
 pub(crate) fn run(settings: &Settings) -> Result<Report<Status>, Trouble> {
@@ -40,6 +40,10 @@ fn show(status: &Status, program: &str) -> String {
         row("log", log(&status.log)),
         row("pending", pending(status.pending, program)),
     ];
+    if !status.damage.is_empty() {
+        let damage = status.damage.iter().map(|damage| damaged(damage, program));
+        labelled("damage", damage, &mut rows);
+    }
     labelled("mounts", status.mounts.iter().map(mount), &mut rows);
     labelled("leases", status.leases.iter().map(lease), &mut rows);
     table(&rows)
@@ -74,6 +78,11 @@ fn pending(number: u64, program: &str) -> String {
         1 => format!("1 request waits: {program} list --pending"),
         number => format!("{number} requests wait: {program} list --pending"),
     }
+}
+
+fn damaged(damage: &Damage, program: &str) -> String {
+    let (places, vault) = (count(damage.places, "damaged place"), escaped(&damage.vault));
+    format!("{places} in {vault}: {program} audit show --event vault.damaged")
 }
 
 /// One mount in a line.
@@ -124,6 +133,7 @@ mod tests {
                 ends_in: 2650,
                 handles: 1,
             }],
+            damage: vec![Damage { vault: "default".to_owned(), places: 2 }],
             pending: 2,
             leases: vec![],
         };
@@ -134,6 +144,7 @@ daemon   pid 7, version 0.1.0, since 2026-01-01T00:00:00Z
 policy   sha256 0123456789ab
 log      healthy, last entry 42; opens are written, a power cut may lose their records
 pending  2 requests wait: ward list --pending
+damage   2 damaged places in default: ward audit show --event vault.damaged
 mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 1 open file
 leases   none
 ";

@@ -1,7 +1,7 @@
 //! `ward vault list`: the vaults that the caller may know of.
 
 use crate::client::Client;
-use crate::output::{Report, escaped, table, time};
+use crate::output::{Report, count, escaped, table, time};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use ward_mountd::control::message::{Command, VaultState, Vaults};
@@ -15,15 +15,19 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Vaults>, Trouble> {
 
 /// One vault in a row.
 pub(crate) fn row(vault: &VaultState) -> Vec<String> {
-    let mount = vault.mount.as_ref().map_or_else(String::new, |mount| {
-        format!("{}, {} left", escaped(&mount.path), time(mount.ends_in))
-    });
+    let mount = vault
+        .mount
+        .as_ref()
+        .map(|mount| format!("{}, {} left", escaped(&mount.path), time(mount.ends_in)));
+    let damage = vault.damaged_places;
+    let damage = (damage > 0).then(|| count(damage, "damaged place"));
+    let more: Vec<String> = mount.into_iter().chain(damage).collect();
     vec![
         escaped(&vault.vault).to_string(),
         escaped(&vault.kind).to_string(),
         escaped(&vault.owner).to_string(),
         escaped(&vault.state).to_string(),
         escaped(&vault.unlocked_by).to_string(),
-        mount,
+        more.join(", "),
     ]
 }

@@ -20,8 +20,17 @@ pub(crate) fn has_ended(pid: u32) -> bool {
 }
 
 /// Looks at `claim` until it holds, for states that the kernel announces to nobody.
-pub(crate) fn until(mut claim: impl FnMut() -> bool) -> bool {
-    let end = seconds() + DEADLINE.as_secs_f64();
+pub(crate) fn until(claim: impl FnMut() -> bool) -> bool {
+    within(DEADLINE, claim)
+}
+
+/// The same for what the daemon does by itself now and then, a part each time.
+pub(crate) fn patiently(claim: impl FnMut() -> bool) -> bool {
+    within(DEADLINE * 6, claim)
+}
+
+fn within(patience: Duration, mut claim: impl FnMut() -> bool) -> bool {
+    let end = seconds() + patience.as_secs_f64();
     while !claim() {
         if seconds() > end {
             return false;

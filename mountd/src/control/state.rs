@@ -2,11 +2,12 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditFilter, AuditPage, AuditVerdict, Done, Failure, FailureCode, LeaseState, LogState,
+    AuditFilter, AuditPage, AuditVerdict, Damage, Done, Failure, FailureCode, LeaseState, LogState,
     PolicyVerdict, Status,
 };
 use super::requests::words;
 use super::session::{About, Control};
+use super::vaults::number;
 use crate::root::{AUDIT, POLICY};
 use crate::{clock, policy_in_force};
 use std::ops::ControlFlow;
@@ -43,7 +44,8 @@ impl Control<'_> {
             policy: rules.digest().to_string(),
             layout: daemon.layout.name().to_owned(),
             mounts: mounts.iter().map(|view| self.mount_state(view)).collect(),
-            pending: u64::try_from(pipeline.approvals.pending().len()).unwrap_or(u64::MAX),
+            damage: daemon.vaults.damage().iter().map(damaged).collect(),
+            pending: number(pipeline.approvals.pending().len()),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
         })
     }
@@ -111,6 +113,10 @@ impl Control<'_> {
             findings: loaded.lint().iter().map(ToString::to_string).collect(),
         })
     }
+}
+
+fn damaged((vault, places): (&VaultName, &usize)) -> Damage {
+    Damage { vault: vault.to_string(), places: number(*places) }
 }
 
 fn shown(lease: &Lease) -> Option<LeaseState> {

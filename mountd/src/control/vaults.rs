@@ -155,6 +155,7 @@ impl Control<'_> {
             owner: self.daemon.vaults.owner(vault).name().to_owned(),
             state: state.to_owned(),
             unlocked_by: if has_keyfile { "keyfile" } else { "passphrase" }.to_owned(),
+            damaged_places: self.daemon.vaults.damage().get(vault).map_or(0, |it| number(*it)),
             mount,
         })
     }
@@ -168,9 +169,14 @@ impl Control<'_> {
             read_only: view.access == Access::ReadOnly,
             ends: clock::wall_text(view.ends),
             ends_in: view.ends.remaining(clock::now()).as_secs(),
-            handles: u64::try_from(handles).unwrap_or(u64::MAX),
+            handles: number(handles),
         }
     }
+}
+
+/// A count, for the protocol.
+pub(super) fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// What somebody typed to unlock a vault, as bytes.

@@ -2,16 +2,16 @@
 
 use super::{OpenVault, VaultTable};
 use crate::clock;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use ward_audit::{Durability, EventType, Log, Record};
+use ward_audit::{Durability, EventType, Record};
 use ward_policy::{Moment, VaultName};
 
 /// How long a change may be written and not yet synced.
 const SYNC_AGE: Duration = Duration::from_secs(5);
-/// How old a pin may be while the log goes on.
-const PIN_AGE: Duration = Duration::from_secs(60);
+/// How old a pin may be while the log goes on: with [`SYNC_AGE`] it is less than a minute.
+const PIN_AGE: Duration = Duration::from_secs(50);
 /// How much is compacted at once, in bytes: little, so that foreground work hardly waits.
 const COMPACTED_AT_ONCE: u64 = 16 << 20;
 
@@ -27,8 +27,6 @@ const LEAST_PATROLLED: u64 = 1 << 20;
 pub(crate) struct Keeper {
     synced: Option<Moment>,
     patrolled: BTreeMap<VaultName, Moment>,
-    /// What was found, so that the log says it once.
-    found: BTreeSet<(VaultName, String)>,
 }
 
 impl Keeper {
@@ -51,22 +49,22 @@ impl Keeper {
             }
             if is_over(self.patrolled.get(&open.name).copied(), PATROL_AGE) {
                 self.patrolled.insert(open.name.clone(), now);
-                self.patrol(open, &vaults.log);
+                patrol(open, vaults);
             }
         }
     }
+}
 
-    /// Checks a part of a vault, and says in the log what is damaged.
-    fn patrol(&mut self, open: &OpenVault, log: &Log) {
-        let size = open.vault.usage().map_or(0, |usage| usage.disk_bytes);
-        let budget = (size / PATROLS_A_DAY).max(LEAST_PATROLLED);
-        for finding in open.vault.patrol(budget, clock::file_time()).findings {
-            let words = finding.to_string();
-            if self.found.insert((open.name.clone(), words.clone())) {
-                let record = Record::new(EventType::VaultDamaged).within(&open.name).reason(&words);
-                // A log that takes no records refuses every open already.
-                let _log_has_stopped = log.append(record, Durability::Durable, clock::stamp());
-            }
+/// Checks a part of a vault, and says in the log, once, what is damaged.
+fn patrol(open: &OpenVault, vaults: &VaultTable) {
+    let size = open.vault.usage().map_or(0, |usage| usage.disk_bytes);
+    let budget = (size / PATROLS_A_DAY).max(LEAST_PATROLLED);
+    for finding in open.vault.patrol(budget, clock::file_time()).findings {
+        let words = finding.to_string();
+        if vaults.note_damage(&open.name, &words) {
+            let record = Record::new(EventType::VaultDamaged).within(&open.name).reason(&words);
+            // A log that takes no records refuses every open already.
+            let _log_has_stopped = vaults.log.append(record, Durability::Durable, clock::stamp());
         }
     }
 }

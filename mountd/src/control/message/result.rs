@@ -129,6 +129,9 @@ pub struct Status {
     pub layout: String,
     /// Every mount.
     pub mounts: Vec<MountState>,
+    /// Vaults that the patrol found damaged since the daemon started.
+    #[serde(default)]
+    pub damage: Vec<Damage>,
     /// How many requests wait.
     pub pending: u64,
     /// Live leases of approvals.
@@ -144,6 +147,15 @@ pub struct LogState {
     pub last: u64,
     /// `durable`, or `written` when the policy relaxes opens.
     pub opens: String,
+}
+
+/// A vault with damage; the log names the places (`vault.damaged`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// The vault.
+    pub vault: String,
+    /// How many places of it.
+    pub places: u64,
 }
 
 /// One mount.
@@ -204,6 +216,9 @@ pub struct VaultState {
     pub state: String,
     /// `keyfile`, or `passphrase` when somebody has to give it.
     pub unlocked_by: String,
+    /// How many places of it the patrol found damaged since the daemon started.
+    #[serde(default)]
+    pub damaged_places: u64,
     /// Where it is mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount: Option<MountState>,
