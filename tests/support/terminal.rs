@@ -22,9 +22,18 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs `ward` for `root` with a terminal as stdin, stdout and stderr.
     pub(crate) fn begin(root: &Root, arguments: &[&str]) -> Self {
+        Self::begin_program(root, &[&[WARD], arguments].concat())
+    }
+
+    /// Runs a script that calls `ward` as `$0`, likewise.
+    pub(crate) fn begin_shell(root: &Root, script: &str) -> Self {
+        Self::begin_program(root, &["/bin/sh", "-c", script, WARD])
+    }
+
+    fn begin_program(root: &Root, words: &[&str]) -> Self {
         let OpenptyResult { master, slave } = openpty(None, None).unwrap();
         let mut command = Command::new("/usr/bin/setsid");
-        command.args(["--ctty", "--wait", WARD]).args(arguments).env_clear();
+        command.args(["--ctty", "--wait"]).args(words).env_clear();
         command.env("WARD_ROOT", root.path()).current_dir(root.directory());
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
         let command = command.stderr(slave.try_clone().unwrap()).spawn().unwrap();
@@ -42,6 +51,11 @@ impl Terminal {
             let count = self.person.read(&mut chunk).unwrap();
             self.shown.push_str(&String::from_utf8_lossy(&chunk[..count]));
         }
+    }
+
+    /// All that was shown so far.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Types.
