@@ -1,8 +1,13 @@
 //! An older copy of a vault put back in its place: noticed, refused, and accepted by a human.
 
 use crate::support::root::Root;
-use crate::support::stage::Stage;
+use crate::support::session::Session;
+use crate::support::stage::{Stage, replace};
+use crate::support::users::{self, OWNER};
+use crate::support::wait;
 use crate::support::ward::Ended;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::Path;
 use std::process::Command;
 
@@ -44,7 +49,7 @@ fn request_of(ended: &Ended) -> String {
 fn accept(root: &Root) -> serde_json::Value {
     let session = "$0 --json vault accept-restore default; read go; \
                    $0 --json vault accept-restore default";
-    let mut session = crate::support::session::Session::begin_as_us(root, session);
+    let mut session = Session::begin_as_us(root, session);
     let asked: serde_json::Value = serde_json::from_str(&session.line()).unwrap();
     let request = asked["error"]["request"].as_str().unwrap_or_else(|| panic!("{asked}"));
     root.ward(&["approve", request]).succeed();
@@ -109,7 +114,7 @@ fn a_yes_to_one_restored_state_is_no_yes_to_another() {
     let other = root.directory().join("other");
     let words = "$0 --json vault accept-restore default; read go; \
                  $0 --json vault accept-restore default";
-    let mut session = crate::support::session::Session::begin_as_us(&root, words);
+    let mut session = Session::begin_as_us(&root, words);
     let asked: serde_json::Value = serde_json::from_str(&session.line()).unwrap();
     let request = asked["error"]["request"].as_str().unwrap();
     root.ward(&["approve", request]).succeed();
@@ -169,7 +174,61 @@ fn on_a_system_root_who_asks_to_accept_cannot_answer() {
     put_back(root, &kept);
     let request = request_of(&root.run(&["--json", "vault", "accept-restore", "default"]));
     assert_eq!(root.run(&["approve", &request]).status, Some(3));
-    root.ward(&["approve", &request]).by(crate::support::users::STRANGER).succeed();
+    root.ward(&["approve", &request]).by(users::STRANGER).succeed();
+}
+
+#[test]
+fn on_a_fresh_system_root_the_owner_is_told_how_somebody_can_answer_and_that_works() {
+    if !users::can_act_as_others() {
+        return;
+    }
+    let root = Root::system();
+    root.ward(&["daemon", "start"]).succeed();
+    let by_owner = |words: &[&str]| root.ward(words).by(OWNER).run();
+    assert_eq!(by_owner(&["set", "a", "--value", "x"]).status, Some(0));
+    assert_eq!(by_owner(&["daemon", "stop"]).status, Some(0));
+    std::fs::remove_file(root.path().join("pins/default")).unwrap();
+    root.ward(&["daemon", "start"]).succeed();
+    let script = "ask() { \"$0\" --json vault accept-restore default; }; \
+                  ask; read go; ask; read go; ask";
+    let mut owner = Session::begin(&root, OWNER, script);
+    let mut asked = || -> serde_json::Value { serde_json::from_str(&owner.line()).unwrap() };
+    let next = |answer: &serde_json::Value| answer["error"]["next"].as_str().unwrap().to_owned();
+
+    let alone = asked();
+    let told = next(&alone);
+    let policy = root.path().join("policy.toml");
+    let daemon = format!("kill -HUP {}", root.running().unwrap());
+    for words in [policy.to_str().unwrap(), "[clients.admin]", &daemon] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let own = by_owner(&["approve", alone["error"]["request"].as_str().unwrap()]);
+    assert_eq!(own.status, Some(3), "{own:?}");
+    assert!(own.stderr.contains("see its example [clients.admin]"), "{own:?}");
+
+    // Done as told: the example made real, and the policy taken.
+    let text = std::fs::read_to_string(&policy).unwrap();
+    let example = text.split("\n\n").find(|part| part.contains("#[clients.admin]")).unwrap();
+    let real = example.replace("\n#", "\n");
+    replace(&policy, &text.replace(example, &real));
+    let loaded = || root.ward(&["audit", "show", "--event", "policy.loaded"]).by(OWNER).succeed();
+    let before = loaded().lines().count();
+    let daemon = i32::try_from(root.running().unwrap()).unwrap();
+    kill(Pid::from_raw(daemon), Signal::SIGHUP).unwrap();
+    assert!(wait::until(|| loaded().lines().count() > before), "the policy was not loaded");
+    owner.go();
+    let mut asked = || -> serde_json::Value { serde_json::from_str(&owner.line()).unwrap() };
+    let waits = asked();
+    let request = waits["error"]["request"].as_str().unwrap();
+    let told = next(&waits);
+    assert!(told.contains("have admin (clients of the policy)"), "{told}");
+    assert!(told.contains(&format!("ward approve {request}")), "{told}");
+    root.ward(&["approve", request]).succeed();
+    owner.go();
+    let (accepted, _) = owner.end();
+    assert!(accepted.contains("\"result\""), "{accepted}");
+    assert_eq!(root.ward(&["get", "a", "--raw"]).by(OWNER).succeed(), "x");
+    root.ward(&["daemon", "stop"]).by(OWNER).succeed();
 }
 
 #[test]

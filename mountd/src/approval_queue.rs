@@ -69,6 +69,15 @@ pub(crate) enum AnswerError {
     Factor(&'static str),
 }
 
+/// Who can answer a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answerers {
+    /// Who asked as well: the policy of a private root lets them.
+    AskerToo,
+    /// Clients of the policy that another user may be; none when nobody can answer.
+    Others(Vec<String>),
+}
+
 /// A request as it stands, for those who list it.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingView {
@@ -274,6 +283,18 @@ impl ApprovalQueue {
         asked.filter_map(|pending| pending.request.grant().ticket.clone()).next()
     }
 
+    /// Who can answer `id`; `None` when it does not wait any more.
+    pub(crate) fn answerers(&self, rules: &Rules, id: RequestId) -> Option<Answerers> {
+        let state = self.state();
+        let pending = state.pending.get(&id)?;
+        if pending.may_be_answered_by_asker(rules) {
+            return Some(Answerers::AskerToo);
+        }
+        let approvers = &pending.request.obligations().approvers;
+        let others = rules.approvers_besides(pending.asker.uid, approvers);
+        Some(Answerers::Others(others.into_iter().map(str::to_owned).collect()))
+    }
+
     /// Whether `approver`'s answer to `id` would count.
     pub(crate) fn may_answer(
         &self,
@@ -412,11 +433,14 @@ impl Pending {
         }
     }
 
+    fn may_be_answered_by_asker(&self, rules: &Rules) -> bool {
+        rules.same_user() == SameUser::Allow && !self.request.obligations().is_sensitive
+    }
+
     fn may_be_answered_by(&self, rules: &Rules, approver: &Caller) -> Result<(), AnswerError> {
         let obligations = self.request.obligations();
         let is_own = approver.uid == self.asker.uid;
-        let may_answer_own = rules.same_user() == SameUser::Allow && !obligations.is_sensitive;
-        if is_own && !may_answer_own {
+        if is_own && !self.may_be_answered_by_asker(rules) {
             return Err(AnswerError::OwnRequest);
         }
         let is_approver = match &obligations.approvers {

@@ -131,6 +131,11 @@ impl Client {
         caller.grade >= self.least_grade(Grade::Weak) && self.is(caller, UnknownHash::Differs)
     }
 
+    /// Whether its facts leave room for another user.
+    pub(crate) fn admits_another_than(&self, user: UserId) -> bool {
+        holds(self.uid.as_ref(), |uid| *uid != user)
+    }
+
     const fn has_fact(&self) -> bool {
         self.uid.is_some()
             || self.gid.is_some()

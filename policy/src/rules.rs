@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::rule::Rule;
 use crate::target::Target;
-use crate::{Caller, Digest, Operation, Risk};
+use crate::{Approvers, Caller, Digest, Operation, Risk, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +96,18 @@ impl Rules {
         let matched =
             self.clients.iter().filter(|client| client.is_approver() && client.accepts(caller));
         matched.map(|client| &**client.name()).collect()
+    }
+
+    /// The names of the clients among `approvers` that somebody of another uid than `asker` may be.
+    pub fn approvers_besides(&self, asker: UserId, approvers: &Approvers) -> Vec<&str> {
+        let is_meant = |client: &Client| match approvers {
+            Approvers::AnyApprover => true,
+            Approvers::Clients(names) => names.contains(client.name()),
+        };
+        let others = self.clients.iter().filter(|client| {
+            client.is_approver() && client.admits_another_than(asker) && is_meant(client)
+        });
+        others.map(|client| &**client.name()).collect()
     }
 
     /// Whether `caller` has the role. A deny rule may still forbid an answer: ask [`Self::evaluate`].

@@ -2,8 +2,8 @@
 
 use crate::support::{NOON, about, caller, path, rules, vault};
 use ward_policy::{
-    Decision, Denial, Grade, Operation, OperationSet, Question, RootKind, SameUser, UserId,
-    default_policy,
+    Approvers, Decision, Denial, Grade, Operation, OperationSet, Question, RootKind, SameUser,
+    UserId, default_policy,
 };
 
 const KINDS: [RootKind; 2] = [RootKind::Private, RootKind::System];
@@ -47,6 +47,25 @@ fn the_owner_is_the_approver() {
     let rules = rules(&default_policy(UserId(1000), RootKind::System));
     assert_eq!(rules.approver_clients(&caller(1000)), ["owner"]);
     assert!(!rules.is_approver(&caller(1001)));
+}
+
+#[test]
+fn nobody_can_answer_the_owner_until_the_second_approver_of_the_example_is_real() {
+    let text = default_policy(UserId(1000), RootKind::System);
+    let can_answer = |text: &str, asker| {
+        let rules = rules(text);
+        let others = rules.approvers_besides(UserId(asker), &Approvers::AnyApprover);
+        others.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(can_answer(&text, 1000).is_empty());
+    assert_eq!(can_answer(&text, 1001), ["owner"]);
+    let example = "#[clients.admin]\n#uid = [0]\n#role = \"approver\"";
+    assert!(text.contains(example));
+    let real = text.replace(example, &example.replace('#', ""));
+    assert_eq!(can_answer(&real, 1000), ["admin"]);
+    assert_eq!(can_answer(&real, 0), ["owner"]);
+    let named = Approvers::Clients(["owner".into()].into());
+    assert!(rules(&real).approvers_besides(UserId(1000), &named).is_empty());
 }
 
 #[test]

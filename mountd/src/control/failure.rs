@@ -34,17 +34,22 @@ pub(super) fn denied(id: RequestId) -> Failure {
     }
 }
 
-/// A human is asked; `words` say more about it.
-pub(super) fn needs_approval(id: RequestId, words: Option<&str>) -> Failure {
+/// A human is asked; `words` say more about it, and `next` who can answer.
+pub(super) fn needs_approval(id: RequestId, words: Option<&str>, next: String) -> Failure {
     Failure {
         code: FailureCode::ApprovalNeeded,
         message: match words {
             Some(words) => format!("somebody must approve it first (request {id}): {words}"),
             None => format!("somebody must approve it first (request {id})"),
         },
-        next: Some(format!("have an approver run: ward approve {id}; then try again")),
+        next: Some(next),
         request: Some(id.to_string()),
     }
+}
+
+/// What to do about a request that an approver answers, whoever that is.
+pub(super) fn ask_an_approver(id: RequestId) -> String {
+    format!("have an approver run: ward approve {id}; then try again")
 }
 
 pub(super) fn of_identity(error: &IdentifyError) -> Failure {
@@ -57,7 +62,7 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
         OpenError::NoSuchSecret | OpenError::Name(_) => no_such_secret(),
         OpenError::Unidentified(error) => of_identity(error),
         OpenError::Denied(id) | OpenError::Unanswered(id, _) => denied(*id),
-        OpenError::NeedsApproval(id) => needs_approval(*id, None),
+        OpenError::NeedsApproval(id) => needs_approval(*id, None, ask_an_approver(*id)),
         OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
         OpenError::ReadOnly => {
             failure(FailureCode::Conflict, error, "mount it without --read-only")
@@ -280,8 +285,13 @@ pub(super) fn of_answer(error: &GiveAnswerError) -> Failure {
             AnswerError::NotPending => {
                 failure(FailureCode::NotFound, error, "see ward list --pending")
             }
-            AnswerError::NotApprover | AnswerError::OwnRequest => {
-                failure(FailureCode::Denied, error, "have another approver answer it")
+            AnswerError::NotApprover => {
+                failure(FailureCode::Denied, error, "have an approver answer it")
+            }
+            AnswerError::OwnRequest => {
+                let next = "have an approver of another user answer it; if the policy names none, \
+                            add one to policy.toml: see its example [clients.admin]";
+                failure(FailureCode::Denied, error, next)
             }
             AnswerError::Factor(_) => {
                 let next = "change the rule's factors to { any = [\"local\"] }";

@@ -8,7 +8,7 @@ use super::requests::{names, vault_name};
 use super::session::{About, Control};
 use crate::clock;
 use crate::handle_table::HandleId;
-use crate::pipeline::{Content, OpenRequest, Opening, Patience, ReadRequest};
+use crate::pipeline::{Content, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
 use crate::vault_table::OpenVault;
 use base64::Engine as _;
@@ -76,7 +76,13 @@ impl Control<'_> {
             patience: Patience::None,
         };
         let pipeline = &self.daemon.pipeline;
-        match pipeline.open(&place, request).map_err(|error| of_open(&error))? {
+        let opened = pipeline.open(&place, request).map_err(|error| {
+            if let OpenError::NeedsApproval(id) = error {
+                return self.waits_for_approval(id, None);
+            }
+            of_open(&error)
+        });
+        match opened? {
             Opening::Admitted(handle) => {
                 let value = self.read_all(handle);
                 // Nothing was written through it.

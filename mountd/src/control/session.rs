@@ -1,19 +1,21 @@
 //! One connection: lines in, answers out, each line attested and decided for itself.
 
 use super::connection::{Connection, Line, ReceiveError};
-use super::failure::{denied, needs_approval, of_open};
+use super::failure::{ask_an_approver, denied, needs_approval, of_open};
 use super::message::{Answer, Command, Failure, FailureCode, Outcome, Request, VERSION};
+use crate::approval_queue::Answerers;
 use crate::caller::Asker;
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::pipeline::OpenError;
+use crate::root::POLICY;
 use serde::Serialize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
 use ward_policy::{
-    Caller, Decision, FileId, Grant, Operation, OperationSet, Question, SecretPath, Ticket,
-    VaultName,
+    Caller, Decision, FileId, Grant, Operation, OperationSet, Question, RequestId, SecretPath,
+    Ticket, VaultName,
 };
 use zeroize::Zeroizing;
 
@@ -233,7 +235,7 @@ impl Control<'_> {
                     Some(lease) => Ok(lease.grant().clone()),
                     None => {
                         let id = pipeline.request(&self.caller, question, request, words);
-                        Err(needs_approval(id.map_err(|error| of_open(&error))?, words))
+                        Err(self.waits_for_approval(id.map_err(|error| of_open(&error))?, words))
                     }
                 }
             }
@@ -242,6 +244,32 @@ impl Control<'_> {
                 Err(refused.map_or_else(|error| of_open(&error), denied))
             }
         }
+    }
+
+    /// A request of the caller waits; the failure names who can answer, or how somebody could.
+    pub(super) fn waits_for_approval(&self, id: RequestId, words: Option<&str>) -> Failure {
+        let pipeline = &self.daemon.pipeline;
+        let answerers = pipeline.approvals.answerers(&pipeline.policy.rules(), id);
+        let next = match answerers {
+            None | Some(Answerers::AskerToo) => ask_an_approver(id),
+            Some(Answerers::Others(clients)) if clients.is_empty() => {
+                let policy = self.daemon.root.join(POLICY);
+                let (policy, daemon) = (policy.display(), std::process::id());
+                format!(
+                    "who asks cannot answer, and the policy names no approver of another user: add \
+                     one to {policy}, as its example [clients.admin] shows, have the daemon take \
+                     it (kill -HUP {daemon}), then try again"
+                )
+            }
+            Some(Answerers::Others(clients)) => {
+                let clients = clients.join(" or ");
+                format!(
+                    "who asks cannot answer: have {clients} (clients of the policy), as another \
+                     user than you, run: ward approve {id}; then try again"
+                )
+            }
+        };
+        needs_approval(id, words, next)
     }
 
     /// Whether the caller may answer requests.
