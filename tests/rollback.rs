@@ -17,10 +17,10 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success());
 }
 
-/// Puts the older `copy` of the vault `default` in its place.
-fn put_back(root: &Root, copy_at: &Path) {
+/// Puts the older `copy` of a vault in its place.
+fn put_back(root: &Root, name: &str, copy_at: &Path) {
     root.ward(&["daemon", "stop"]).succeed();
-    let vault = root.path().join("vaults/default");
+    let vault = root.path().join("vaults").join(name);
     std::fs::remove_dir_all(&vault).unwrap();
     copy(copy_at, &vault);
 }
@@ -36,7 +36,7 @@ fn rolled_back(before: &[&[&str]], after: &[&[&str]]) -> Root {
     let kept = root.directory().join("kept");
     copy(&root.path().join("vaults/default"), &kept);
     run(after);
-    put_back(&root, &kept);
+    put_back(&root, "default", &kept);
     root
 }
 
@@ -46,10 +46,11 @@ fn request_of(ended: &Ended) -> String {
 }
 
 /// Asks, answers as the same person (a private root) and asks again.
-fn accept(root: &Root) -> serde_json::Value {
-    let session = "$0 --json vault accept-restore default; read go; \
-                   $0 --json vault accept-restore default";
-    let mut session = Session::begin_as_us(root, session);
+fn accept(root: &Root, vault: &str) -> serde_json::Value {
+    let session = format!(
+        "$0 --json vault accept-restore {vault}; read go; $0 --json vault accept-restore {vault}"
+    );
+    let mut session = Session::begin_as_us(root, &session);
     let asked: serde_json::Value = serde_json::from_str(&session.line()).unwrap();
     let request = asked["error"]["request"].as_str().unwrap_or_else(|| panic!("{asked}"));
     root.ward(&["approve", request]).succeed();
@@ -89,7 +90,7 @@ fn an_older_copy_of_a_vault_serves_nobody_until_a_human_accepts_it() {
     let unanswered = root.run(&["get", "a", "--raw"]);
     assert_eq!(unanswered.status, Some(10), "{unanswered:?}");
 
-    let accepted = accept(&root);
+    let accepted = accept(&root, "default");
     let result = &accepted["result"];
     assert_eq!(result["set"], serde_json::json!(["a", "b"]), "{accepted}");
     assert_eq!(result["revoked"], serde_json::json!(["gone"]));
@@ -105,6 +106,56 @@ fn an_older_copy_of_a_vault_serves_nobody_until_a_human_accepts_it() {
     // It is the newest state now: the one that was newest before is the older one.
     root.ward(&["daemon", "stop"]).succeed();
     assert_eq!(root.ward(&["get", "a", "--raw"]).succeed(), "old");
+}
+
+#[test]
+fn of_a_restored_workspace_it_is_told_what_it_was_used_for_since_in_counts() {
+    let root = Root::private();
+    root.ward(&["vault", "init", "work", "--kind", "workspace"]).succeed();
+    let place = root.directory().join("mount");
+    let mount = || drop(root.ward(&["vault", "mount", "work", place.to_str().unwrap()]).succeed());
+    let unmount = || drop(root.ward(&["vault", "unmount", "work"]).succeed());
+    mount();
+    replace(&place.join("a"), "old");
+    unmount();
+    root.ward(&["daemon", "stop"]).succeed();
+    let kept = root.directory().join("kept");
+    copy(&root.path().join("vaults/work"), &kept);
+
+    mount();
+    for _ in 0..3 {
+        let mut file = std::fs::File::options().append(true).open(place.join("a")).unwrap();
+        std::io::Write::write_all(&mut file, b"new").unwrap();
+    }
+    std::fs::read(place.join("a")).unwrap();
+    std::fs::File::create_new(place.join("b")).unwrap();
+    std::fs::rename(place.join("b"), place.join("c")).unwrap();
+    std::fs::remove_file(place.join("c")).unwrap();
+    nix::unistd::truncate(&place.join("a"), 1).unwrap();
+    unmount();
+    root.ward(&["vault", "key", "add", "work", "--slot", "recovery"]).succeed();
+    root.ward(&["vault", "compact", "work"]).succeed();
+    put_back(&root, "work", &kept);
+    // Nobody uses it for anything but a look.
+    mount();
+    assert!(std::fs::File::create(place.join("a")).is_err());
+    assert_eq!(std::fs::read_to_string(place.join("a")).unwrap(), "old");
+    unmount();
+
+    let asked = root.run(&["--json", "vault", "accept-restore", "work"]);
+    let message = asked.json()["error"]["message"].as_str().unwrap().to_owned();
+    let told = "the log knows to be newer: 1 mount, 3 opens for writing, 1 creation, 1 truncation, \
+                1 renaming, 1 removal, 1 compaction, the last at 20";
+    assert!(message.contains(told), "{message}");
+    assert!(message.contains("; 1 change of key slots"), "{message}");
+    let accepted = accept(&root, "work");
+    let activity = accepted["result"]["activity"].as_array().unwrap();
+    let counted = |it: &serde_json::Value| (it["what"].clone(), it["times"].as_u64().unwrap());
+    assert_eq!(activity.iter().map(counted).nth(1), Some(("open for writing".into(), 3)));
+    // It takes changes again.
+    mount();
+    replace(&place.join("a"), "newest");
+    unmount();
 }
 
 #[test]
@@ -146,7 +197,7 @@ fn a_vault_whose_pin_is_lost_counts_as_rolled_back_too() {
     let ended = root.run(&["get", "a", "--raw"]);
     assert_eq!(ended.status, Some(10), "{ended:?}");
     assert!(ended.stderr.contains("its pin is missing or not genuine"), "{ended:?}");
-    accept(&root);
+    accept(&root, "default");
     assert_eq!(root.ward(&["get", "a", "--raw"]).succeed(), "x");
 }
 
@@ -171,7 +222,7 @@ fn on_a_system_root_who_asks_to_accept_cannot_answer() {
     let kept = root.directory().join("kept");
     copy(&root.path().join("vaults/default"), &kept);
     root.ward(&["set", "free/a", "--value", "new"]).succeed();
-    put_back(root, &kept);
+    put_back(root, "default", &kept);
     let request = request_of(&root.run(&["--json", "vault", "accept-restore", "default"]));
     assert_eq!(root.run(&["approve", &request]).status, Some(3));
     root.ward(&["approve", &request]).by(users::STRANGER).succeed();

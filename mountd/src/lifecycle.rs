@@ -23,6 +23,9 @@ use ward_store::{SetAttributes, VaultKind};
 /// The longest a mount may last.
 pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The reason in the log of a mount that takes no changes.
+pub(crate) const READ_ONLY: &str = "read-only";
+
 /// How long the end of a mount waits for the kernel to hand over what it keeps of changes.
 const LONGEST_WRITE_BACK: Duration = Duration::from_secs(5);
 
@@ -155,6 +158,10 @@ impl MountTable {
         give_top(&place, caller);
         let started = self.attach(&place, fuse, prepared.mount).and_then(|session| {
             let record = Record::new(EventType::MountBegun).by(caller).within(name).mount(&id);
+            let record = match wanted.access {
+                Access::ReadOnly => record.reason(READ_ONLY),
+                Access::ReadWrite => record,
+            };
             let _recorded =
                 self.pipeline.log.append(record, Durability::Durable, clock::stamp())?;
             let timer = self.start_timer(name.clone(), ends).map_err(MountError::Session)?;

@@ -1,14 +1,17 @@
 //! What the log knows about a vault that an older state of it does not.
 //!
-//! Each entry is compared with the file it is about: a change is recorded before it is made, so a
-//! state that has it has a file changed at the entry's time or later.
+//! Each entry about a secret is compared with its file: a change is recorded before it is made, so a
+//! state that has it has a file changed at the entry's time or later. Of a workspace the log knows no
+//! writes, but what they took: that is counted from the last change on that the state knows of.
 
+use crate::clock;
+use crate::lifecycle::READ_ONLY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use ward_audit::{Entry, EventType, Filter, Log, ReadLogError};
 use ward_policy::{FileId, Operation, VaultName};
-use ward_store::{NodeKind, Vault, VaultKind, WallTime};
+use ward_store::{EntryName, NodeKind, Vault, VaultKind, WallTime};
 
 /// Most names of each list that are said; the rest is counted.
 const SAID: usize = 5;
@@ -22,6 +25,8 @@ pub(crate) struct Newer {
     pub(crate) removed: BTreeSet<String>,
     /// Secrets destroyed since.
     pub(crate) revoked: BTreeSet<String>,
+    /// What was done with the vault since, and is not among these.
+    pub(crate) activity: BTreeMap<Activity, Times>,
     /// Key slots added or removed since.
     pub(crate) keys: u64,
     /// Entries whose names do not open with the key of this state.
@@ -30,31 +35,53 @@ pub(crate) struct Newer {
     pub(crate) to_shred: BTreeSet<(String, FileId)>,
 }
 
+/// What a vault was used for, as far as the log has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Activity {
+    Mount,
+    OpenForWriting,
+    Creation,
+    Truncation,
+    Renaming,
+    Removal,
+    Rekeying,
+    Compaction,
+}
+
+/// How often something was done, and when last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) count: u64,
+    pub(crate) last: WallTime,
+}
+
 /// The files of an older state.
 struct State {
     /// Each file with a name: when it was made and last changed.
     files: BTreeMap<String, (FileId, WallTime, WallTime)>,
     /// Files without a name, by their last path, and when it went.
     removed: Vec<(String, FileId, WallTime)>,
-    changed: Option<WallTime>,
+    /// The last change it knows of.
+    changed: WallTime,
     /// Where files that the log knows to have moved were, by their later names.
     origins: BTreeMap<String, String>,
 }
 
-/// Reads the log and compares it with `vault`.
+/// Reads the log and compares it with `vault`, whose last change was at `changed`.
 pub(crate) fn newer_in_the_log(
     log: &Log,
     name: &VaultName,
-    vault: &Vault,
+    (vault, changed): (&Vault, WallTime),
 ) -> Result<Newer, ReadLogError> {
     let mut newer = Newer::default();
-    let mut state = State::of(vault);
+    let mut state = State::of(vault, changed);
     let filter = Filter { vault: Some(name.clone()), ..Filter::default() };
     log.read(&filter, |shown| {
+        let entry = &shown.entry;
+        newer.take_command(entry, &state);
         match vault.kind() {
-            VaultKind::Secrets => newer.take(&shown.entry, &mut state),
-            // The log has only opens of these.
-            VaultKind::Workspace => newer.take_command(&shown.entry, state.changed),
+            VaultKind::Secrets => newer.take(entry, &mut state),
+            VaultKind::Workspace => newer.take_use(entry, (vault, &state)),
         }
         ControlFlow::Continue(())
     })?;
@@ -69,7 +96,6 @@ impl Newer {
 
     fn take(&mut self, entry: &Entry<'_>, state: &mut State) {
         let at = time_of(entry);
-        self.take_command(entry, state.changed);
         let Some(path) = entry.path.as_deref() else {
             let is_hidden = entry.sealed.is_some() && state.is_before(at);
             self.unreadable += u64::from(is_hidden);
@@ -149,31 +175,47 @@ impl Newer {
         }
     }
 
-    fn take_command(&mut self, entry: &Entry<'_>, changed: Option<WallTime>) {
-        let is_of_keys = [Operation::VaultKeyAdd, Operation::VaultKeyRemove];
-        if entry.event_type == EventType::Command
-            && is_of_keys.iter().any(|operation| has(entry, *operation))
-            && changed.is_none_or(|changed| changed < time_of(entry))
-        {
-            self.keys += 1;
+    fn take_command(&mut self, entry: &Entry<'_>, state: &State) {
+        if entry.event_type != EventType::Command || !state.is_before(time_of(entry)) {
+            return;
         }
+        let is_one = |operation| has(entry, operation);
+        self.keys += u64::from(is_one(Operation::VaultKeyAdd) || is_one(Operation::VaultKeyRemove));
+        let commands = [
+            (Operation::VaultRekey, Activity::Rekeying),
+            (Operation::VaultCompact, Activity::Compaction),
+        ];
+        for (_, activity) in commands.into_iter().filter(|(operation, _)| is_one(*operation)) {
+            self.count(activity, entry);
+        }
+    }
+
+    /// What was done with a workspace after the last change that its state knows of.
+    fn take_use(&mut self, entry: &Entry<'_>, (vault, state): (&Vault, &State)) {
+        if let Some(activity) = use_of(entry)
+            && state.is_before(time_of(entry))
+            // A creation is recorded right after it.
+            && !(activity == Activity::Creation && has_path(vault, entry.path.as_deref()))
+        {
+            self.count(activity, entry);
+        }
+    }
+
+    fn count(&mut self, activity: Activity, entry: &Entry<'_>) {
+        let times = self.activity.entry(activity).or_default();
+        times.count += entry.count.map_or(1, |count| count.0);
+        times.last = times.last.max(time_of(entry));
     }
 }
 
 impl State {
-    fn of(vault: &Vault) -> Self {
-        let mut state = Self {
-            files: BTreeMap::new(),
-            removed: Vec::new(),
-            changed: None,
-            origins: BTreeMap::new(),
-        };
+    fn of(vault: &Vault, changed: WallTime) -> Self {
+        let (files, origins) = (BTreeMap::new(), BTreeMap::new());
+        let mut state = Self { files, removed: Vec::new(), changed, origins };
         if vault.kind() == VaultKind::Secrets {
             state.collect(vault, vault.root());
-            for gone in vault.removed() {
-                state.changed = state.changed.max(Some(gone.time));
-                state.removed.push((gone.path.to_string(), gone.file, gone.time));
-            }
+            let gone = vault.removed().into_iter();
+            state.removed = gone.map(|it| (it.path.to_string(), it.file, it.time)).collect();
         }
         state
     }
@@ -181,7 +223,6 @@ impl State {
     fn collect(&mut self, vault: &Vault, folder: FileId) {
         for entry in vault.entries(folder) {
             let Some(attributes) = vault.attributes(entry.file) else { continue };
-            self.changed = self.changed.max(Some(attributes.changed));
             match (entry.kind, vault.path_of(entry.file)) {
                 (NodeKind::Directory, _) => self.collect(vault, entry.file),
                 (NodeKind::File, Some(path)) => {
@@ -195,7 +236,7 @@ impl State {
 
     /// Whether all of it was there before `at`.
     fn is_before(&self, at: WallTime) -> bool {
-        self.changed.is_none_or(|changed| changed < at)
+        self.changed < at
     }
 
     fn origin<'path>(&'path self, path: &'path str) -> &'path str {
@@ -224,6 +265,12 @@ impl fmt::Display for Newer {
                 parts.push(format!("{what} {}", some_of(names)));
             }
         }
+        if let Some(last) = self.activity.values().map(|times| times.last).max() {
+            let counts = self.activity.iter().map(|(what, times)| what.counted(times.count));
+            let counts: Vec<String> = counts.collect();
+            let last = clock::text(clock::wall_of(last));
+            parts.push(format!("{}, the last at {last}", counts.join(", ")));
+        }
         if self.keys > 0 {
             let ending = if self.keys == 1 { "" } else { "s" };
             parts.push(format!("{} change{ending} of key slots", self.keys));
@@ -241,6 +288,78 @@ impl fmt::Display for Newer {
         let again = self.shredded_again().into_iter().map(str::to_owned).collect();
         write!(formatter, "; to be shredded again: {}", some_of(&again))
     }
+}
+
+impl Activity {
+    /// What it is called, once.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Mount => "mount",
+            Self::OpenForWriting => "open for writing",
+            Self::Creation => "creation",
+            Self::Truncation => "truncation",
+            Self::Renaming => "renaming",
+            Self::Removal => "removal",
+            Self::Rekeying => "new key",
+            Self::Compaction => "compaction",
+        }
+    }
+
+    fn counted(self, count: u64) -> String {
+        match (count, self) {
+            (1, _) => format!("1 {}", self.name()),
+            (_, Self::OpenForWriting) => format!("{count} opens for writing"),
+            _ => format!("{count} {}s", self.name()),
+        }
+    }
+}
+
+/// What an entry says a workspace was used for.
+fn use_of(entry: &Entry<'_>) -> Option<Activity> {
+    match entry.event_type {
+        EventType::MountBegun => {
+            (entry.reason.as_deref() != Some(READ_ONLY)).then_some(Activity::Mount)
+        }
+        EventType::FileOpen => has(entry, Operation::FileWrite).then_some(Activity::OpenForWriting),
+        EventType::FileCreate => Some(Activity::Creation),
+        EventType::FileWrite => Some(Activity::Truncation),
+        EventType::FileRename => Some(Activity::Renaming),
+        EventType::FileRemove => Some(Activity::Removal),
+        EventType::ClockJump
+        | EventType::Command
+        | EventType::DaemonStarted
+        | EventType::DaemonStopped
+        | EventType::FileRead
+        | EventType::LeaseEnded
+        | EventType::LogRecovered
+        | EventType::MountEnded
+        | EventType::PolicyLoaded
+        | EventType::PolicyRefused
+        | EventType::Refused
+        | EventType::RequestApproved
+        | EventType::RequestDenied
+        | EventType::RequestExpired
+        | EventType::RequestMade
+        | EventType::SecretRevoked
+        | EventType::SecretSet
+        | EventType::SegmentStart
+        | EventType::StoreIntent
+        | EventType::StoreOutcome
+        | EventType::VaultCreated
+        | EventType::VaultDamaged
+        | EventType::VaultRolledBack
+        | EventType::VaultUnlocked => None,
+    }
+}
+
+/// Whether a workspace has something of that name.
+fn has_path(vault: &Vault, path: Option<&str>) -> bool {
+    let mut parts = path.unwrap_or_default().split('/');
+    let found = parts.try_fold(vault.root(), |folder, part| {
+        let name = EntryName::try_from(part.as_bytes()).ok()?;
+        vault.find_entry(folder, &name).ok().map(|entry| entry.file)
+    });
+    found.is_some()
 }
 
 fn some_of(names: &BTreeSet<String>) -> String {

@@ -40,6 +40,13 @@ fn words(accepted: &RestoreAccepted) -> String {
             text.push_str(&format!("{what}: {}\n", escaped(name)));
         }
     }
+    for done in &accepted.activity {
+        let (what, last) = (escaped(&done.what), escaped(&done.last));
+        text.push_str(&format!(
+            "since: {what}, {}, the last at {last}\n",
+            count(done.times, "time")
+        ));
+    }
     if accepted.key_changes > 0 {
         let changes = count(accepted.key_changes, "change");
         text.push_str(&format!(

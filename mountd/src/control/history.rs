@@ -2,7 +2,7 @@
 
 use super::failure::{failure, no_such_secret, of_accept, of_reach, of_store};
 use super::message::{
-    Failure, FailureCode, History, Passphrase, RestoreAccepted, Stored, VersionState,
+    Activity, Failure, FailureCode, History, Passphrase, RestoreAccepted, Stored, VersionState,
 };
 use super::requests::{names, vault_name};
 use super::session::{About, Control};
@@ -119,7 +119,12 @@ impl Control<'_> {
         let accepted = vaults.accept_restore(vault, secret, &rolled_back);
         let newer = accepted.map_err(|error| of_accept(&error))?;
         let shredded_again = newer.shredded_again().into_iter().map(str::to_owned).collect();
-        let Newer { set, removed, revoked, keys, unreadable, to_shred: _ } = newer;
+        let Newer { set, removed, revoked, activity, keys, unreadable, to_shred: _ } = newer;
+        let activity = activity.into_iter().map(|(what, times)| Activity {
+            what: what.name().to_owned(),
+            times: times.count,
+            last: clock::text(clock::wall_of(times.last)),
+        });
         Ok(RestoreAccepted {
             vault: vault.to_string(),
             state: rolled_back.to_string(),
@@ -127,6 +132,7 @@ impl Control<'_> {
             removed: removed.into_iter().collect(),
             revoked: revoked.into_iter().collect(),
             shredded_again,
+            activity: activity.collect(),
             key_changes: keys,
             unreadable,
         })

@@ -129,7 +129,7 @@ impl VaultTable {
         rolled_back: &RolledBack,
     ) -> Result<Newer, ReachError> {
         self.log.seal_names(name, &vault.names_key())?;
-        let mut newer = newer_in_the_log(&self.log, name, vault)?;
+        let mut newer = newer_in_the_log(&self.log, name, (vault, rolled_back.changed))?;
         if let Some(pin) = &rolled_back.pinned {
             // The header counts its changes, and the log may know some that it has.
             let (seen, found) = (pin.head.header_generation, rolled_back.found.header_generation);

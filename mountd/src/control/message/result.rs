@@ -265,10 +265,24 @@ pub struct RestoreAccepted {
     pub revoked: Vec<String>,
     /// Those of them that had come back and were destroyed again.
     pub shredded_again: Vec<String>,
+    /// What else the log says was done with it since.
+    #[serde(default)]
+    pub activity: Vec<Activity>,
     /// How often key slots were added or removed since.
     pub key_changes: u64,
     /// Entries of the log that do not open with the key of this state.
     pub unreadable: u64,
+}
+
+/// Something that was done with a vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// Such as `mount` or `open for writing`.
+    pub what: String,
+    /// How often.
+    pub times: u64,
+    /// When last, RFC 3339.
+    pub last: String,
 }
 
 /// How much a vault holds, and how it is kept.
