@@ -1,4 +1,5 @@
-//! A private mount: a directory of our own where something is shown for the time of one command.
+//! Where a copy goes through: a mount in a directory of our own for the time of one command, or the
+//! mount that a vault has already.
 
 use crate::client::Client;
 use crate::command::UnlockArguments;
@@ -20,11 +21,26 @@ const LONGEST: u64 = 24 * 60 * 60;
 /// A directory of ours, gone when this is dropped.
 struct PrivateDirectory(PathBuf);
 
-/// A vault in such a directory; dropping it ends the mount.
-pub(crate) struct VaultMount<'a> {
+/// A vault where it can be copied from or to.
+pub(crate) enum VaultMount<'a> {
+    /// In such a directory; dropping it ends the mount.
+    Own(OwnMount<'a>),
+    /// Where somebody has mounted it.
+    Shared(SharedMount),
+}
+
+/// A mount of ours. It ends with the connection, so however we end.
+pub(crate) struct OwnMount<'a> {
     directory: PrivateDirectory,
     vault: String,
     settings: &'a Settings,
+    _connection: Client,
+}
+
+/// A mount that is not ours.
+pub(crate) struct SharedMount {
+    vault: String,
+    path: PathBuf,
 }
 
 /// The files of a gocryptfs volume in such a directory, read-only; dropping it ends the mount.
@@ -51,7 +67,7 @@ impl Drop for PrivateDirectory {
 }
 
 impl<'a> VaultMount<'a> {
-    /// Shows a vault; the policy decides by what it is for.
+    /// Shows a vault, unless it is shown already; the policy decides by what it is for.
     pub(crate) fn begin(
         vault: &str,
         purpose: Purpose,
@@ -70,24 +86,41 @@ impl<'a> VaultMount<'a> {
             purpose,
         };
         let mut client = Client::connect(settings)?;
-        let _mounted: MountState =
+        let mounted: MountState =
             client.ask_unlocked(command, Some(opened.as_fd()), vault, unlock)?;
-        Ok(Self { directory, vault: vault.to_owned(), settings })
+        let vault = vault.to_owned();
+        Ok(if mounted.for_copy {
+            Self::Own(OwnMount { directory, vault, settings, _connection: client })
+        } else {
+            Self::Shared(SharedMount { vault, path: mounted.path.into() })
+        })
     }
 
     /// Its top directory, as it is shown now.
     pub(crate) fn open(&self) -> Result<OwnedFd, Trouble> {
-        open_directory(&self.directory.0).map_err(|errno| unreadable(&self.directory.0, errno))
+        match self {
+            Self::Own(OwnMount { directory, .. }) => {
+                open_directory(&directory.0).map_err(|errno| unreadable(&directory.0, errno))
+            }
+            Self::Shared(shared) => shared.open(),
+        }
     }
 
-    /// Ends it; what was written is kept.
-    pub(crate) fn end(mut self) -> Result<(), Trouble> {
-        let ended = self.unmount();
-        // Dropped without a second try.
-        self.vault.clear();
-        ended
+    /// Ends it if it is ours; what was written is kept.
+    pub(crate) fn end(self) -> Result<(), Trouble> {
+        match self {
+            Self::Own(mut own) => {
+                let ended = own.unmount();
+                // Dropped without a second try.
+                own.vault.clear();
+                ended
+            }
+            Self::Shared(_) => Ok(()),
+        }
     }
+}
 
+impl OwnMount<'_> {
     fn unmount(&self) -> Result<(), Trouble> {
         let command = message::Command::VaultUnmount { vault: self.vault.clone() };
         let Done {} = Client::connect(self.settings)?.ask(command)?;
@@ -95,13 +128,47 @@ impl<'a> VaultMount<'a> {
     }
 }
 
-impl Drop for VaultMount<'_> {
+impl Drop for OwnMount<'_> {
     fn drop(&mut self) {
         if !self.vault.is_empty() {
-            // We are failing already; at its deadline it ends by itself.
+            // We are failing already; it ends with us.
             drop(self.unmount());
         }
     }
+}
+
+impl SharedMount {
+    /// What is there must be the vault: in another mount namespace it may be any directory.
+    fn open(&self) -> Result<OwnedFd, Trouble> {
+        let Self { vault, path } = self;
+        let refuse = |why: &dyn std::fmt::Display| {
+            let path = path.display();
+            let message = format!("the vault {vault} is mounted at {path}, and {why}");
+            Trouble::new(FailureCode::Conflict, message)
+                .next(format!("end that mount: ward vault unmount {vault}; then try again"))
+        };
+        let top = open_directory(path)
+            .map_err(|errno| refuse(&format!("you cannot enter it there: {errno}")))?;
+        if is_mount_of(vault, &top).map_err(|error| refuse(&error))? {
+            return Ok(top);
+        }
+        Err(refuse(&"you do not see it there: you are in another mount namespace"))
+    }
+}
+
+/// Whether the directory is on a wardfs mount of that vault (`proc_pid_mountinfo(5)`).
+fn is_mount_of(vault: &str, directory: &OwnedFd) -> io::Result<bool> {
+    let device = rustix::fs::fstat(directory)?.st_dev;
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let is_it = |line: &str| {
+        let (place, kind) = line.split_once(" - ")?;
+        let mut kind = kind.split(' ');
+        let is_wardfs = kind.next()? == "fuse.wardfs";
+        let is_vault = kind.next()?.rsplit(':').next()? == vault;
+        Some(place.split(' ').nth(2)? == device && is_wardfs && is_vault)
+    };
+    Ok(table.lines().any(|line| is_it(line) == Some(true)))
 }
 
 impl GocryptfsMount {
@@ -109,7 +176,9 @@ impl GocryptfsMount {
     pub(crate) fn begin(volume: &Path, passphrase: &Zeroizing<String>) -> Result<Self, Trouble> {
         let directory = PrivateDirectory::make()?;
         let mut command = Command::new("gocryptfs");
-        command.args(["-ro", "-quiet", "-nosyslog", "--"]).arg(volume).arg(&directory.0);
+        // Idle: it ends by itself when we are killed and cannot end it.
+        command.args(["-ro", "-quiet", "-nosyslog", "-idle", "5m", "--"]);
+        command.arg(volume).arg(&directory.0);
         // No pipe: it goes on in the background and would keep one open.
         let mut said = memory_file()?;
         let stderr = said.try_clone().map_err(no_memory)?;

@@ -17,6 +17,7 @@ mod independent_reader;
 mod keeping;
 mod keys;
 mod mounts;
+mod mounts_of_copies;
 mod ownership;
 mod passphrases;
 mod past;

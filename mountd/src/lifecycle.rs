@@ -38,6 +38,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) made_directory: bool,
     pub(crate) access: Access,
     pub(crate) lifetime: Duration,
+    /// The connection of the command that copies through it, with which it ends; none otherwise.
+    pub(crate) copier: Option<OwnedFd>,
 }
 
 /// Why a vault is not mounted.
@@ -65,6 +67,7 @@ pub(crate) enum MountError {
 pub(crate) enum Why {
     Deadline,
     Asked,
+    CopierGone,
     DaemonStops,
 }
 
@@ -73,6 +76,7 @@ impl Why {
         match self {
             Self::Deadline => "its time was over",
             Self::Asked => "unmount was asked for",
+            Self::CopierGone => "the command that copied ended",
             Self::DaemonStops => "the daemon stopped",
         }
     }
@@ -86,6 +90,7 @@ pub(crate) struct Mounted {
     number: u64,
     path: String,
     owner: UserId,
+    is_for_copy: bool,
     /// Dropping it ends the timer.
     _timer: UnixStream,
 }
@@ -98,6 +103,7 @@ pub(crate) struct MountView {
     pub(crate) owner: UserId,
     pub(crate) access: Access,
     pub(crate) ends: Moment,
+    pub(crate) is_for_copy: bool,
 }
 
 /// The mounts of a root, one for each vault at most.
@@ -164,8 +170,10 @@ impl MountTable {
             };
             let _recorded =
                 self.pipeline.log.append(record, Durability::Durable, clock::stamp())?;
-            let timer = self.start_timer(name.clone(), ends).map_err(MountError::Session)?;
-            Ok((session, timer))
+            let copier = wanted.copier.as_ref().map(OwnedFd::try_clone).transpose();
+            let mount = (name.clone(), prepared.mount);
+            let timer = copier.and_then(|copier| self.start_timer(mount, ends, copier));
+            Ok((session, timer.map_err(MountError::Session)?))
         });
         match started {
             Ok((session, timer)) => Ok(Mounted {
@@ -174,6 +182,7 @@ impl MountTable {
                 number: prepared.mount,
                 path: prepared.path,
                 owner: caller.uid,
+                is_for_copy: wanted.copier.is_some(),
                 _timer: timer,
             }),
             Err(error) => {
@@ -203,6 +212,15 @@ impl MountTable {
         let Some(mounted) = mounted else { return false };
         self.finish(mounted, why);
         true
+    }
+
+    /// Ends this mount of a vault, unless it has ended already.
+    fn end_this(&self, (vault, number): &(VaultName, u64), why: Why) {
+        let is_it = |_: &VaultName, mounted: &mut Mounted| mounted.number == *number;
+        let mounted = self.mounts().extract_if(vault..=vault, is_it).next();
+        if let Some((_, mounted)) = mounted {
+            self.finish(mounted, why);
+        }
     }
 
     /// Ends every mount.
@@ -269,18 +287,23 @@ impl MountTable {
         started.is_ok() && done.recv_timeout(LONGEST_WRITE_BACK) == Ok(true)
     }
 
-    /// Ends the mount at `ends`, on the clock that runs on in suspend, unless the stream that is
-    /// returned is dropped before.
-    fn start_timer(self: &Arc<Self>, vault: VaultName, ends: Moment) -> io::Result<UnixStream> {
+    /// Ends the mount at `ends`, on the clock that runs on in suspend, or when the other side closes
+    /// the connection `copier`, unless the stream that is returned is dropped before.
+    fn start_timer(
+        self: &Arc<Self>,
+        mount: (VaultName, u64),
+        ends: Moment,
+        copier: Option<OwnedFd>,
+    ) -> io::Result<UnixStream> {
         let (keep, cancelled) = UnixStream::pair()?;
         let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_CLOEXEC)?;
         let left = ends.remaining(clock::now()).max(Duration::from_millis(1));
         timer.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())?;
         let mounts = Arc::downgrade(self);
         std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
-            let is_over = wait(&timer, &cancelled);
-            if let (true, Some(mounts)) = (is_over, mounts.upgrade()) {
-                mounts.end(&vault, Why::Deadline);
+            let over = wait(&timer, &cancelled, copier.as_ref());
+            if let (Some(why), Some(mounts)) = (over, mounts.upgrade()) {
+                mounts.end_this(&mount, why);
             }
         })?;
         Ok(keep)
@@ -299,6 +322,7 @@ impl Mounted {
             owner: self.owner,
             access: self.place.access,
             ends: self.place.ends(),
+            is_for_copy: self.is_for_copy,
         }
     }
 }
@@ -317,20 +341,28 @@ fn give_top(place: &Place, caller: &Caller) {
     }
 }
 
-/// Waits for the timer; false when it was cancelled.
-fn wait(timer: &TimerFd, cancelled: &UnixStream) -> bool {
+/// Waits for the timer or the end of the copier; `None` when it was cancelled.
+fn wait(timer: &TimerFd, cancelled: &UnixStream, copier: Option<&OwnedFd>) -> Option<Why> {
     loop {
-        let mut descriptors = [
+        let mut descriptors = vec![
             PollFd::new(timer.as_fd(), PollFlags::POLLIN),
             PollFd::new(cancelled.as_fd(), PollFlags::POLLIN),
         ];
+        // Only its end (POLLHUP) counts: what it says is read elsewhere.
+        descriptors.extend(copier.map(|it| PollFd::new(it.as_fd(), PollFlags::empty())));
         match poll(&mut descriptors, PollTimeout::NONE) {
             Ok(_) => {
-                return descriptors[1].revents().is_none_or(|events| events.is_empty());
+                let happened: Vec<bool> =
+                    descriptors.iter().map(|it| it.any().unwrap_or(true)).collect();
+                return match happened[..] {
+                    [_, true, ..] => None,
+                    [true, ..] => Some(Why::Deadline),
+                    _ => Some(Why::CopierGone),
+                };
             }
             Err(nix::errno::Errno::EINTR) => {}
             // Without a timer the mount ends now rather than never.
-            Err(_) => return true,
+            Err(_) => return Some(Why::Deadline),
         }
     }
 }

@@ -88,8 +88,9 @@ fn damaged(damage: &Damage, program: &str) -> String {
 /// One mount in a line.
 pub(crate) fn mount(mount: &MountState) -> String {
     let read_only = if mount.read_only { ", read-only" } else { "" };
+    let for_copy = if mount.for_copy { ", for an export or import" } else { "" };
     format!(
-        "{} at {}, by {}{read_only}, {} left, {}",
+        "{} at {}, by {}{read_only}{for_copy}, {} left, {}",
         escaped(&mount.vault),
         escaped(&mount.path),
         user(mount.owner),
@@ -132,6 +133,7 @@ mod tests {
                 ends: "2026-01-01T01:00:00Z".to_owned(),
                 ends_in: 2650,
                 handles: 1,
+                for_copy: false,
             }],
             damage: vec![Damage { vault: "default".to_owned(), places: 2 }],
             pending: 2,

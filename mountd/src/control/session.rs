@@ -10,7 +10,7 @@ use crate::daemon::Daemon;
 use crate::pipeline::OpenError;
 use crate::root::POLICY;
 use serde::Serialize;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
 use ward_policy::{
@@ -26,6 +26,8 @@ pub(crate) struct Control<'a> {
     pub(super) caller: Arc<Caller>,
     pub(super) asker: Asker,
     pub(super) descriptor: Option<OwnedFd>,
+    /// Where it came from.
+    pub(super) connection: BorrowedFd<'a>,
 }
 
 /// What a command is about; all that is named must be within the caller's rights.
@@ -54,7 +56,7 @@ impl<'a> About<'a> {
 pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
     loop {
         let answer = match connection.receive() {
-            Ok(Some(line)) => answer(daemon, line),
+            Ok(Some(line)) => answer(daemon, line, connection.as_fd()),
             Ok(None) => return,
             Err(error @ ReceiveError::TooLong) => {
                 let failure = malformed(&error.to_string());
@@ -74,7 +76,7 @@ pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
 }
 
 /// The answer to one line, ready to be sent.
-fn answer(daemon: &Arc<Daemon>, line: Line) -> Zeroizing<Vec<u8>> {
+fn answer(daemon: &Arc<Daemon>, line: Line, connection: BorrowedFd<'_>) -> Zeroizing<Vec<u8>> {
     let sender = line.sender;
     let request = match parse(&line.bytes) {
         Ok(request) => request,
@@ -85,7 +87,7 @@ fn answer(daemon: &Arc<Daemon>, line: Line) -> Zeroizing<Vec<u8>> {
         Ok(caller) => caller,
         Err(error) => return encoded::<()>(Err(super::failure::of_identity(&error))),
     };
-    let control = Control { daemon, caller, asker, descriptor: line.descriptor };
+    let control = Control { daemon, caller, asker, descriptor: line.descriptor, connection };
     control.perform(request.command)
 }
 

@@ -9,7 +9,7 @@ use super::requests::vault_name;
 use super::session::{About, Control};
 use crate::clock;
 use crate::initialise::{InitError, WantedVault};
-use crate::lifecycle::{LONGEST, MountView, Wanted, Why};
+use crate::lifecycle::{LONGEST, MountError, MountView, Wanted, Why};
 use crate::place::Access;
 use crate::vault_table::ReachError;
 use std::os::fd::AsFd;
@@ -89,6 +89,11 @@ impl Control<'_> {
                 self.permit(operation, EventType::Command, about)?;
             }
         }
+        if purpose != Purpose::Use
+            && let Some(view) = self.daemon.mounts.view(&vault)
+        {
+            return self.copy_through(&view, purpose);
+        }
         let (open, read_only) = match purpose {
             Purpose::Use | Purpose::Import => {
                 let open = self.reach(&vault)?;
@@ -100,6 +105,11 @@ impl Control<'_> {
                 (open.map_err(|error| of_reach(&error))?, true)
             }
         };
+        let copier = match purpose {
+            Purpose::Use => None,
+            Purpose::Export | Purpose::Import => Some(self.connection.try_clone_to_owned()),
+        };
+        let copier = copier.transpose().map_err(|error| of_mount(&MountError::Session(error)))?;
         let wanted = Wanted {
             instance: &self.daemon.instance,
             vault: open,
@@ -107,9 +117,25 @@ impl Control<'_> {
             made_directory,
             access: if read_only { Access::ReadOnly } else { Access::ReadWrite },
             lifetime: Duration::from_secs(ttl),
+            copier,
         };
         let mounted = self.daemon.mounts.mount(&wanted, &self.caller);
         mounted.map(|view| self.mount_state(&view)).map_err(|error| of_mount(&error))
+    }
+
+    /// A copy goes through the mount that is there: two of one vault would not agree on what is in it.
+    fn copy_through(&self, view: &MountView, purpose: Purpose) -> Result<MountState, Failure> {
+        let MountView { vault, path, access, is_for_copy, .. } = view;
+        if *is_for_copy {
+            let message = format!("another command exports or imports the vault {vault}");
+            return Err(failure(FailureCode::Conflict, message, "try again when it has ended"));
+        }
+        if (purpose, *access) == (Purpose::Import, Access::ReadOnly) {
+            let message = format!("the vault {vault} is mounted read-only, at {path}");
+            let next = format!("end that mount: ward vault unmount {vault}; then try again");
+            return Err(failure(FailureCode::Conflict, message, &next));
+        }
+        Ok(self.mount_state(view))
     }
 
     pub(super) fn vault_unmount(&self, vault: &str) -> Result<Done, Failure> {
@@ -170,6 +196,7 @@ impl Control<'_> {
             ends: clock::wall_text(view.ends),
             ends_in: view.ends.remaining(clock::now()).as_secs(),
             handles: number(handles),
+            for_copy: view.is_for_copy,
         }
     }
 }

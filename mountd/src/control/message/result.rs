@@ -175,6 +175,9 @@ pub struct MountState {
     pub ends_in: u64,
     /// Open files.
     pub handles: u64,
+    /// It is the private mount of an export or import, and ends with that command.
+    #[serde(default)]
+    pub for_copy: bool,
 }
 
 /// One lease that an approval opened.
