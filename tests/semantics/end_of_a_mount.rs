@@ -5,8 +5,9 @@ use crate::support::stage::Stage;
 use crate::support::users::{OWNER, STRANGER};
 use crate::support::wait;
 
-/// Errors of a descriptor whose mount has ended: by us first, by the kernel from the abort on.
-const DEAD: [&str; 2] = ["ESTALE", "ENOTCONN"];
+/// Errors of a descriptor whose mount has ended: by us first, by the kernel from the abort on, and of a
+/// call that the abort meets on its way.
+const DEAD: [&str; 3] = ["ESTALE", "ENOTCONN", "ECONNABORTED"];
 
 fn opened(stage: &Stage) -> Person {
     let path = stage.path("read/token");

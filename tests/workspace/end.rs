@@ -4,8 +4,9 @@ use crate::support::desk::Desk;
 use crate::support::users::OWNER;
 use crate::support::wait;
 
-/// Errors of a descriptor whose mount has ended: by us first, by the kernel from the abort on.
-const DEAD: [&str; 2] = ["ESTALE", "ENOTCONN"];
+/// Errors of a descriptor whose mount has ended: by us first, by the kernel from the abort on, and of a
+/// call that the abort meets on its way.
+const DEAD: [&str; 3] = ["ESTALE", "ENOTCONN", "ECONNABORTED"];
 /// A process that touches a page that is not there any more is ended by this signal.
 const SIGBUS: i32 = -7;
 
