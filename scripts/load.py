@@ -199,6 +199,7 @@ class Load:
         for number in range(len(self.states)):
             allowed = self.allowed(number)
             folder, found = self.folder(number), {}
+            assert os.path.isdir(folder), f"{folder} is gone"
             for name in os.listdir(folder):
                 with open(f"{folder}/{name}", "rb") as file:
                     content = file.read()
