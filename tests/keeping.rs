@@ -177,10 +177,11 @@ fn the_room_of_old_versions_and_revoked_secrets_comes_back_while_others_are_read
     let kept = random(MIB / 2);
     write(&place.join("kept"), &kept);
     let reader = Reader::begin(place.join("kept"), kept);
+    // First, so that it is not in the segment that is written to next: that one stays.
+    write(&place.join("secret"), &random(8 * MIB));
     for _ in 0..24 {
         write(&place.join("changing"), &random(MIB / 2));
     }
-    write(&place.join("secret"), &random(8 * MIB));
     root.ward(&["revoke", "secret"]).succeed();
     // Of more than 20 MiB the last ten versions and what is read live: 6, and 4 are written to next.
     let came_back = wait::patiently(|| disk_bytes(&root, "default") < 14 * MIB);
