@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::num::NonZeroU64;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,9 @@ pub(crate) trait DiskFile: Debug + Send + Sync {
     fn read_past_cache(&self, length: usize, offset: u64) -> io::Result<Buffer>;
     /// Writes all bytes or fails; after a failure any of them may be there.
     fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Has the disk begin to write what was written there, so that the next sync finds less to wait
+    /// for. Nothing is durable by it.
+    fn begin_sync(&self, offset: u64, length: u64);
     /// fdatasync(2).
     fn sync(&self) -> io::Result<()>;
     /// Takes blocks for the first `length` bytes, so that writing there cannot find the disk full.
@@ -163,6 +167,18 @@ impl DiskFile for RealFile {
         } else {
             Err(io::ErrorKind::WriteZero.into())
         }
+    }
+
+    #[expect(unsafe_code, reason = "sync_file_range(2) is in libc only")]
+    fn begin_sync(&self, offset: u64, length: u64) {
+        let [offset, length] = [offset, length].map(|number| i64::try_from(number).unwrap_or(0));
+        let descriptor = self.file.as_raw_fd();
+        // SAFETY: the descriptor is open for as long as `file` lives, and no memory is handed over.
+        let begun = unsafe {
+            libc::sync_file_range(descriptor, offset, length, libc::SYNC_FILE_RANGE_WRITE)
+        };
+        // Whatever it says, the sync that counts says it again.
+        let _begun_or_not = begun;
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -20,6 +20,7 @@ use crate::segment::{Segment, SegmentTable, Standing};
 use crate::write_error::{ReadOnly, WriteError};
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
@@ -28,6 +29,8 @@ use zeroize::Zeroizing;
 const FULL_BATCH: usize = 64 << 10;
 /// So much room waits for changes at most: more than a segment has would begin one for every change.
 const MOST_PROMISED: u64 = if cfg!(test) { 96 << 10 } else { 16 << 20 };
+/// The disk begins to write a segment in steps of so many bytes.
+const STEP: u64 = 4 << 20;
 /// The name of a segment that is not part of the log yet.
 pub(crate) const UNPUBLISHED: &str = "new";
 
@@ -202,6 +205,10 @@ impl Writer {
         drop(state);
         self.changed.notify_all();
         written.map_err(WriteError::Io)?;
+        // Who begins the next segment waits for this one with the lock held.
+        if let Some(step) = step_behind(position, total) {
+            segment.file.begin_sync(step.start, step.end - step.start);
+        }
         let length = on_disk(content.len());
         Ok(Extent { offset: 0, length, segment: segment.number, position, sequence, shape })
     }
@@ -459,6 +466,12 @@ impl Writer {
     ) -> MutexGuard<'state, State> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The whole steps of a segment that a frame has filled up.
+fn step_behind(position: u64, total: u64) -> Option<Range<u64>> {
+    let steps = position / STEP * STEP..(position + total) / STEP * STEP;
+    (!steps.is_empty()).then_some(steps)
 }
 
 impl State {

@@ -246,6 +246,8 @@ impl DiskFile for CrashFile {
         })
     }
 
+    fn begin_sync(&self, _offset: u64, _length: u64) {}
+
     fn sync(&self) -> io::Result<()> {
         self.stepping(|content| content.durable.clone_from(&content.now))
     }

@@ -267,6 +267,8 @@ impl DiskFile for FaultyFile {
         self.file.write(bytes, offset)
     }
 
+    fn begin_sync(&self, _offset: u64, _length: u64) {}
+
     fn sync(&self) -> io::Result<()> {
         self.faults.step()?;
         if self.faults.fails_sync.swap(false, Ordering::SeqCst) {
