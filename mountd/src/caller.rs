@@ -3,8 +3,8 @@
 //! The monitor attests; what it said is kept for as long as the same thread runs the same program
 //! under the same ids, session and tracer. Three descriptors tell: a pidfd of the thread, its program
 //! image, which yields nothing any more after exec(2), and its `status`, which takes ten times as
-//! long as the other two. So what opens or changes something looks at all three, and what follows an
-//! open, or only looks names up, at the third only when that was not done just before.
+//! long as the other two. So whatever is decided looks at all three, and a read or write of what is
+//! open at the third only when nobody did so just before.
 
 use crate::clock;
 use crate::monitor::message::{Facts, GradeFacts, ProcessFacts};
@@ -23,7 +23,7 @@ use ward_policy::{
 /// How many threads are remembered; each costs three descriptors.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// For how long nobody looks at `status` again who only looks names up or reads on.
+/// For how long nobody looks at `status` again for a read or write of what is open.
 const LOOKED_AT: Duration = Duration::from_millis(100);
 
 /// A thread and the ids its request carries, as the kernel put them there.
