@@ -180,20 +180,7 @@ impl Vault {
             let wanted = wanted.start.min(end)..end;
             Ok((wanted.clone(), overlapping(&content.extents, &wanted)))
         };
-        let mut found = look()?;
-        loop {
-            match self.open_extents(&found.1, &found.0) {
-                // The compactor may have moved it, and removed the segment, in between.
-                Err(DecryptError::Damaged(place)) => {
-                    let again = look()?;
-                    if again == found {
-                        return Err(DecryptError::Damaged(place));
-                    }
-                    found = again;
-                }
-                done => return done,
-            }
-        }
+        open_where_it_is(look, |(wanted, extents)| self.open_extents(extents, wanted))
     }
 
     fn open_extents(
@@ -261,6 +248,27 @@ impl fmt::Debug for Draft {
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "segment {} at {}", self.segment, self.position)
+    }
+}
+
+/// Opens bytes at the place where `look` finds them, and looks again when they are not there: the
+/// compactor may have moved them, and removed the segment, in between.
+pub(crate) fn open_where_it_is<Found: PartialEq, Bytes>(
+    look: impl Fn() -> Result<Found, DecryptError>,
+    open: impl Fn(&Found) -> Result<Bytes, DecryptError>,
+) -> Result<Bytes, DecryptError> {
+    let mut found = look()?;
+    loop {
+        match open(&found) {
+            Err(DecryptError::Damaged(place)) => {
+                let again = look()?;
+                if again == found {
+                    return Err(DecryptError::Damaged(place));
+                }
+                found = again;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::buffer::Buffer;
 use crate::fields::{in_memory, on_disk};
 use crate::plaintext::Plaintext;
-use crate::reading::{DecryptError, Place};
+use crate::reading::{DecryptError, Place, open_where_it_is};
 use crate::segment::ExtentError;
 use crate::vault::Vault;
 use crate::workspace::piece::Piece;
@@ -52,20 +52,7 @@ impl Vault {
             let wanted = offset.min(end)..end;
             Ok((extents.within(&wanted), wanted))
         };
-        let mut found = look()?;
-        loop {
-            match self.open_pieces(&found.0, &found.1) {
-                // The compactor may have moved it, and removed the segment, in between.
-                Err(DecryptError::Damaged(place)) => {
-                    let again = look()?;
-                    if again == found {
-                        return Err(DecryptError::Damaged(place));
-                    }
-                    found = again;
-                }
-                done => return done,
-            }
-        }
+        open_where_it_is(look, |(pieces, wanted)| self.open_pieces(pieces, wanted))
     }
 
     fn open_pieces(&self, pieces: &[Piece], wanted: &Range<u64>) -> Result<Buffer, DecryptError> {
