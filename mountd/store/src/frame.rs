@@ -3,18 +3,15 @@
 //! Knows bytes and keys, no file and no meaning: what a metadata frame says is in change.rs.
 
 use crate::buffer::{Buffer, PAGE};
+use crate::cipher::{Cipher, Nonce, TAG};
 use crate::fields::{Fields, in_memory, on_disk};
 use crate::kind::VaultKind;
 use crate::padding::{GRID, padded};
-use aes_gcm_siv::aead::inout::InOutBuf;
-use aes_gcm_siv::{AeadInOut as _, Aes256GcmSiv};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 /// The number of bytes of a frame header.
 pub(crate) const HEADER: usize = 48;
-/// The number of bytes of a tag.
-pub(crate) const TAG: usize = 16;
 /// A frame header and the first tag: the least a frame can be.
 pub(crate) const LEAST: u64 = on_disk(HEADER + TAG);
 /// Chunks of a secret: 64 KiB, by measurement the size above which sealing gains nothing.
@@ -189,7 +186,7 @@ impl FrameHeader {
     }
 
     /// Nonce = kind (1 byte), sequence (7), chunk (4), little-endian: used once under a segment's key.
-    fn nonce(&self, chunk: u32) -> [u8; 12] {
+    fn nonce(&self, chunk: u32) -> Nonce {
         let mut nonce = [0; 12];
         nonce[0] = self.kind.number();
         nonce[1..8].copy_from_slice(&self.sequence.to_le_bytes()[..7]);
@@ -210,7 +207,7 @@ pub(crate) fn batch_padded(kind: VaultKind, changes: u64) -> u64 {
 
 /// Seals a batch into a whole metadata frame; `None` when it is over 4 GiB.
 pub(crate) fn seal_batch(
-    cipher: &Aes256GcmSiv,
+    cipher: &Cipher,
     kind: VaultKind,
     (sequence, chain): (u64, Chain),
     batch: &Batch,
@@ -227,19 +224,18 @@ pub(crate) fn seal_batch(
     let (changes, padding) = body[PREAMBLE..].split_at_mut(batch.changes.len());
     changes.copy_from_slice(&batch.changes);
     padding.fill(0);
-    let tag = seal(cipher, &header, 0, body.into())?;
+    let tag = cipher.seal(header.nonce(0), &header.encode(), body)?;
     head[HEADER..].copy_from_slice(&tag);
     let chain = chained(&head[..HEADER], &head[HEADER..]);
     Some((frame, chain))
 }
 
 /// Opens a whole metadata frame; `None` when a bit of it is wrong.
-pub(crate) fn open_batch(cipher: &Aes256GcmSiv, frame: &[u8]) -> Option<Batch> {
+pub(crate) fn open_batch(cipher: &Cipher, frame: &[u8]) -> Option<Batch> {
     let (head, body) = frame.split_at_checked(HEADER + TAG)?;
     let header = FrameHeader::decode(head)?;
     let mut plain = Zeroizing::new(vec![0; body.len()]);
-    let buffer = InOutBuf::new(body, &mut plain).ok()?;
-    open(cipher, &header, 0, (buffer, &head[HEADER..]))?;
+    cipher.open(header.nonce(0), &header.encode(), (body, &head[HEADER..]), &mut plain)?;
     let mut fields = Fields::new(&plain);
     let sync_mark = fields.u64()?;
     let length = in_memory(u64::from(fields.u32()?));
@@ -249,16 +245,17 @@ pub(crate) fn open_batch(cipher: &Aes256GcmSiv, frame: &[u8]) -> Option<Batch> {
 
 /// Seals content into a whole data frame that will lie at `position`.
 pub(crate) fn seal_content(
-    cipher: &Aes256GcmSiv,
+    cipher: &Cipher,
     (position, sequence): (u64, u64),
     shape: DataShape,
     content: &[u8],
 ) -> Option<Buffer> {
     let header = shape.header(sequence);
+    let encoded = header.encode();
     let mut frame = Buffer::for_file(position, in_memory(shape.total_at(position)));
     let start = in_memory(shape.content_at(position) - position);
     let (head, body) = frame.as_mut_slice().split_at_mut(start);
-    head[..HEADER].copy_from_slice(&header.encode());
+    head[..HEADER].copy_from_slice(&encoded);
     head[HEADER..].fill(0);
     let chunk_size = in_memory(shape.chunk_size());
     for (chunk, sealed) in (0..).zip(body.chunks_mut(chunk_size)) {
@@ -268,10 +265,9 @@ pub(crate) fn seal_content(
             let (content, padding) = sealed.split_at_mut(rest.len());
             content.copy_from_slice(rest);
             padding.fill(0);
-            seal(cipher, &header, chunk, sealed.into())?
+            cipher.seal(header.nonce(chunk), &encoded, sealed)?
         } else {
-            let buffer = InOutBuf::new(&rest[..sealed.len()], sealed).ok()?;
-            seal(cipher, &header, chunk, buffer)?
+            cipher.seal_into(header.nonce(chunk), &encoded, &rest[..sealed.len()], sealed)?
         };
         let place = HEADER + in_memory(u64::from(chunk)) * TAG;
         head[place..place + TAG].copy_from_slice(&tag);
@@ -279,19 +275,19 @@ pub(crate) fn seal_content(
     Some(frame)
 }
 
-/// Opens one chunk of a data frame from `sealed` to `plain`, which have the same length.
+/// Opens one chunk of a data frame, ciphertext and tag, to `plain`, which has its length.
 pub(crate) fn open_chunk(
-    cipher: &Aes256GcmSiv,
+    cipher: &Cipher,
     header: &FrameHeader,
     chunk: u32,
-    (sealed, tag): (&[u8], &[u8]),
+    piece: (&[u8], &[u8]),
     plain: &mut [u8],
 ) -> Option<()> {
-    open(cipher, header, chunk, (InOutBuf::new(sealed, plain).ok()?, tag))
+    cipher.open(header.nonce(chunk), &header.encode(), piece, plain)
 }
 
 /// The head of a void frame, which fills the range of a frame whose write failed.
-pub(crate) fn seal_void(cipher: &Aes256GcmSiv, sequence: u64, total: u32) -> Option<Vec<u8>> {
+pub(crate) fn seal_void(cipher: &Cipher, sequence: u64, total: u32) -> Option<Vec<u8>> {
     let header = FrameHeader {
         kind: FrameKind::Void,
         chunk_exponent: 0,
@@ -299,44 +295,22 @@ pub(crate) fn seal_void(cipher: &Aes256GcmSiv, sequence: u64, total: u32) -> Opt
         sequence,
         chain: [0; 32],
     };
-    let tag = seal(cipher, &header, 0, (&mut [][..]).into())?;
-    Some([header.encode().as_slice(), &tag].concat())
+    let encoded = header.encode();
+    let tag = cipher.seal(header.nonce(0), &encoded, &mut [])?;
+    Some([encoded.as_slice(), &tag].concat())
 }
 
 /// Whether the head of a void frame is whole.
-pub(crate) fn is_void(cipher: &Aes256GcmSiv, header: &FrameHeader, tag: &[u8]) -> bool {
-    open(cipher, header, 0, ((&mut [][..]).into(), tag)).is_some()
-}
-
-fn seal(
-    cipher: &Aes256GcmSiv,
-    header: &FrameHeader,
-    chunk: u32,
-    buffer: InOutBuf<'_, '_, u8>,
-) -> Option<[u8; TAG]> {
-    let nonce = header.nonce(chunk);
-    let tag = cipher.encrypt_inout_detached(&nonce.into(), &header.encode(), buffer).ok()?;
-    Some(tag.into())
-}
-
-fn open(
-    cipher: &Aes256GcmSiv,
-    header: &FrameHeader,
-    chunk: u32,
-    (buffer, tag): (InOutBuf<'_, '_, u8>, &[u8]),
-) -> Option<()> {
-    let nonce = header.nonce(chunk);
-    let tag = tag.try_into().ok()?;
-    cipher.decrypt_inout_detached(&nonce.into(), &header.encode(), buffer, tag).ok()
+pub(crate) fn is_void(cipher: &Cipher, header: &FrameHeader, tag: &[u8]) -> bool {
+    open_chunk(cipher, header, 0, (&[], tag), &mut []).is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aes_gcm_siv::KeyInit as _;
 
-    fn cipher() -> Aes256GcmSiv {
-        Aes256GcmSiv::new(&[9; 32].into())
+    fn cipher() -> Cipher {
+        Cipher::new(&[9; 32])
     }
 
     fn batch() -> Batch {

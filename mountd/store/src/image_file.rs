@@ -1,9 +1,9 @@
 //! The file of an image: sealed in chunks, so that neither side needs it twice in memory.
 
 use crate::buffer::Buffer;
+use crate::cipher::{Nonce, TAG};
 use crate::durable::{Access, Disk, DiskFile};
 use crate::fields::{Fields, in_memory, on_disk};
-use crate::frame::TAG;
 use crate::header::VaultId;
 use crate::image::Image;
 use crate::key::VaultKey;
@@ -12,7 +12,6 @@ use crate::kind::VaultKind;
 use crate::padding::padded;
 use crate::segment::{number_of, path_of};
 use crate::writer::UNPUBLISHED;
-use aes_gcm_siv::{AeadInOut as _, Aes256GcmSiv};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -90,9 +89,7 @@ pub(crate) fn write(
     file.write(&head, 0)?;
     let mut position = on_disk(HEAD);
     for (chunk, bytes) in (0_u32..).zip(plain.chunks_mut(CHUNK)) {
-        let tag = cipher
-            .encrypt_inout_detached(&nonce(chunk).into(), &head, (&mut *bytes).into())
-            .map_err(|_| io::ErrorKind::InvalidData)?;
+        let tag = cipher.seal(nonce(chunk), &head, bytes).ok_or(io::ErrorKind::InvalidData)?;
         file.write(bytes, position)?;
         file.write(&tag, position + on_disk(bytes.len()))?;
         position += on_disk(bytes.len() + TAG);
@@ -145,27 +142,18 @@ fn unseal(
     let cipher = key.image_cipher(image.vault, &id);
     // Not `Zeroizing`, which wipes byte by byte: an image can have hundreds of megabytes.
     let mut plain = Buffer::for_reply(in_memory(length));
+    let mut sealed = Buffer::for_file(on_disk(HEAD), CHUNK + TAG);
     let mut position = on_disk(HEAD);
     for (chunk, bytes) in (0_u32..).zip(plain.as_mut_slice().chunks_mut(CHUNK)) {
-        let mut tag = [0; TAG];
-        file.read(bytes, position)?;
-        file.read(&mut tag, position + on_disk(bytes.len()))?;
+        sealed.shorten(bytes.len() + TAG);
+        file.read(sealed.as_mut_slice(), position)?;
         position += on_disk(bytes.len() + TAG);
-        if !open_chunk(&cipher, (chunk, &tag), &head, bytes) {
+        let piece = sealed.as_slice().split_at(bytes.len());
+        if cipher.open(nonce(chunk), &head, piece, bytes).is_none() {
             return Ok(None);
         }
     }
     Ok(Some((plain, size)))
-}
-
-fn open_chunk(
-    cipher: &Aes256GcmSiv,
-    (chunk, tag): (u32, &[u8; TAG]),
-    head: &[u8],
-    bytes: &mut [u8],
-) -> bool {
-    let nonce = nonce(chunk);
-    cipher.decrypt_inout_detached(&nonce.into(), head, bytes.into(), &(*tag).into()).is_ok()
 }
 
 /// Reads the head; `None` when it is not of this image.
@@ -190,7 +178,7 @@ fn read_head(file: &dyn DiskFile, size: u64, image: ImageFile) -> io::Result<Opt
 }
 
 /// Used once: every image has a key of its own.
-fn nonce(chunk: u32) -> [u8; 12] {
+fn nonce(chunk: u32) -> Nonce {
     let mut nonce = [0; 12];
     nonce[..4].copy_from_slice(&chunk.to_le_bytes());
     nonce

@@ -3,10 +3,10 @@
 //! One random vault key at a time; HKDF-SHA256 (RFC 5869) with the vault's id as salt and a distinct label
 //! gives one key for each purpose.
 
+use crate::cipher::Cipher;
 use crate::header::VaultId;
-use aes_gcm_siv::{Aes256GcmSiv, KeyInit as _};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -85,17 +85,17 @@ impl VaultKey {
     }
 
     /// AES-256-GCM-SIV of the segment with this random id.
-    pub(crate) fn segment_cipher(&self, vault: VaultId, segment: &[u8; 16]) -> Aes256GcmSiv {
+    pub(crate) fn segment_cipher(&self, vault: VaultId, segment: &[u8; 16]) -> Cipher {
         self.cipher(vault, &[SEGMENT_SEAL, segment])
     }
 
     /// AES-256-GCM-SIV of the image with this random id.
-    pub(crate) fn image_cipher(&self, vault: VaultId, image: &[u8; 16]) -> Aes256GcmSiv {
+    pub(crate) fn image_cipher(&self, vault: VaultId, image: &[u8; 16]) -> Cipher {
         self.cipher(vault, &[IMAGE_SEAL, image])
     }
 
     /// AES-256-GCM-SIV of what the header keeps of the keys before this one.
-    pub(crate) fn retired_cipher(&self, vault: VaultId) -> Aes256GcmSiv {
+    pub(crate) fn retired_cipher(&self, vault: VaultId) -> Cipher {
         self.cipher(vault, &[RETIRED_SEAL])
     }
 
@@ -113,10 +113,10 @@ impl VaultKey {
         key
     }
 
-    fn cipher(&self, vault: VaultId, labels: &[&[u8]]) -> Aes256GcmSiv {
+    fn cipher(&self, vault: VaultId, labels: &[&[u8]]) -> Cipher {
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
         self.derive(vault, labels, &mut key);
-        Aes256GcmSiv::new((&*key).into())
+        Cipher::new(&key)
     }
 
     /// HKDF-Expand(HKDF-Extract(salt = vault id, vault key), info = the labels joined).
@@ -156,8 +156,8 @@ impl SlotKey {
     }
 
     /// AES-256-GCM-SIV under this key.
-    pub(crate) fn cipher(&self) -> Aes256GcmSiv {
-        Aes256GcmSiv::new((&*self.0).into())
+    pub(crate) fn cipher(&self) -> Cipher {
+        Cipher::new(&self.0)
     }
 }
 

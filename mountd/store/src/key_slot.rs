@@ -1,11 +1,11 @@
 //! A key slot: the vault key, wrapped under what one passphrase, key file or code gives.
 
+use crate::cipher::{Nonce, TAG};
 use crate::fields::Fields;
 use crate::header::{OpenFault, VaultId};
 use crate::key::{KEY_LENGTH, SlotKey, VaultKey};
 use crate::passphrase::{CostError, PassphraseCost};
 use crate::slot_secret::{NewSlot, SlotId, SlotKind, SlotSecret};
-use aes_gcm_siv::AeadInOut as _;
 use std::io;
 use zeroize::Zeroizing;
 
@@ -13,7 +13,6 @@ const KEYFILE_LABEL: &[u8] = b"wardfs keyfile slot v1";
 const RECOVERY_LABEL: &[u8] = b"wardfs recovery slot v1";
 /// Bytes of a slot in front of its nonce: associated data of the wrapped key, never changed.
 const FIXED: usize = 64;
-const TAG: usize = 16;
 
 /// A wrapped vault key, and what it takes to unwrap it.
 #[derive(Clone, Debug)]
@@ -27,7 +26,7 @@ pub(crate) struct KeySlot {
     /// Zeros for all kinds but passphrases.
     cost: PassphraseCost,
     salt: [u8; 32],
-    nonce: [u8; 12],
+    nonce: Nonce,
     wrapped: [u8; KEY_LENGTH + TAG],
 }
 
@@ -63,11 +62,10 @@ impl KeySlot {
         };
         let associated = slot.associated(vault);
         let (sealed, tag) = slot.wrapped.split_at_mut(KEY_LENGTH);
-        sealed.copy_from_slice(key.as_bytes());
         let made = slot_key
             .cipher()
-            .encrypt_inout_detached(&slot.nonce.into(), &associated, sealed.into())
-            .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+            .seal_into(slot.nonce, &associated, key.as_bytes(), sealed)
+            .ok_or(io::ErrorKind::InvalidInput)?;
         tag.copy_from_slice(&made);
         Ok(slot)
     }
@@ -97,18 +95,11 @@ impl KeySlot {
             }
         };
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
-        let (sealed, tag) = self.wrapped.split_at(KEY_LENGTH);
-        key.copy_from_slice(sealed);
-        let tag = tag.try_into().map_err(|_| OpenFault::WrongSecret)?;
+        let wrapped = self.wrapped.split_at(KEY_LENGTH);
         slot_key
             .cipher()
-            .decrypt_inout_detached(
-                &self.nonce.into(),
-                &self.associated(vault),
-                key.as_mut_slice().into(),
-                tag,
-            )
-            .map_err(|_| OpenFault::WrongSecret)?;
+            .open(self.nonce, &self.associated(vault), wrapped, key.as_mut_slice())
+            .ok_or(OpenFault::WrongSecret)?;
         VaultKey::from_bytes(self.key, key.as_slice()).ok_or(OpenFault::WrongSecret)
     }
 

@@ -8,6 +8,7 @@
 mod buffer;
 mod change;
 mod changing;
+mod cipher;
 mod compaction;
 mod creation;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,15 +1,14 @@
 //! A retired key as the header keeps it: wrapped under the newest key of the vault.
 
+use crate::cipher::{Nonce, TAG};
 use crate::fields::Fields;
 use crate::header::VaultId;
 use crate::key::{KEY_LENGTH, VaultKey};
 use crate::key_ring::{KeyRing, OlderKey, OlderSecret, successor_mark};
-use aes_gcm_siv::AeadInOut as _;
 use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-const TAG: usize = 16;
 /// Bytes in front of the nonce, which are associated data.
 const FIXED: usize = 8;
 /// The whole key is kept.
@@ -23,7 +22,7 @@ pub(crate) struct RetiredKey {
     number: u32,
     /// What is wrapped: [`WHOLE`] or [`NAMES`].
     content: u8,
-    nonce: [u8; 12],
+    nonce: Nonce,
     wrapped: [u8; KEY_LENGTH + TAG],
     mark: [u8; 32],
 }
@@ -54,28 +53,23 @@ impl RetiredKey {
         getrandom::fill(&mut sealed.nonce).map_err(io::Error::other)?;
         let associated = sealed.associated(vault);
         let (place, tag) = sealed.wrapped.split_at_mut(KEY_LENGTH);
-        place.copy_from_slice(bytes);
         let made = newest
             .retired_cipher(vault)
-            .encrypt_inout_detached(&sealed.nonce.into(), &associated, place.into())
-            .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+            .seal_into(sealed.nonce, &associated, bytes, place)
+            .ok_or(io::ErrorKind::InvalidInput)?;
         tag.copy_from_slice(&made);
         Ok(sealed)
     }
 
     fn open(&self, vault: VaultId, newest: &VaultKey) -> Option<OlderKey> {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
-        let (sealed, tag) = self.wrapped.split_at(KEY_LENGTH);
-        bytes.copy_from_slice(sealed);
-        newest
-            .retired_cipher(vault)
-            .decrypt_inout_detached(
-                &self.nonce.into(),
-                &self.associated(vault),
-                bytes.as_mut_slice().into(),
-                tag.try_into().ok()?,
-            )
-            .ok()?;
+        let wrapped = self.wrapped.split_at(KEY_LENGTH);
+        newest.retired_cipher(vault).open(
+            self.nonce,
+            &self.associated(vault),
+            wrapped,
+            bytes.as_mut_slice(),
+        )?;
         let secret = if self.content == WHOLE {
             OlderSecret::Key(Arc::new(VaultKey::from_bytes(self.number, bytes.as_slice())?))
         } else {

@@ -1,14 +1,14 @@
 //! A segment: a file of frames that is only appended to, and the header it begins with.
 
 use crate::buffer::Buffer;
+use crate::cipher::{Cipher, TAG};
 use crate::durable::{Access, Disk, DiskFile};
 use crate::extent::Extent;
 use crate::fields::{Fields, in_memory, on_disk};
-use crate::frame::{Chain, HEADER, TAG, open_chunk};
+use crate::frame::{Chain, HEADER, open_chunk};
 use crate::header::VaultId;
 use crate::key::VaultKey;
 use crate::key_ring::KeyRing;
-use aes_gcm_siv::Aes256GcmSiv;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,7 +56,7 @@ pub(crate) struct Segment {
     /// Which key of the vault it is under.
     pub(crate) key: u32,
     pub(crate) file: Box<dyn DiskFile>,
-    pub(crate) cipher: Aes256GcmSiv,
+    pub(crate) cipher: Cipher,
 }
 
 /// The segments of a vault by number. The lock guards the map only, never a read.

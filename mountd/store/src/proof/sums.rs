@@ -3,7 +3,8 @@
 use super::support::{Fixture, at};
 use super::workspace::{listed, make};
 use crate::change::{Change, Place};
-use crate::frame::{Batch, HEADER, TAG, seal_batch};
+use crate::cipher::TAG;
+use crate::frame::{Batch, HEADER, seal_batch};
 use crate::header::VaultId;
 use crate::index::Index;
 use crate::key::VaultKey;

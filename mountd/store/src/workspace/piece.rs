@@ -1,8 +1,9 @@
 //! A piece: a range of bytes of a file, and the data frame that holds them. 32 bytes in memory.
 
+use crate::cipher::TAG;
 use crate::extent::{Extent, FARTHEST};
 use crate::fields::Fields;
-use crate::frame::{DataShape, HEADER, TAG};
+use crate::frame::{DataShape, HEADER};
 use crate::padding::GRID;
 use crate::workspace::table::Row;
 use std::ops::Range;
