@@ -9,6 +9,7 @@ use aes_gcm_siv::{AeadInOut as _, Aes256GcmSiv, KeyInit as _};
 #[cfg(feature = "aws-lc")]
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce as OneNonce, UnboundKey};
 use std::fmt;
+use zeroize::ZeroizeOnDrop;
 
 /// The number of bytes of a tag.
 pub(crate) const TAG: usize = 16;
@@ -69,6 +70,10 @@ impl fmt::Debug for Cipher {
         formatter.write_str("Cipher(..)")
     }
 }
+
+// aes-gcm-siv leaves its keys in memory unless the crate below it is told to wipe them.
+const _: () = is_wiped::<aes::Aes256>();
+const fn is_wiped<Keys: ZeroizeOnDrop>() {}
 
 /// What a library does for [`Cipher`].
 trait Library: Sized {
@@ -230,5 +235,6 @@ mod tests {
     }
 }
 
-#[cfg(all(test, feature = "aws-lc"))]
+#[cfg(test)]
+#[cfg(feature = "aws-lc")]
 mod library_tests;
