@@ -65,7 +65,7 @@ class Tree:
             self.names = {place: node for place, node in self.names.items() if node != of["file"]}
             self.removed = [it for it in self.removed if it[1] != of["file"]]
             for version in gone:
-                del self.versions[version]
+                self.versions.pop(version, None)
         elif change == "relocate":
             demand(of["version"] in self.versions, "a version that is not there")
             self.versions[of["version"]] = of["bytes"], of["extents"]
@@ -136,4 +136,9 @@ class Tree:
 
     def state(self):
         """All of it, to be compared."""
-        return self.directories, self.names, self.histories, self.versions, sorted(self.removed)
+        def held(history):
+            return [version for version in history if version in self.versions]
+
+        histories = {file: held(history) for file, history in self.histories.items()}
+        removed = sorted((path, file, held(history)) for path, file, history in self.removed)
+        return self.directories, self.names, histories, self.versions, removed

@@ -179,19 +179,20 @@ impl Vault {
         let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let [newest, older] = &shelf.retired;
         let directory = self.directory.join(SEGMENTS);
+        let is_there = |number: u64| self.segments.get(number).is_some();
         let mut removed = 0;
-        for number in newest.intersection(older) {
-            if self.segments.get(*number).is_none() {
-                continue;
-            }
-            self.write_index().forget_segment(*number);
-            self.segments.remove(*number);
-            self.disk.remove(&path_of(&directory, *number)).map_err(ChangeError::Io)?;
-            removed += 1;
-        }
+        let gone =
+            newest.intersection(older).filter(|number| is_there(**number)).try_for_each(|number| {
+                self.disk.remove(&path_of(&directory, *number))?;
+                self.segments.remove(*number);
+                removed += 1;
+                Ok(())
+            });
         if removed != 0 {
+            self.write_index().keep_segments(&is_there);
             self.disk.sync_directory(&directory).map_err(ChangeError::Io)?;
         }
+        gone.map_err(ChangeError::Io)?;
         Ok(removed)
     }
 }

@@ -165,10 +165,10 @@ impl Index {
         }
     }
 
-    /// Leaves out what was in a segment whose file is gone.
-    pub(crate) fn forget_segment(&mut self, segment: u64) {
+    /// Leaves out what was in segments whose files are gone.
+    pub(crate) fn keep_segments(&mut self, is_there: &dyn Fn(u64) -> bool) {
         match &mut self.tree {
-            Tree::Secrets(tree) => tree.forget_segment(segment),
+            Tree::Secrets(tree) => tree.keep_segments(is_there),
             Tree::Workspace(_) => {}
         }
     }

@@ -48,6 +48,12 @@ impl History {
         &self.0
     }
 
+    /// Keeps the versions for which `has_bytes` holds: without that every value ever written counts.
+    pub(crate) fn retain(&mut self, has_bytes: impl Fn(VersionId) -> bool) {
+        self.0.retain(|version| has_bytes(*version));
+        self.0.shrink_to(self.0.len() * 2);
+    }
+
     /// Puts `older` in front: the history of the name this file takes over.
     pub(crate) fn follow(&mut self, mut older: Self) {
         older.0.append(&mut self.0);

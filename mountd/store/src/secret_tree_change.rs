@@ -192,13 +192,22 @@ impl SecretTree {
         Ok(())
     }
 
-    /// Leaves out what was in a segment whose file is gone.
-    pub(crate) fn forget_segment(&mut self, segment: u64) {
+    /// Leaves out what was in segments whose files are gone, and versions of which nothing is left.
+    pub(crate) fn keep_segments(&mut self, is_there: &dyn Fn(u64) -> bool) {
         self.copies.retain(|_, regions| {
-            regions.retain(|region| region.segment != segment);
+            regions.retain(|region| is_there(region.segment));
             !regions.is_empty()
         });
-        self.shredded.retain(|(other, _)| *other != segment);
+        self.shredded.retain(|(segment, _)| is_there(*segment));
+        let Self { nodes, removed, contents, copies, .. } = self;
+        let of_nodes = nodes.values_mut().filter_map(|node| match &mut node.body {
+            Body::File(history) => Some(history),
+            Body::Directory(_) => None,
+        });
+        for history in of_nodes.chain(removed.values_mut().map(|gone| &mut gone.history)) {
+            history
+                .retain(|version| contents.contains_key(&version) || copies.contains_key(&version));
+        }
     }
 
     fn destroy(&mut self, file: FileId, regions: &[Region]) {

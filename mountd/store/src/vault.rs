@@ -193,6 +193,7 @@ impl Vault {
         let skipped = getrandom::u32().map_err(|error| io(io::Error::other(error)))?;
         replayed.index.skip_numbers(skipped);
         replayed.index.drop_orphans();
+        replayed.index.keep_segments(&|number| segments.get(number).is_some());
         writer.keep_reserve(shelf.size);
         let vault = Self {
             directory: directory.to_owned(),

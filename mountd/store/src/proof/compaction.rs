@@ -155,3 +155,25 @@ fn writers_shreds_and_the_compactor_do_not_get_into_each_others_way() {
     let vault = fixture.vault();
     assert!(is_whole(&vault) && get(&vault, "t0").unwrap() == b"last");
 }
+
+#[test]
+fn a_value_written_for_ever_takes_no_more_room_than_ten_versions() {
+    let fixture = Fixture::new();
+    let vault = fixture.vault();
+    let write = |round: u16| {
+        for number in 0..40 {
+            put(&vault, "often", &(round * 40 + number).to_le_bytes().repeat(2_000));
+        }
+        (0..4).for_each(|_| drop(vault.compact(u64::MAX).unwrap()));
+        let often = vault.lookup(vault.root(), &name("often")).unwrap();
+        let index = vault.read_index();
+        index.secrets().unwrap().history(often).unwrap().all().len()
+    };
+    let kept: Vec<usize> = (0..12).map(write).collect();
+    assert!(kept[11] <= kept[3] && kept[11] < 100, "versions known: {kept:?}");
+    vault.close().unwrap();
+    let vault = fixture.vault();
+    let often = vault.lookup(vault.root(), &name("often")).unwrap();
+    assert_eq!(vault.versions(often).len(), 10);
+    assert!(vault.read_index().secrets().unwrap().history(often).unwrap().all().len() <= kept[11]);
+}
