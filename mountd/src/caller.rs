@@ -7,7 +7,7 @@
 //! open at the third only when nobody did so just before.
 
 use crate::clock;
-use crate::monitor::message::{Facts, GradeFacts, ProcessFacts};
+use crate::monitor::message::{Facts, Wanted};
 use crate::monitor::{Attestation, Monitor, MonitorError, identity};
 use lru::LruCache;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,9 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use ward_policy::{
-    Caller, Digest, Executable, Grade, GroupId, Moment, ProcessId, Session, ThreadId, UserId,
-};
+use ward_policy::{Caller, GroupId, Moment, ThreadId, UserId};
 
 /// How many threads are remembered; each costs three descriptors.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -101,7 +99,8 @@ impl Callers {
         if self.is_ours(asker.thread) {
             return Err(IdentifyError::Ourselves);
         }
-        let Attestation { facts, thread, image, status } = self.monitor.attest(asker.thread)?;
+        let Attestation { facts, thread, image, status } =
+            self.monitor.attest(asker.thread, Wanted { hash: true, ancestors: true })?;
         let looked = AtomicU64::new(clock::now().nanoseconds());
         let identity = facts.status;
         let caller = Arc::new(caller_of(asker, facts));
@@ -176,36 +175,21 @@ impl Known {
 }
 
 fn caller_of(asker: Asker, facts: Facts) -> Caller {
-    let executable = facts.executable.map(|executable| {
-        Arc::new(Executable {
-            path: executable.path.map(Vec::into_boxed_slice),
-            device: executable.device,
-            inode: executable.inode,
-            sha256: executable.sha256.map(Digest::from_bytes),
-        })
-    });
-    let session = facts.session.map(|session| Session {
-        leader: process_of(session.leader),
-        cgroup: session.cgroup.into(),
-    });
     Caller {
         thread: ThreadId(asker.thread),
-        process: process_of(facts.process),
+        process: facts.process,
         uid: UserId(asker.uid),
         gid: GroupId(asker.gid),
-        groups: facts.groups.into_iter().map(GroupId).collect(),
-        login_uid: facts.login_uid.map(UserId),
-        executable,
-        session,
-        parents: facts.parents.into_iter().map(process_of).collect(),
-        grade: match facts.grade {
-            GradeFacts::Untrusted => Grade::Untrusted,
-            GradeFacts::Weak => Grade::Weak,
-            GradeFacts::Verified => Grade::Verified,
-        },
+        groups: facts.groups,
+        login_uid: facts.login_uid,
+        executable: facts.executable,
+        script: facts.script,
+        session: facts.session,
+        invocation: facts.invocation,
+        terminal: facts.terminal,
+        namespaces: facts.namespaces,
+        tracer: facts.tracer,
+        parents: facts.parents,
+        doubts: facts.doubts,
     }
-}
-
-const fn process_of(facts: ProcessFacts) -> ProcessId {
-    ProcessId { number: facts.number, start_ticks: facts.start_ticks }
 }

@@ -6,11 +6,19 @@
 
 mod attest;
 mod cpu_latency;
+mod environment;
 mod executable;
+mod file_view;
+mod filesystem_kind;
 mod handle;
+mod hashes;
+mod line;
+mod mapped_code;
 pub(crate) mod message;
 mod mount_table;
 mod mounting;
+mod proc;
+mod script;
 mod waiting;
 
 pub(crate) use attest::identity;
@@ -19,7 +27,7 @@ pub(crate) use message::{MonitorError, MonitorFault};
 
 use attest::{Attested, attest};
 use crossbeam_channel::{Sender, bounded};
-use executable::Hashes;
+use executable::Programs;
 use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
 use std::collections::BTreeMap;
@@ -32,7 +40,7 @@ const CHANGES: usize = 1024;
 
 /// What the monitor's channels share.
 struct Privileged {
-    hashes: Hashes,
+    programs: Programs,
     /// Guards the table only; never held while something is mounted or ended.
     mounts: Mutex<BTreeMap<u64, Mounting>>,
     next: Mutex<u64>,
@@ -43,7 +51,7 @@ struct Privileged {
 pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
     let (held, changes) = bounded(CHANGES);
     let privileged = Arc::new(Privileged {
-        hashes: Hashes::default(),
+        programs: Programs::default(),
         mounts: Mutex::default(),
         next: Mutex::new(1),
         held,
@@ -98,7 +106,7 @@ impl Privileged {
     ) -> std::io::Result<()> {
         let channel = channel.as_fd();
         match task {
-            Task::Attest { thread } => match attest(thread, &self.hashes) {
+            Task::Attest { thread, wanted } => match attest(thread, wanted, &self.programs) {
                 Ok(Attested { facts, thread, image, status }) => {
                     let answer = Ok::<_, MonitorError>(facts);
                     send(channel, &answer, &[thread.as_fd(), image.as_fd(), status.as_fd()])

@@ -2,15 +2,16 @@
 //!
 //! Facts that could not be read are absent, and an absent fact never matches a rule.
 
-use crate::Digest;
+use crate::{Cgroup, Digest, Doubt, Grade};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A user, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UserId(pub u32);
 
 /// A group, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupId(pub u32);
 
 /// A thread, by number: what a FUSE request carries. Says nothing once the thread has ended.
@@ -18,7 +19,7 @@ pub struct GroupId(pub u32);
 pub struct ThreadId(pub u32);
 
 /// A process: its number, and its start, since numbers come again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
     /// The thread group id.
     pub number: u32,
@@ -27,7 +28,7 @@ pub struct ProcessId {
 }
 
 /// The program a process runs, looked at through its exe link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Executable {
     /// Its path in the daemon's mount namespace, when device and inode agree with it there.
     pub path: Option<Box<[u8]>>,
@@ -39,40 +40,48 @@ pub struct Executable {
     pub sha256: Option<Digest>,
 }
 
-/// How far a caller's identity can be believed, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Grade {
-    /// Some fact is forgeable by the caller itself: foreign user namespace, tracer, deleted program.
-    Untrusted,
-    /// The program could be changed or told what to do by somebody else than root.
-    Weak,
-    /// Nothing speaks against it.
-    Verified,
-}
-
-impl Grade {
-    /// The word of the policy and the log.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Untrusted => "untrusted",
-            Self::Weak => "weak",
-            Self::Verified => "verified",
-        }
-    }
-
-    /// The grade of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Untrusted, Self::Weak, Self::Verified].into_iter().find(|grade| grade.name() == name)
-    }
-}
-
 /// The session a process belongs to: the leader, and the cgroup it was started in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Session {
     /// The session leader.
     pub leader: ProcessId,
-    /// The path of the cgroup, empty at the top.
-    pub cgroup: Arc<[u8]>,
+    /// The cgroup.
+    pub cgroup: Cgroup,
+}
+
+/// The script that an interpreter runs, held open by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// Its path in the daemon's mount namespace, as it was opened.
+    pub path: Box<[u8]>,
+    /// SHA-256 of its content.
+    pub sha256: Digest,
+}
+
+/// The namespaces that a process sees the machine through (`namespaces(7)`), by inode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// That of users and capabilities.
+    pub user: u64,
+    /// That of mounts.
+    pub mount: u64,
+    /// That of process numbers.
+    pub process: u64,
+}
+
+/// A process from which a caller descends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The process.
+    pub process: ProcessId,
+    /// Its effective uid; absent where nobody asked.
+    pub uid: Option<UserId>,
+    /// Its effective gid.
+    pub gid: Option<GroupId>,
+    /// What it runs.
+    pub executable: Option<Arc<Executable>>,
+    /// What speaks against its identity.
+    pub doubts: Arc<[Doubt]>,
 }
 
 /// The attested process behind a request.
@@ -92,15 +101,35 @@ pub struct Caller {
     pub login_uid: Option<UserId>,
     /// What it runs; absent when the link could not be read.
     pub executable: Option<Arc<Executable>>,
+    /// The script that an interpreter holds open.
+    pub script: Option<Arc<Script>>,
     /// Its session; absent when it could not be read or its leader is gone.
     pub session: Option<Session>,
+    /// The run of the systemd unit it belongs to, 32 hex digits.
+    pub invocation: Option<Arc<str>>,
+    /// The controlling terminal, such as `pts/3`.
+    pub terminal: Option<Arc<str>>,
+    /// Its namespaces; absent when they could not be read.
+    pub namespaces: Option<Namespaces>,
+    /// The process that traces it.
+    pub tracer: Option<u32>,
     /// The parent process and those before it, nearest first.
-    pub parents: Arc<[ProcessId]>,
-    /// How far all this can be believed.
-    pub grade: Grade,
+    pub parents: Arc<[Parent]>,
+    /// What speaks against all this.
+    pub doubts: Arc<[Doubt]>,
 }
 
 impl Caller {
+    /// How far all this can be believed.
+    pub fn grade(&self) -> Grade {
+        Grade::of(&self.doubts)
+    }
+
+    /// The cgroup it is in.
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.session.as_ref().map(|session| &session.cgroup)
+    }
+
     /// SHA-256 of what it runs, when that is known.
     pub fn program(&self) -> Option<Digest> {
         self.executable.as_ref().and_then(|executable| executable.sha256)

@@ -2,25 +2,30 @@
 
 use crate::pattern::Glob;
 use crate::rule_text::{Fault, Field, Table};
-use crate::{Caller, Digest, Grade, GroupId, UserId};
+use crate::{Caller, Cgroup, Digest, Grade, GroupId, Parent, UserId};
 use std::sync::Arc;
 
 /// The keys of a client's table.
-const KEYS: &[&str] = &["uid", "gid", "group", "loginuid", "exe", "sha256", "grade", "role"];
-/// Facts of the design that the daemon does not collect yet.
-const LATER: &[&str] = &[
+const KEYS: &[&str] = &[
+    "uid",
+    "gid",
+    "group",
+    "loginuid",
+    "exe",
+    "sha256",
+    "script",
     "ancestor",
     "cgroup",
     "unit",
     "container",
-    "script",
-    "session",
     "tty",
-    "agent",
-    "roles",
-    "groups",
-    "delegation",
+    "grade",
+    "role",
 ];
+/// Those that are known of a process from which a caller descends.
+const KEYS_OF_ANCESTORS: &[&str] = &["uid", "gid", "exe", "sha256", "grade", "role"];
+/// Facts of the design that the daemon does not collect yet.
+const LATER: &[&str] = &["session", "agent", "roles", "groups", "delegation"];
 
 /// Facts, of which all that are given must hold. Lists mean any of their items.
 #[derive(Debug)]
@@ -34,8 +39,46 @@ pub(crate) struct Client {
     login_uid: Option<Vec<UserId>>,
     programs: Option<Vec<Glob>>,
     sha256: Option<Vec<Digest>>,
+    scripts: Option<Vec<ScriptFacts>>,
+    ancestor: Option<Ancestor>,
+    cgroups: Option<Vec<Glob>>,
+    units: Option<Vec<Glob>>,
+    containers: Option<Vec<Glob>>,
+    terminals: Option<Terminals>,
     grade: Option<Grade>,
     is_approver: bool,
+}
+
+/// What a script must be.
+#[derive(Debug)]
+struct ScriptFacts {
+    path: Option<Glob>,
+    sha256: Option<Digest>,
+}
+
+/// From which client a caller must descend.
+#[derive(Debug)]
+struct Ancestor {
+    client: Arc<Client>,
+    kinship: Kinship,
+}
+
+/// How far above a caller an ancestor may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kinship {
+    /// It is the parent.
+    Direct,
+    /// It is the parent, or one before it.
+    Tree,
+}
+
+/// Which controlling terminal a caller must have.
+#[derive(Debug)]
+enum Terminals {
+    /// Any, or none.
+    Any(bool),
+    /// One of these.
+    Of(Vec<Glob>),
 }
 
 /// Whose questions a rule answers.
@@ -57,8 +100,21 @@ pub(crate) enum UnknownHash {
 }
 
 impl Client {
-    /// Reads `[clients.NAME]`.
-    pub(crate) fn read(field: Field<'_>) -> Result<Self, Fault> {
+    /// Reads `[clients]`.
+    pub(crate) fn read_all(table: Option<Table<'_>>) -> Result<Vec<Arc<Self>>, Fault> {
+        let fields = table.map(|table| table.fields()).unwrap_or_default();
+        let mut clients: Vec<Arc<Self>> = Vec::new();
+        // An ancestor has none itself, so those without one are all there is to choose from.
+        let has_ancestor =
+            |field: &Field<'_>| field.table().is_ok_and(|it| it.field("ancestor").is_some());
+        let (later, first): (Vec<_>, Vec<_>) = fields.into_iter().partition(has_ancestor);
+        for field in first.into_iter().chain(later) {
+            clients.push(Arc::new(Self::read(field, &clients)?));
+        }
+        Ok(clients)
+    }
+
+    fn read(field: Field<'_>, known: &[Arc<Self>]) -> Result<Self, Fault> {
         let name = field.key_as_name()?;
         let table = field.table()?;
         table.allow_only(KEYS, LATER)?;
@@ -73,6 +129,12 @@ impl Client {
             login_uid: items(&table, "loginuid", user)?,
             programs: items(&table, "exe", read_program)?,
             sha256: items(&table, "sha256", read_digest)?,
+            scripts: items(&table, "script", read_script)?,
+            ancestor: table.field("ancestor").map(|it| read_ancestor(it, known)).transpose()?,
+            cgroups: items(&table, "cgroup", read_program)?,
+            units: items(&table, "unit", read_word)?,
+            containers: items(&table, "container", read_word)?,
+            terminals: table.field("tty").map(read_terminals).transpose()?,
             grade: table.field("grade").map(read_grade).transpose()?,
             is_approver: table
                 .field("role")
@@ -124,16 +186,63 @@ impl Client {
                 Some(program) => program == *digest,
                 None => unknown_hash == UnknownHash::Matches && caller.executable.is_some(),
             })
+            && holds(self.scripts.as_ref(), |wanted| wanted.is(caller, unknown_hash))
+            && self.ancestor.as_ref().is_none_or(|ancestor| ancestor.is_of(&caller.parents))
+            && holds(self.cgroups.as_ref(), |glob| {
+                caller.cgroup().is_some_and(|cgroup| glob.matches_absolute(cgroup.as_bytes()))
+            })
+            && holds(self.units.as_ref(), |glob| {
+                is_word(glob, caller.cgroup().and_then(Cgroup::unit))
+            })
+            && holds(self.containers.as_ref(), |glob| {
+                is_word(glob, caller.cgroup().and_then(Cgroup::container))
+            })
+            && self.terminals.as_ref().is_none_or(|wanted| match wanted {
+                Terminals::Any(wanted) => caller.terminal.is_some() == *wanted,
+                Terminals::Of(globs) => {
+                    globs.iter().any(|glob| is_word(glob, caller.terminal.as_deref()))
+                }
+            })
+    }
+
+    /// Whether an ancestor shows its facts in a grade it accepts.
+    fn is_parent(&self, parent: &Parent) -> bool {
+        let program = parent.executable.as_deref();
+        Grade::of(&parent.doubts) >= self.least_grade(Grade::Weak)
+            && holds(self.uid.as_ref(), |uid| Some(*uid) == parent.uid)
+            && holds(self.gid.as_ref(), |gid| Some(*gid) == parent.gid)
+            && holds(self.programs.as_ref(), |glob| {
+                let path = program.and_then(|program| program.path.as_ref());
+                path.is_some_and(|path| glob.matches_absolute(path))
+            })
+            && holds(self.sha256.as_ref(), |digest| {
+                program.and_then(|program| program.sha256) == Some(*digest)
+            })
+    }
+
+    /// Whether it asks from whom a caller descends.
+    pub(crate) const fn has_ancestor(&self) -> bool {
+        self.ancestor.is_some()
     }
 
     /// Whether `caller` shows its facts in a grade it accepts.
     pub(crate) fn accepts(&self, caller: &Caller) -> bool {
-        caller.grade >= self.least_grade(Grade::Weak) && self.is(caller, UnknownHash::Differs)
+        caller.grade() >= self.least_grade(Grade::Weak) && self.is(caller, UnknownHash::Differs)
     }
 
     /// Whether its facts leave room for another user.
     pub(crate) fn admits_another_than(&self, user: UserId) -> bool {
         holds(self.uid.as_ref(), |uid| *uid != user)
+    }
+
+    const fn has_more_than_ancestors_show(&self) -> bool {
+        self.group.is_some()
+            || self.login_uid.is_some()
+            || self.scripts.is_some()
+            || self.cgroups.is_some()
+            || self.units.is_some()
+            || self.containers.is_some()
+            || self.terminals.is_some()
     }
 
     const fn has_fact(&self) -> bool {
@@ -143,6 +252,33 @@ impl Client {
             || self.login_uid.is_some()
             || self.programs.is_some()
             || self.sha256.is_some()
+            || self.scripts.is_some()
+            || self.ancestor.is_some()
+            || self.cgroups.is_some()
+            || self.units.is_some()
+            || self.containers.is_some()
+            || self.terminals.is_some()
+    }
+}
+
+impl ScriptFacts {
+    fn is(&self, caller: &Caller, unknown_hash: UnknownHash) -> bool {
+        let Some(script) = caller.script.as_deref() else {
+            // It is looked for when the program's hash is.
+            return unknown_hash == UnknownHash::Matches && caller.program().is_none();
+        };
+        self.path.as_ref().is_none_or(|glob| glob.matches_absolute(&script.path))
+            && self.sha256.is_none_or(|digest| digest == script.sha256)
+    }
+}
+
+impl Ancestor {
+    fn is_of(&self, parents: &[Parent]) -> bool {
+        let reach = match self.kinship {
+            Kinship::Direct => 1,
+            Kinship::Tree => parents.len(),
+        };
+        parents.iter().take(reach).any(|parent| self.client.is_parent(parent))
     }
 }
 
@@ -150,9 +286,9 @@ impl Clients {
     /// Whether `caller` is one of them in at least the grade that it, or else `least`, demands.
     pub(crate) fn admit(&self, caller: &Caller, least: Grade, unknown_hash: UnknownHash) -> bool {
         match self {
-            Self::Everybody => caller.grade >= least,
+            Self::Everybody => caller.grade() >= least,
             Self::AnyOf(clients) => clients.iter().any(|client| {
-                caller.grade >= client.least_grade(least) && client.is(caller, unknown_hash)
+                caller.grade() >= client.least_grade(least) && client.is(caller, unknown_hash)
             }),
         }
     }
@@ -183,6 +319,68 @@ fn items<'text, T>(
 
 fn read_program(field: Field<'_>) -> Result<Glob, Fault> {
     Glob::parse_absolute(field.text()?).map_err(|message| field.fault(message))
+}
+
+fn read_word(field: Field<'_>) -> Result<Glob, Fault> {
+    Glob::parse(field.text()?).map_err(|message| field.fault(message))
+}
+
+fn is_word(glob: &Glob, word: Option<&str>) -> bool {
+    word.is_some_and(|word| glob.matches(word.as_bytes()))
+}
+
+/// A path, or `{ path = "/p", sha256 = "digits" }`.
+fn read_script(field: Field<'_>) -> Result<ScriptFacts, Fault> {
+    if field.text().is_ok() {
+        return Ok(ScriptFacts { path: Some(read_program(field)?), sha256: None });
+    }
+    let table = field.table().map_err(|_| {
+        field.fault("`script` must be a path, or { path = \"/path\", sha256 = \"64 hex digits\" }")
+    })?;
+    table.allow_only(&["path", "sha256"], &[])?;
+    let path = table.field("path").map(read_program).transpose()?;
+    let sha256 = table.field("sha256").map(read_digest).transpose()?;
+    if path.is_none() && sha256.is_none() {
+        return Err(table.fault("this would be any script; give `path`, `sha256`, or both"));
+    }
+    Ok(ScriptFacts { path, sha256 })
+}
+
+/// `{ client = "NAME", match = "direct" }`.
+fn read_ancestor(field: Field<'_>, known: &[Arc<Client>]) -> Result<Ancestor, Fault> {
+    let table = field.table()?;
+    table.allow_only(&["client", "match"], &[])?;
+    let named = table.required("client", "client = \"NAME\"")?;
+    let name = named.text()?;
+    let found = known.iter().find(|client| **client.name() == *name);
+    let client = found.filter(|client| !client.has_ancestor()).ok_or_else(|| {
+        named.fault(format!(
+            "no client without an `ancestor` of its own is named {name:?}; define [clients.{name}]"
+        ))
+    })?;
+    if client.has_more_than_ancestors_show() {
+        let keys = KEYS_OF_ANCESTORS.join(", ");
+        return Err(named.fault(format!(
+            "of an ancestor only {keys} are known; leave the other facts out of [clients.{name}]"
+        )));
+    }
+    let kinship = table.field("match").map_or(Ok(Kinship::Direct), |kinship| {
+        kinship.choice(&[("direct", Kinship::Direct), ("tree", Kinship::Tree)])
+    })?;
+    Ok(Ancestor { client: Arc::clone(client), kinship })
+}
+
+/// `true`, `false`, or names such as `pts/*`.
+fn read_terminals(field: Field<'_>) -> Result<Terminals, Fault> {
+    match field.flag() {
+        Ok(flag) => Ok(Terminals::Any(flag)),
+        Err(_) => field
+            .one_or_more()?
+            .into_iter()
+            .map(read_word)
+            .collect::<Result<_, _>>()
+            .map(Terminals::Of),
+    }
 }
 
 fn read_digest(field: Field<'_>) -> Result<Digest, Fault> {

@@ -81,7 +81,8 @@ names = "sealed"
 "##;
 
 const CLIENTS: &str = r##"# Clients: facts the kernel attests. All facts of a client must hold; a list means any of it.
-# Facts: uid, gid, group, loginuid, exe, sha256. `grade` is the least grade accepted, and
+# Facts: uid, gid, group, loginuid, exe, sha256, script, ancestor, cgroup, unit, container, tty;
+# `ward whoami` shows those of whoever asks. `grade` is the least grade accepted, and
 # role = "approver" lets a client answer requests.
 "##;
 

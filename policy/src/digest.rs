@@ -1,9 +1,10 @@
 //! A SHA-256 digest: of an executable, of a policy.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// 32 bytes of SHA-256 (FIPS 180-4), written as 64 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest([u8; 32]);
 
 impl Digest {

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod caller;
+mod cgroup;
 mod client;
 mod decision;
 mod default_policy;
 mod digest;
+mod grade;
 mod lease;
 mod lint;
 mod local_time;
@@ -29,12 +31,14 @@ mod visibility;
 mod window;
 
 pub use caller::{
-    Caller, Executable, Fingerprint, Grade, GroupId, ProcessId, Scope, ScopeKind, Session,
-    ThreadId, UserId,
+    Caller, Executable, Fingerprint, GroupId, Namespaces, Parent, ProcessId, Scope, ScopeKind,
+    Script, Session, ThreadId, UserId,
 };
+pub use cgroup::Cgroup;
 pub use decision::{Decision, Denial, Question};
 pub use default_policy::{RootKind, default_policy};
 pub use digest::Digest;
+pub use grade::{Doubt, Grade};
 pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};
 pub use lint::Finding;
 pub use local_time::{LocalTime, Weekday};

@@ -54,7 +54,7 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
     let same_user = read_approval(table.table("approval")?)?;
     let risks = read_risks(table.table("ops")?)?;
     let (open_records, record_names) = read_audit(table.table("audit")?)?;
-    let clients = read_all(table.table("clients")?, Client::read)?;
+    let clients = Client::read_all(table.table("clients")?)?;
     let targets = read_all(table.table("targets")?, Target::read)?;
     let vocabulary =
         Vocabulary { clients: &clients, targets: &targets, defaults: &defaults, same_user };

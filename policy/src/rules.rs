@@ -85,6 +85,11 @@ impl Rules {
         self.rules.iter().find(|each| &*each.name == rule)?.reason.as_deref()
     }
 
+    /// Whether a client is told by whom it descends from, so that ancestors must be looked at.
+    pub fn asks_for_ancestors(&self) -> bool {
+        self.clients.iter().any(|client| client.has_ancestor())
+    }
+
     /// The names of the clients whose facts and grade `caller` shows.
     pub fn clients_of(&self, caller: &Caller) -> Vec<&str> {
         let matched = self.clients.iter().filter(|client| client.accepts(caller));

@@ -187,7 +187,7 @@ fn widest_scope(caller: &Caller) -> ScopeKind {
     let path = caller.executable.as_ref().and_then(|executable| executable.path.as_deref());
     let name = path.and_then(|path| path.rsplit(|byte| *byte == b'/').next());
     match name {
-        Some(name) if caller.grade == Grade::Verified && !is_generic(name) => ScopeKind::Program,
+        Some(name) if caller.grade() == Grade::Verified && !is_generic(name) => ScopeKind::Program,
         Some(_) | None => ScopeKind::Session,
     }
 }

@@ -5,9 +5,11 @@ use crate::support;
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use ward_policy::{
-    Approvers, Caller, Decision, Digest, Executable, Grade, GroupId, LocalTime, Obligations,
-    Operation, OperationSet, Question, ScopeKind, Ticket, UserId, Weekday,
+    Approvers, Caller, Cgroup, Decision, Digest, Executable, Grade, GroupId, LocalTime,
+    Obligations, Operation, OperationSet, Parent, ProcessId, Question, ScopeKind, Script, Session,
+    Ticket, UserId, Weekday,
 };
 
 #[derive(Deserialize)]
@@ -34,6 +36,23 @@ struct Facts {
     loginuid: Option<u32>,
     exe: Option<String>,
     sha256: Option<String>,
+    /// Its SHA-256 is 32 bytes of 3.
+    script: Option<String>,
+    #[serde(default)]
+    cgroup: String,
+    tty: Option<String>,
+    /// Nearest first.
+    #[serde(default)]
+    parents: Vec<ParentFacts>,
+    #[serde(default = "verified")]
+    grade: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParentFacts {
+    uid: u32,
+    exe: String,
     #[serde(default = "verified")]
     grade: String,
 }
@@ -159,8 +178,27 @@ fn caller(facts: &Facts) -> Caller {
         groups: facts.groups.iter().copied().map(GroupId).collect(),
         login_uid: facts.loginuid.map(UserId),
         executable: Some(Executable { path, device: 1, inode: 2, sha256 }.into()),
-        grade: Grade::from_name(&facts.grade).unwrap(),
+        script: facts.script.as_deref().map(|path| {
+            Arc::new(Script { path: path.as_bytes().into(), sha256: Digest::from_bytes([3; 32]) })
+        }),
+        session: Some(Session {
+            cgroup: Cgroup::new(facts.cgroup.as_bytes()),
+            ..support::caller(facts.uid).session.unwrap()
+        }),
+        terminal: facts.tty.as_deref().map(Into::into),
+        parents: facts.parents.iter().map(parent).collect(),
+        doubts: support::doubts(Grade::from_name(&facts.grade).unwrap()),
         ..support::caller(facts.uid)
+    }
+}
+
+fn parent(facts: &ParentFacts) -> Parent {
+    Parent {
+        process: ProcessId { number: 40, start_ticks: 6 },
+        uid: Some(UserId(facts.uid)),
+        gid: Some(GroupId(facts.uid)),
+        executable: Some(support::executable(&facts.exe, None)),
+        doubts: support::doubts(Grade::from_name(&facts.grade).unwrap()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The policy of a new root.
 
-use crate::support::{NOON, about, caller, path, rules, vault};
+use crate::support::{NOON, about, caller, doubts, path, rules, vault};
 use ward_policy::{
     Approvers, Decision, Denial, Grade, Operation, OperationSet, Question, RootKind, SameUser,
     UserId, default_policy,
@@ -71,7 +71,7 @@ fn nobody_can_answer_the_owner_until_the_second_approver_of_the_example_is_real(
 #[test]
 fn an_untrusted_program_of_the_owner_gets_nothing() {
     let rules = rules(&default_policy(UserId(1000), RootKind::Private));
-    let traced = ward_policy::Caller { grade: Grade::Untrusted, ..caller(1000) };
+    let traced = ward_policy::Caller { doubts: doubts(Grade::Untrusted), ..caller(1000) };
     for operation in Operation::ALL.iter().copied() {
         let decision = rules.evaluate(&traced, &about(operation), NOON);
         assert!(matches!(decision, Decision::Denied(_)), "{operation}");

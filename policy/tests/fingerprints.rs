@@ -1,7 +1,7 @@
 //! Who is the holder of a lease, and who only looks like it.
 
-use crate::support::{caller, executable};
-use ward_policy::{Caller, Digest, Grade, ProcessId, ScopeKind, Session, UserId};
+use crate::support::{caller, doubts, executable};
+use ward_policy::{Caller, Cgroup, Digest, Grade, ProcessId, ScopeKind, Session, UserId};
 
 const SCOPES: [ScopeKind; 3] = [ScopeKind::Process, ScopeKind::Session, ScopeKind::Program];
 
@@ -15,7 +15,7 @@ fn passes(other: &Caller) -> Vec<ScopeKind> {
 fn a_caller_is_itself_also_from_another_thread_and_in_another_grade() {
     assert_eq!(passes(&caller(1)), SCOPES);
     let thread = ward_policy::ThreadId(99);
-    assert_eq!(passes(&Caller { thread, grade: Grade::Weak, ..caller(1) }), SCOPES);
+    assert_eq!(passes(&Caller { thread, doubts: doubts(Grade::Weak), ..caller(1) }), SCOPES);
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn a_recycled_process_number_is_another_process() {
 #[test]
 fn another_session_is_another_session() {
     let process = ProcessId { number: 77, start_ticks: 70 };
-    let leader = Session { leader: process, cgroup: [].into() };
-    let cgroup = Session { leader: caller(1).process, cgroup: b"/other".as_slice().into() };
+    let leader = Session { leader: process, cgroup: Cgroup::default() };
+    let cgroup = Session { leader: caller(1).process, cgroup: Cgroup::new(b"/other") };
     for session in [Some(leader), Some(cgroup), None] {
         assert_eq!(passes(&Caller { process, session, ..caller(1) }), [ScopeKind::Program]);
     }

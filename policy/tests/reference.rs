@@ -220,7 +220,7 @@ fn add_up(winners: &[(usize, &Row)]) -> Outcome {
 }
 
 fn caller(asked: &Asked) -> Caller {
-    Caller { grade: asked.grade, ..support::caller(asked.uid) }
+    Caller { doubts: support::doubts(asked.grade), ..support::caller(asked.uid) }
 }
 
 fn time(asked: &Asked) -> LocalTime {

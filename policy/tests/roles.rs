@@ -1,6 +1,6 @@
 //! Clients, approvers and the settings of a policy, as the daemon asks for them.
 
-use crate::support::{NOON, about, caller, rules};
+use crate::support::{NOON, about, caller, doubts, rules};
 use ward_policy::{
     Caller, Decision, Denial, Digest, Grade, GroupId, OpenRecords, Operation, RecordNames, Risk,
     SameUser, UserId,
@@ -19,9 +19,9 @@ const POLICY: &str = "version = 1\n\
 fn the_clients_of_a_caller_are_those_whose_facts_and_grade_it_shows() {
     let rules = rules(POLICY);
     assert_eq!(rules.clients_of(&caller(1)), ["ann", "sure-ann"]);
-    let weak = Caller { grade: Grade::Weak, ..caller(1) };
+    let weak = Caller { doubts: doubts(Grade::Weak), ..caller(1) };
     assert_eq!(rules.clients_of(&weak), ["ann"]);
-    let untrusted = Caller { grade: Grade::Untrusted, ..caller(1) };
+    let untrusted = Caller { doubts: doubts(Grade::Untrusted), ..caller(1) };
     assert_eq!(rules.clients_of(&untrusted), [""; 0]);
     assert_eq!(rules.clients_of(&caller(7)), ["logged-in"]);
     let su = Caller { login_uid: Some(UserId(7)), ..caller(0) };

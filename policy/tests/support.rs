@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 use ward_policy::{
-    Caller, Digest, Executable, Grade, GroupId, LocalTime, Operation, OperationSet, ProcessId,
-    Question, Rules, SecretPath, Session, ThreadId, UserId, VaultName, Weekday,
+    Caller, Cgroup, Digest, Doubt, Executable, Grade, GroupId, LocalTime, Operation, OperationSet,
+    ProcessId, Question, Rules, SecretPath, Session, ThreadId, UserId, VaultName, Weekday,
 };
 
 /// Wednesday, 12:00.
@@ -25,9 +25,23 @@ pub(crate) fn caller(uid: u32) -> Caller {
         groups: [].into(),
         login_uid: Some(UserId(uid)),
         executable: Some(executable("/usr/bin/claude", Some(Digest::from_bytes([2; 32])))),
-        session: Some(Session { leader: process, cgroup: [].into() }),
+        session: Some(Session { leader: process, cgroup: Cgroup::default() }),
+        script: None,
+        invocation: None,
+        terminal: None,
+        namespaces: None,
+        tracer: None,
         parents: [].into(),
-        grade: Grade::Verified,
+        doubts: [].into(),
+    }
+}
+
+/// Doubts that leave that grade.
+pub(crate) fn doubts(grade: Grade) -> Arc<[Doubt]> {
+    match grade {
+        Grade::Untrusted => [Doubt::Traced].into(),
+        Grade::Weak => [Doubt::Interpreter].into(),
+        Grade::Verified => [].into(),
     }
 }
 

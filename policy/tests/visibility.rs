@@ -1,6 +1,6 @@
 //! Which names a caller sees.
 
-use crate::support::{NOON, caller, executable, path, rules, vault};
+use crate::support::{NOON, caller, doubts, executable, path, rules, vault};
 use ward_policy::{Caller, Digest, Grade, LocalTime, Rules, Weekday};
 
 const BASE: &str = "version = 1\n\
@@ -38,7 +38,7 @@ fn a_name_is_seen_by_who_may_list_read_or_write_it() {
         assert!(sees(&rules, &caller(1), "a/b"), "{operation}");
         assert!(!sees(&rules, &caller(1), "b"), "{operation}");
         assert!(!sees(&rules, &caller(9), "a/b"), "{operation}");
-        let untrusted = Caller { grade: Grade::Untrusted, ..caller(1) };
+        let untrusted = Caller { doubts: doubts(Grade::Untrusted), ..caller(1) };
         assert!(!sees(&rules, &untrusted, "a/b"), "{operation}");
     }
 }

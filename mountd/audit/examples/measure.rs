@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use ward_audit::{BootId, Durability, EventType, Log, NamesKey, Record, Settings, Stamp, verify};
 use ward_policy::{
-    Caller, Digest, Executable, Grade, GroupId, LeaseId, Moment, Operation, OperationSet,
-    ProcessId, RecordNames, SecretPath, ThreadId, UserId, VaultName,
+    Caller, Digest, Executable, GroupId, LeaseId, Moment, Operation, OperationSet, ProcessId,
+    RecordNames, SecretPath, ThreadId, UserId, VaultName,
 };
 
 const ENTRIES: u32 = 400_000;
@@ -45,8 +45,13 @@ fn caller() -> Caller {
         login_uid: Some(UserId(1000)),
         executable: Some(executable.into()),
         session: None,
+        script: None,
+        invocation: None,
+        terminal: None,
+        namespaces: None,
+        tracer: None,
         parents: [].into(),
-        grade: Grade::Verified,
+        doubts: [].into(),
     }
 }
 

@@ -315,13 +315,13 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
     let path = executable.and_then(|executable| executable.path.as_deref());
     let digest = executable.and_then(|executable| executable.sha256.as_ref());
     Actor {
-        cgroup: caller.session.as_ref().map(|session| shown(&session.cgroup)),
+        cgroup: caller.cgroup().map(|cgroup| shown(cgroup.as_bytes())),
         clients: (!clients.is_empty())
             .then(|| clients.iter().copied().map(Cow::Borrowed).collect()),
         exe: path.map(shown),
         exe_sha256: digest.map(digest_text),
         gid: caller.gid.0,
-        grade: Cow::Borrowed(caller.grade.name()),
+        grade: Cow::Borrowed(caller.grade().name()),
         login_uid: caller.login_uid.map(|user| user.0),
         pid: caller.process.number,
         start_ticks: Number(caller.process.start_ticks),

@@ -176,6 +176,6 @@ fn process(caller: &Caller) -> Process {
         pid: caller.process.number,
         program: path.map(|path| String::from_utf8_lossy(path).into_owned()),
         sha256: caller.program().map(|digest| digest.to_string()),
-        grade: caller.grade.name().to_owned(),
+        grade: caller.grade().name().to_owned(),
     }
 }

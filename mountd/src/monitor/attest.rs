@@ -3,22 +3,30 @@
 //! Everything is read through one descriptor of `/proc/<tid>`, which never comes to mean another
 //! thread (proc(5)).
 
-use super::executable::{Hashes, Looked};
-use super::message::{Facts, GradeFacts, MonitorError, MonitorFault, ProcessFacts, SessionFacts};
-use rustix::fs::{Mode, OFlags, openat};
+use super::environment::Environment;
+use super::executable::{Looked, Programs};
+use super::file_view::Folders;
+use super::hashes::Hashing;
+use super::line::{line, process};
+use super::mapped_code;
+use super::message::{Facts, MonitorError, MonitorFault, Wanted};
+use super::proc::{Proc, Stat, Status};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use ward_policy::{Cgroup, Doubt, Grade, GroupId, Namespaces, ProcessId, Script, Session, UserId};
 
 /// `PIDFD_THREAD` (`pidfd_open(2)`, Linux 6.9): the descriptor of a thread, not of its process.
 const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
-/// How many parents are looked at.
-const MOST_PARENTS: usize = 16;
-/// The longest file of `/proc` that is read, in bytes.
-const LONGEST: u64 = 64 << 10;
+
+/// Where the hierarchy that systemd keeps can be mounted.
+const HIERARCHIES: [&str; 3] =
+    ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+/// The length of the id of an invocation, in hex digits.
+const INVOCATION: usize = 32;
 
 /// An attested thread: the facts, a pidfd of the thread, a descriptor of its program image, which
 /// yields nothing any more once the process runs another program (`pagemap`, proc(5)), and one of
@@ -32,7 +40,11 @@ pub(crate) struct Attested {
 }
 
 /// Attests thread `thread`.
-pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorError> {
+pub(crate) fn attest(
+    thread: u32,
+    wanted: Wanted,
+    programs: &Programs,
+) -> Result<Attested, MonitorError> {
     let proc = Proc::open(thread).map_err(gone)?;
     let number = i32::try_from(thread)
         .ok()
@@ -44,19 +56,26 @@ pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorEr
     let text = proc.text("status").map_err(gone)?;
     let status = Status::parse(&text).ok_or_else(|| no_process("its status cannot be read"))?;
     let leader = Proc::open(status.process).map_err(gone)?;
-    let stat = Stat::parse(&leader.text("stat").map_err(gone)?)
-        .ok_or_else(|| no_process("its stat cannot be read"))?;
-    let looked = hashes.look(&proc.directory).ok();
-    let grade = grade(&proc, &status, looked.as_ref());
-    let process = ProcessFacts { number: status.process, start_ticks: stat.start_ticks };
+    let stat = Stat::of(&leader).ok_or_else(|| no_process("its stat cannot be read"))?;
+    let hashing = if wanted.hash { Hashing::Now } else { Hashing::Known };
+    let mut folders = Folders::default();
+    let believed = believe(&proc, &status, programs, &mut folders, hashing);
+    let process = ProcessId { number: status.process, start_ticks: stat.start_ticks };
+    let session = session(&proc, process, &stat);
     let facts = Facts {
         process,
         login_uid: proc.text("loginuid").ok().and_then(|text| login_uid(&text)),
-        executable: looked.map(|looked| looked.facts),
-        session: session(&proc, process, &stat),
-        parents: parents(status.parent).into_iter().map(|(facts, _)| facts).collect(),
-        groups: status.groups,
-        grade,
+        executable: believed.looked.executable.map(Arc::new),
+        is_unread: believed.looked.is_unread,
+        script: believed.script.map(Arc::new),
+        invocation: invocation(session.as_ref()),
+        session,
+        terminal: stat.terminal_name().map(Into::into),
+        namespaces: namespaces(&proc).ok(),
+        tracer: Some(status.tracer).filter(|tracer| *tracer != 0),
+        parents: line(&leader, wanted.ancestors.then_some((programs, hashing)), &mut folders),
+        groups: status.groups.iter().copied().map(GroupId).collect(),
+        doubts: believed.looked.doubts.into(),
         status: identity(text.as_bytes()),
     };
     // Everything above was read of a living thread if it is alive now: its number was not reused.
@@ -64,6 +83,61 @@ pub(crate) fn attest(thread: u32, hashes: &Hashes) -> Result<Attested, MonitorEr
         return Err(no_process("it ended while it was looked at"));
     }
     Ok(Attested { facts, thread: pidfd, image, status: status_file })
+}
+
+/// What a process runs, and what speaks against it.
+pub(super) struct Believed {
+    pub(super) looked: Looked,
+    pub(super) script: Option<Script>,
+}
+
+/// Looks at what a process runs and at everything that speaks against it.
+pub(super) fn believe(
+    proc: &Proc,
+    status: &Status,
+    programs: &Programs,
+    folders: &mut Folders,
+    hashing: Hashing,
+) -> Believed {
+    let mut looked = programs.look(proc, folders, hashing);
+    let doubts = &mut looked.doubts;
+    if status.tracer != 0 {
+        doubts.push(Doubt::Traced);
+    }
+    if !is_in_our_user_namespace(proc) {
+        doubts.push(Doubt::UserNamespace);
+    }
+    if status.has_mixed_ids() {
+        doubts.push(Doubt::MixedIds);
+    }
+    let environment = proc.bytes("environ").map(Environment::new);
+    match &environment {
+        Ok(environment) => doubts.extend(environment.doubts(folders)),
+        Err(_) => doubts.push(Doubt::Unreadable),
+    }
+    let path = looked.executable.as_ref().and_then(|executable| executable.path.as_deref());
+    let steers = |environment: &Environment| environment.steers_shells();
+    let mut script = None;
+    if let (Some(path), Ok(environment)) = (path, &environment)
+        && doubts.contains(&Doubt::Interpreter)
+        && !steers(environment)
+        && let Some(pinned) = programs.script(proc, path, folders, hashing)
+    {
+        doubts.retain(|doubt| *doubt != Doubt::Interpreter);
+        if pinned.is_changeable && !doubts.contains(&Doubt::Changeable) {
+            doubts.push(Doubt::Changeable);
+        }
+        script = Some(pinned.script);
+    }
+    // The longest look, and no use where something else leaves less.
+    if Grade::of(doubts) == Grade::Verified {
+        match mapped_code::changeable(proc, folders) {
+            Ok(None) => {}
+            Ok(Some(path)) => doubts.push(Doubt::MappedCode(path)),
+            Err(_) => doubts.push(Doubt::Unreadable),
+        }
+    }
+    Believed { looked, script }
 }
 
 /// SHA-256 over the lines of a `status` that say who a thread is: tracer, ids, groups and session
@@ -85,113 +159,41 @@ pub(crate) fn is_alive(pidfd: &OwnedFd) -> bool {
     poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready == 0)
 }
 
-/// A directory `/proc/<pid or tid>`, opened once.
-struct Proc {
-    directory: OwnedFd,
-}
-
-impl Proc {
-    fn open(number: u32) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let path = format!("/proc/{number}");
-        Ok(Self { directory: rustix::fs::open(path, flags, Mode::empty())? })
-    }
-
-    fn open_file(&self, name: &str) -> io::Result<OwnedFd> {
-        Ok(openat(&self.directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
-    }
-
-    fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::from(self.open_file(name)?).take(LONGEST).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// As text; what is no UTF-8 (a process chooses its own name) becomes a replacement mark.
-    fn text(&self, name: &str) -> io::Result<String> {
-        Ok(String::from_utf8_lossy(&self.bytes(name)?).into_owned())
-    }
-
-    fn user_namespace(&self) -> io::Result<(u64, u64)> {
-        let flags = rustix::fs::AtFlags::empty();
-        let stat = rustix::fs::statat(&self.directory, "ns/user", flags)?;
-        Ok((stat.st_dev, stat.st_ino))
-    }
-}
-
-/// What is needed of `/proc/<tid>/status`.
-struct Status {
-    process: u32,
-    parent: u32,
-    tracer: u32,
-    uids: Vec<u32>,
-    gids: Vec<u32>,
-    groups: Vec<u32>,
-}
-
-impl Status {
-    fn parse(text: &str) -> Option<Self> {
-        let numbers = |key: &str| -> Option<Vec<u32>> {
-            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-            line.split_whitespace().map(|word| word.parse().ok()).collect()
-        };
-        Some(Self {
-            process: *numbers("Tgid:")?.first()?,
-            parent: *numbers("PPid:")?.first()?,
-            tracer: *numbers("TracerPid:")?.first()?,
-            uids: numbers("Uid:")?,
-            gids: numbers("Gid:")?,
-            groups: numbers("Groups:")?,
-        })
-    }
-}
-
-/// What is needed of `/proc/<pid>/stat`; the name in it may hold spaces and parentheses.
-struct Stat {
-    parent: u32,
-    session: u32,
-    start_ticks: u64,
-}
-
-impl Stat {
-    fn parse(text: &str) -> Option<Self> {
-        let (_, after_name) = text.rsplit_once(')')?;
-        let mut fields = after_name.split_whitespace();
-        // After the name come state (3), parent (4), group (5), session (6) ... start time (22).
-        Some(Self {
-            parent: fields.nth(1)?.parse().ok()?,
-            session: fields.nth(1)?.parse().ok()?,
-            start_ticks: fields.nth(15)?.parse().ok()?,
-        })
-    }
-}
-
-fn login_uid(text: &str) -> Option<u32> {
+fn login_uid(text: &str) -> Option<UserId> {
     // 4294967295 is "nobody has logged in".
-    text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
+    text.trim().parse().ok().filter(|uid| *uid != u32::MAX).map(UserId)
 }
 
-/// None for 0 (a parent or session outside our pid namespace) and for what has ended.
-fn process(number: u32) -> Option<(ProcessFacts, Stat)> {
-    let stat = Stat::parse(&Proc::open(number).ok()?.text("stat").ok()?)?;
-    Some((ProcessFacts { number, start_ticks: stat.start_ticks }, stat))
+fn namespaces(proc: &Proc) -> io::Result<Namespaces> {
+    let inode = |name| proc.namespace(name);
+    Ok(Namespaces { user: inode("user")?, mount: inode("mnt")?, process: inode("pid")? })
 }
 
 /// A session is its leader. One whose leader has ended (a detached job, a shell entered from outside
 /// the pid namespace) is the eldest of the caller's line that is still in it: a process with a start
 /// time, which no later one can be taken for.
-fn session(proc: &Proc, caller: ProcessFacts, stat: &Stat) -> Option<SessionFacts> {
-    let eldest = || {
-        let line = parents(stat.parent).into_iter();
-        let line = line.take_while(|(_, parent)| parent.session == stat.session);
-        line.last().map_or(caller, |(facts, _)| facts)
-    };
-    let leader = process(stat.session).map_or_else(eldest, |(facts, _)| facts);
-    Some(SessionFacts { leader, cgroup: cgroup(&proc.bytes("cgroup").ok()?)? })
+fn session(proc: &Proc, caller: ProcessId, stat: &Stat) -> Option<Session> {
+    let eldest = || super::line::eldest_in_session(stat).unwrap_or(caller);
+    let leader = process(stat.session).map_or_else(eldest, |(process, _)| process);
+    Some(Session { leader, cgroup: cgroup(&proc.bytes("cgroup").ok()?) })
+}
+
+/// The run of a systemd unit, as it writes it on the unit's cgroup (`INVOCATION_ID`, systemd.exec(5)).
+fn invocation(session: Option<&Session>) -> Option<Arc<str>> {
+    let cgroup = &session?.cgroup;
+    cgroup.unit()?;
+    let path = std::str::from_utf8(cgroup.as_bytes()).ok()?;
+    let told = HIERARCHIES.iter().find_map(|hierarchy| {
+        let mut value = [0; INVOCATION];
+        let path = format!("{hierarchy}{path}");
+        let length = rustix::fs::lgetxattr(path, "trusted.invocation_id", &mut value).ok()?;
+        (length == INVOCATION).then_some(value)
+    })?;
+    std::str::from_utf8(&told).ok().map(Into::into)
 }
 
 /// The path in the hierarchy of cgroup v2, or else in the one that systemd keeps (cgroups(7)).
-fn cgroup(text: &[u8]) -> Option<Vec<u8>> {
+fn cgroup(text: &[u8]) -> Cgroup {
     let lines = || text.split(|byte| *byte == b'\n');
     let unified = lines().find_map(|line| line.strip_prefix(b"0::"));
     let named = || {
@@ -200,37 +202,15 @@ fn cgroup(text: &[u8]) -> Option<Vec<u8>> {
             line.get(at + 14..)
         })
     };
-    Some(unified.or_else(named).unwrap_or_default().to_vec())
-}
-
-fn parents(first: u32) -> Vec<(ProcessFacts, Stat)> {
-    let next = |(_, stat): &(ProcessFacts, Stat)| process(stat.parent);
-    std::iter::successors(process(first), next).take(MOST_PARENTS).collect()
-}
-
-fn grade(proc: &Proc, status: &Status, looked: Option<&Looked>) -> GradeFacts {
-    let is_traced = status.tracer != 0;
-    let is_foreign = !is_in_our_user_namespace(proc);
-    let Some(looked) = looked else {
-        return GradeFacts::Untrusted;
-    };
-    if is_traced || is_foreign || looked.facts.path.is_none() {
-        return GradeFacts::Untrusted;
-    }
-    let has_mixed_ids = [&status.uids, &status.gids]
-        .into_iter()
-        .any(|ids| ids.iter().any(|id| Some(id) != ids.first()));
-    if has_mixed_ids || looked.is_changeable || looked.is_interpreter {
-        return GradeFacts::Weak;
-    }
-    GradeFacts::Verified
+    // On a machine with both, systemd's is the one that says something.
+    let told = unified.filter(|path| *path != b"/").or_else(named).or(unified);
+    Cgroup::new(told.unwrap_or_default())
 }
 
 /// A caller in a user namespace of its own can forge path, inode and hash together.
 fn is_in_our_user_namespace(proc: &Proc) -> bool {
-    let ours = std::fs::metadata("/proc/self/ns/user");
-    let ours = ours.map(|metadata| (metadata.dev(), metadata.ino()));
-    matches!((ours, proc.user_namespace()), (Ok(ours), Ok(theirs)) if ours == theirs)
+    let ours = || Proc::open(std::process::id())?.namespace("user");
+    matches!((ours(), proc.namespace("user")), (Ok(ours), Ok(theirs)) if ours == theirs)
 }
 
 fn gone(source: io::Error) -> MonitorError {
@@ -244,33 +224,27 @@ fn no_process(why: &str) -> MonitorError {
         next: "ask again from a process that stays, in the daemon's pid namespace".to_owned(),
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_process_that_names_itself_to_look_like_fields_is_read_right() {
-        let stat = Stat::parse("7 (a) R 9) S 1 7 3 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 9");
-        let stat = stat.unwrap();
-        assert_eq!((stat.parent, stat.session, stat.start_ticks), (1, 3, 4242));
-    }
+    const NOW: Wanted = Wanted { hash: true, ancestors: false };
 
     #[test]
     fn this_very_thread_is_attested_with_its_program_and_is_alive() {
         let thread = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
-        let attested = attest(thread, &Hashes::default()).unwrap();
+        let attested = attest(thread, NOW, &Programs::default()).unwrap();
         assert_eq!(attested.facts.process.number, std::process::id());
         let program = attested.facts.executable.unwrap();
         let expected = std::env::current_exe().unwrap();
-        assert_eq!(program.path.unwrap(), expected.as_os_str().as_encoded_bytes());
+        assert_eq!(program.path.as_deref().unwrap(), expected.as_os_str().as_encoded_bytes());
         assert!(program.sha256.is_some());
         assert!(is_alive(&attested.thread));
     }
 
     #[test]
     fn a_thread_that_is_not_there_is_refused() {
-        let error = attest(u32::MAX - 1, &Hashes::default()).unwrap_err();
+        let error = attest(u32::MAX - 1, NOW, &Programs::default()).unwrap_err();
         assert_eq!(error.fault, MonitorFault::NoProcess);
     }
 
@@ -294,7 +268,7 @@ mod tests {
             line.trim().parse::<u32>().unwrap()
         };
         let session_of = |process| {
-            attest(process, &Hashes::default()).unwrap().facts.session.unwrap().leader.number
+            attest(process, NOW, &Programs::default()).unwrap().facts.session.unwrap().leader.number
         };
         let mut go = go;
         let child = number();
@@ -307,8 +281,8 @@ mod tests {
 
     #[test]
     fn the_cgroup_is_that_of_the_unified_hierarchy_or_of_systemd() {
-        assert_eq!(cgroup(b"4:cpu:/x\n0::/user.slice\n").unwrap(), b"/user.slice");
-        assert_eq!(cgroup(b"1:name=systemd:/a.service\n").unwrap(), b"/a.service");
-        assert_eq!(cgroup(b"").unwrap(), b"");
+        assert_eq!(cgroup(b"4:cpu:/x\n0::/user.slice\n").as_bytes(), b"/user.slice");
+        assert_eq!(cgroup(b"1:name=systemd:/a.service\n").as_bytes(), b"/a.service");
+        assert_eq!(cgroup(b"").as_bytes(), b"");
     }
 }

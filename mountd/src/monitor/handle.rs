@@ -1,7 +1,7 @@
 //! The core's end of the monitor: tasks over a few channels, so that a slow one delays no other.
 
 use super::message::{
-    Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, Task, receive, send,
+    Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, Task, Wanted, receive, send,
 };
 use crate::cpu_latency::Limit;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -70,8 +70,8 @@ impl Monitor {
         self.process
     }
 
-    pub(crate) fn attest(&self, thread: u32) -> Result<Attestation, MonitorError> {
-        let (facts, descriptors) = self.ask(&Task::Attest { thread }, None)?;
+    pub(crate) fn attest(&self, thread: u32, wanted: Wanted) -> Result<Attestation, MonitorError> {
+        let (facts, descriptors) = self.ask(&Task::Attest { thread, wanted }, None)?;
         let [thread, image, status] = <[OwnedFd; 3]>::try_from(descriptors).map_err(|_| gone())?;
         Ok(Attestation { facts, thread, image, status })
     }

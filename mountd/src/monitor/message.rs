@@ -6,6 +6,10 @@ use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use ward_policy::{
+    Doubt, Executable, GroupId, Namespaces, Parent, ProcessId, Script, Session, UserId,
+};
 
 /// The longest packet, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -23,6 +27,8 @@ pub(crate) enum Task {
     Attest {
         /// The thread.
         thread: u32,
+        /// How much of it is looked at.
+        wanted: Wanted,
     },
     /// Watch a held caller for signals. No answer.
     Watch {
@@ -99,49 +105,34 @@ pub(crate) struct Prepared {
     pub(crate) path: String,
 }
 
+/// How much of a thread is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    /// Whether its program is read where its hash is not known, which can take a second.
+    pub(crate) hash: bool,
+    /// Whether the programs of its parents are looked at.
+    pub(crate) ancestors: bool,
+}
+
 /// What the kernel says of a thread. Facts that could not be read are absent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    pub(crate) process: ProcessFacts,
-    pub(crate) groups: Vec<u32>,
-    pub(crate) login_uid: Option<u32>,
-    pub(crate) executable: Option<ExecutableFacts>,
-    pub(crate) session: Option<SessionFacts>,
-    pub(crate) parents: Vec<ProcessFacts>,
-    pub(crate) grade: GradeFacts,
+    pub(crate) process: ProcessId,
+    pub(crate) groups: Arc<[GroupId]>,
+    pub(crate) login_uid: Option<UserId>,
+    pub(crate) executable: Option<Arc<Executable>>,
+    /// Whether its program has no hash because nobody has read it yet.
+    pub(crate) is_unread: bool,
+    pub(crate) script: Option<Arc<Script>>,
+    pub(crate) session: Option<Session>,
+    pub(crate) invocation: Option<Arc<str>>,
+    pub(crate) terminal: Option<Arc<str>>,
+    pub(crate) namespaces: Option<Namespaces>,
+    pub(crate) tracer: Option<u32>,
+    pub(crate) parents: Arc<[Parent]>,
+    pub(crate) doubts: Arc<[Doubt]>,
     /// SHA-256 over what `status` says of it: while that stays, so do these facts.
     pub(crate) status: [u8; 32],
-}
-
-/// A process by number and start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProcessFacts {
-    pub(crate) number: u32,
-    pub(crate) start_ticks: u64,
-}
-
-/// The program behind an exe link.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ExecutableFacts {
-    pub(crate) path: Option<Vec<u8>>,
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    pub(crate) sha256: Option<[u8; 32]>,
-}
-
-/// A session by its leader, and the cgroup.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct SessionFacts {
-    pub(crate) leader: ProcessFacts,
-    pub(crate) cgroup: Vec<u8>,
-}
-
-/// A grade on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum GradeFacts {
-    Untrusted,
-    Weak,
-    Verified,
 }
 
 /// Why the monitor did not do it: a sentence, and what to do next.

@@ -10,7 +10,7 @@ use ward_audit::{
     BootId, Durability, EventType, Filter, Log, Record, Report, Settings, ShownEntry, Stamp, verify,
 };
 use ward_policy::{
-    Caller, Decision, Digest, Executable, Grade, GroupId, Lease, LeaseId, LocalTime, Moment,
+    Caller, Cgroup, Decision, Digest, Executable, GroupId, Lease, LeaseId, LocalTime, Moment,
     Operation, OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, Session, ThreadId,
     Ticket, UserId, VaultName, Weekday,
 };
@@ -155,9 +155,14 @@ pub(crate) fn caller() -> Caller {
         groups: [].into(),
         login_uid: Some(UserId(1000)),
         executable: Some(Arc::new(executable)),
-        session: Some(Session { leader: process, cgroup: b"/user.slice".as_slice().into() }),
+        session: Some(Session { leader: process, cgroup: Cgroup::new(b"/user.slice") }),
+        script: None,
+        invocation: None,
+        terminal: None,
+        namespaces: None,
+        tracer: None,
         parents: [].into(),
-        grade: Grade::Verified,
+        doubts: [].into(),
     }
 }
 

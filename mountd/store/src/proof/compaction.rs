@@ -164,7 +164,9 @@ fn a_value_written_for_ever_takes_no_more_room_than_ten_versions() {
         for number in 0..40 {
             put(&vault, "often", &(round * 40 + number).to_le_bytes().repeat(2_000));
         }
-        (0..4).for_each(|_| drop(vault.compact(u64::MAX).unwrap()));
+        for _ in 0..4 {
+            vault.compact(u64::MAX).unwrap();
+        }
         let often = vault.lookup(vault.root(), &name("often")).unwrap();
         let index = vault.read_index();
         index.secrets().unwrap().history(often).unwrap().all().len()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use ward_policy::{
-    Caller, Decision, Digest, FileId, Grade, GroupId, Lease, LeaseId, LocalTime, Moment, Operation,
+    Caller, Decision, Digest, FileId, GroupId, Lease, LeaseId, LocalTime, Moment, Operation,
     OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, ThreadId, UserId, VaultName,
     Weekday,
 };
@@ -25,8 +25,13 @@ pub(crate) fn caller() -> Caller {
         login_uid: None,
         executable: None,
         session: None,
+        script: None,
+        invocation: None,
+        terminal: None,
+        namespaces: None,
+        tracer: None,
         parents: Arc::new([]),
-        grade: Grade::Verified,
+        doubts: [].into(),
     }
 }
 

@@ -1,0 +1,139 @@
+//! What the environment of a process says against it. It is the process's own memory, so it can only
+//! lower a grade.
+
+use super::file_view::{FileView, Folders, open_cached};
+use rustix::fs::CWD;
+use std::os::fd::AsFd;
+use ward_policy::Doubt;
+
+/// Variables that make the loader, or the C library, run other code (ld.so(8), iconv(1)).
+const LOADER: [&str; 3] = ["LD_AUDIT", "LD_PRELOAD", "GCONV_PATH"];
+/// The one that names folders to find it in: those of root are as good as the loader's own.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
+/// Variables that say where a program looks for code, or what it runs first.
+const PATHS: [&str; 32] = [
+    "CLASSPATH",
+    "CORECLR_PROFILER_PATH",
+    "DOTNET_STARTUP_HOOKS",
+    "GEM_PATH",
+    "GIO_EXTRA_MODULES",
+    "GIT_EXEC_PATH",
+    "GTK_MODULES",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LUA_CPATH",
+    "LUA_INIT",
+    "LUA_PATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+    "PERL5DB",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONPLATLIBDIR",
+    "PYTHONSTARTUP",
+    "QT_PLUGIN_PATH",
+    "RUBYLIB",
+    "RUBYOPT",
+    "ZDOTDIR",
+    "_JAVA_OPTIONS",
+];
+/// Variables by which a shell runs something else than its script.
+const SHELL: [&str; 5] = ["BASHOPTS", "BASH_ENV", "ENV", "PS4", "SHELLOPTS"];
+/// What the names of functions begin with that bash takes from its environment.
+const SHELL_FUNCTION: &str = "BASH_FUNC_";
+
+/// The variables of a process, one after the other, each ended by a zero byte.
+#[derive(Debug)]
+pub(super) struct Environment(Vec<u8>);
+
+impl Environment {
+    pub(super) const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// What speaks against the process.
+    pub(super) fn doubts(&self, folders: &mut Folders) -> Vec<Doubt> {
+        let doubt = |(name, value): (&str, &[u8])| {
+            if LOADER.contains(&name) {
+                return Some(Doubt::LoaderVariable(name.to_owned()));
+            }
+            if name == LIBRARIES && !are_all_of_root(value, folders) {
+                return Some(Doubt::LoaderVariable(name.to_owned()));
+            }
+            PATHS.contains(&name).then(|| Doubt::PathVariable(name.to_owned()))
+        };
+        self.set().filter_map(doubt).collect()
+    }
+
+    /// Whether a shell may run something else than its script.
+    pub(super) fn steers_shells(&self) -> bool {
+        self.set().any(|(name, _)| SHELL.contains(&name) || name.starts_with(SHELL_FUNCTION))
+    }
+
+    /// Names with their values, where there is one.
+    fn set(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let variables = self.0.split(|byte| *byte == 0);
+        variables.filter_map(|variable| {
+            let end = variable.iter().position(|byte| *byte == b'=')?;
+            let name = std::str::from_utf8(variable.get(..end)?).ok()?;
+            let value = variable.get(end + 1..)?;
+            (!value.is_empty()).then_some((name, value))
+        })
+    }
+}
+
+fn are_all_of_root(value: &[u8], folders: &mut Folders) -> bool {
+    value.split(|byte| matches!(byte, b':' | b';')).all(|folder| {
+        // An empty part is the folder the process stands in.
+        let view = open_cached(CWD, folder).and_then(|it| FileView::of(it.as_fd()));
+        folder.starts_with(b"/") && view.is_ok_and(|view| !folders.let_others_change(folder, &view))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(variables: &[&str]) -> Vec<Doubt> {
+        let bytes = variables.join("\0").into_bytes();
+        Environment::new(bytes).doubts(&mut Folders::default())
+    }
+
+    #[test]
+    fn loader_and_path_variables_are_named_and_others_are_not() {
+        assert_eq!(told(&["HOME=/root", "PATH=/tmp", "LD_PRELOAD=", "PYTHONPATH"]), []);
+        let doubts = told(&["LD_PRELOAD=/tmp/x.so", "NODE_OPTIONS=--require /tmp/x.js"]);
+        let expected = [
+            Doubt::LoaderVariable("LD_PRELOAD".to_owned()),
+            Doubt::PathVariable("NODE_OPTIONS".to_owned()),
+        ];
+        assert_eq!(doubts, expected);
+        assert!(PATHS.is_sorted(), "to be found by those who read");
+    }
+
+    #[test]
+    fn a_library_path_of_root_alone_is_none_to_doubt() {
+        std::fs::metadata("/usr/lib").unwrap();
+        assert_eq!(told(&["LD_LIBRARY_PATH=/usr/lib"]), []);
+        for path in
+            ["LD_LIBRARY_PATH=/usr/lib:/tmp/x", "LD_LIBRARY_PATH=:/usr/lib", "LD_LIBRARY_PATH=."]
+        {
+            assert_eq!(told(&[path]), [Doubt::LoaderVariable("LD_LIBRARY_PATH".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn a_shell_is_steered_by_functions_too() {
+        let steers = |variable: &str| Environment::new(variable.into()).steers_shells();
+        assert!(steers("BASH_FUNC_curl%%=() { id; }") && steers("BASH_ENV=/tmp/x"));
+        assert!(!steers("HOME=/root"));
+    }
+}

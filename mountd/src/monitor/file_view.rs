@@ -1,0 +1,127 @@
+//! Looks at files that others name, without ever asking their filesystems.
+//!
+//! A program can lie on a FUSE filesystem whose server answers when it likes, and so can any folder
+//! above it. So attributes are those the kernel has (`AT_STATX_DONT_SYNC`), and paths are walked
+//! through its cache alone (`RESOLVE_CACHED`, openat2(2)): a program that runs, and all folders
+//! above it, are in it.
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// `STATX_MNT_ID_UNIQUE` (Linux 6.8): a mount by a number that never comes again.
+const MOUNT_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+/// How often a walk through the cache is tried, which a rename anywhere can disturb.
+const TRIES: usize = 4;
+
+/// A file as the kernel knows it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FileView {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) modified: (i64, u32),
+    pub(super) changed: (i64, u32),
+    /// The mount it was reached through.
+    pub(super) mount: u64,
+}
+
+impl FileView {
+    pub(super) fn of(file: BorrowedFd<'_>) -> io::Result<Self> {
+        let seen = look(file, StatxFlags::BASIC_STATS | MOUNT_UNIQUE)?;
+        Ok(Self {
+            device: rustix::fs::makedev(seen.stx_dev_major, seen.stx_dev_minor),
+            inode: seen.stx_ino,
+            size: seen.stx_size,
+            mode: u32::from(seen.stx_mode),
+            uid: seen.stx_uid,
+            gid: seen.stx_gid,
+            modified: (seen.stx_mtime.tv_sec, seen.stx_mtime.tv_nsec),
+            changed: (seen.stx_ctime.tv_sec, seen.stx_ctime.tv_nsec),
+            mount: seen.stx_mnt_id,
+        })
+    }
+
+    /// Whether both are the same inode.
+    pub(super) const fn is_file_of(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
+    pub(super) const fn is_regular(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    /// Whether somebody else than root can change it, by owner and mode.
+    const fn is_open_to_others(&self) -> bool {
+        let is_sticky = self.mode & 0o1000 != 0;
+        self.uid != 0
+            || (self.mode & 0o020 != 0 && self.gid != 0)
+            || (self.mode & 0o002 != 0 && !is_sticky)
+    }
+}
+
+/// The number of the mount of a file, as mountinfo has it (proc(5)); numbers come again.
+pub(super) fn mount_number(file: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(look(file, StatxFlags::MNT_ID)?.stx_mnt_id)
+}
+
+fn look(file: BorrowedFd<'_>, wanted: StatxFlags) -> io::Result<Statx> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    Ok(statx(file, "", flags, wanted)?)
+}
+
+/// Opens a path as a place only (`O_PATH`), from `folder` on where it is relative.
+pub(super) fn open_cached(folder: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let mut tries = 1;
+    loop {
+        match openat2(folder, OsStr::from_bytes(path), flags, Mode::empty(), ResolveFlags::CACHED) {
+            Err(rustix::io::Errno::AGAIN) if tries < TRIES => tries += 1,
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Whether `path` leads to `file` in our own view of the files.
+pub(super) fn leads_to(path: &[u8], file: &FileView) -> bool {
+    path.starts_with(b"/")
+        && open_cached(CWD, path)
+            .and_then(|ours| FileView::of(ours.as_fd()))
+            .is_ok_and(|ours| ours.is_file_of(file))
+}
+
+/// Which folders somebody else than root can change, as far as one caller is looked at.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    known: BTreeMap<PathBuf, bool>,
+}
+
+impl Folders {
+    /// Whether somebody else than root can change a file, or put another in its place.
+    pub(super) fn let_others_change(&mut self, path: &[u8], file: &FileView) -> bool {
+        file.is_open_to_others() || self.are_open(Path::new(OsStr::from_bytes(path)).parent())
+    }
+
+    fn are_open(&mut self, folder: Option<&Path>) -> bool {
+        let Some(folder) = folder else {
+            return false;
+        };
+        if let Some(known) = self.known.get(folder) {
+            return *known;
+        }
+        let view = open_cached(CWD, folder.as_os_str().as_bytes())
+            .and_then(|folder| FileView::of(folder.as_fd()));
+        // What cannot be looked at is not known to be safe.
+        let is_open =
+            view.map_or(true, |view| view.is_open_to_others()) || self.are_open(folder.parent());
+        self.known.insert(folder.to_owned(), is_open);
+        is_open
+    }
+}
