@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Deny(DenyArguments),
     /// Show the daemon, its mounts, requests and leases
     Status,
+    /// Show what the daemon attests about this very process
+    Whoami,
     /// Make, mount, unmount and look at vaults
     #[command(subcommand)]
     Vault(VaultCommand),

@@ -30,6 +30,7 @@ mod vault_mount;
 mod vault_rekey;
 mod vault_status;
 mod vault_unmount;
+mod whoami;
 
 use crate::command::{
     AuditCommand, Command, DaemonCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
@@ -57,6 +58,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
         Command::Status => print(form, status::run(settings)?),
+        Command::Whoami => print(form, whoami::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
         Command::Audit(AuditCommand::Show(arguments)) => {
             print(form, audit_show::run(arguments, settings)?)

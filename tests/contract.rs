@@ -91,6 +91,7 @@ fn every_command_of_the_program_is_in_the_contract() {
         "approve",
         "deny",
         "status",
+        "whoami",
         "vault init",
         "vault mount",
         "vault unmount",

@@ -27,4 +27,5 @@ mod rollback;
 mod semantics;
 mod support;
 mod way_of_a_read;
+mod who_asks;
 mod workspace;

@@ -5,21 +5,28 @@
 //! image, which yields nothing any more after exec(2), and its `status`, which takes ten times as
 //! long as the other two. So whatever is decided looks at all three, and a read or write of what is
 //! open at the third only when nobody did so just before.
+//!
+//! A program that nobody has hashed yet must be read, which can take a second. Visibility never waits
+//! for that; an open waits on a thread of its own ([`FairQueue`]); of other requests few may.
 
 use crate::clock;
+use crate::fair_queue::FairQueue;
 use crate::monitor::message::{Facts, Wanted};
 use crate::monitor::{Attestation, Monitor, MonitorError, identity};
 use lru::LruCache;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ward_policy::{Caller, GroupId, Moment, ThreadId, UserId};
 
 /// How many threads are remembered; each costs three descriptors.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// How many event loops, and threads of commands, may wait for a program to be read.
+const READING: usize = 2;
 
 /// For how long nobody looks at `status` again for a read or write of what is open.
 const LOOKED_AT: Duration = Duration::from_millis(100);
@@ -41,6 +48,9 @@ pub(crate) enum IdentifyError {
     /// Outside our pid namespace, or the kernel itself.
     #[error("the caller is outside the daemon's pid namespace")]
     Nobody,
+    /// Its program must be read first, and others are being read.
+    #[error("the caller's program has not been read yet")]
+    Unread,
     /// One of our own two processes: it would wait for itself.
     #[error("the caller is the daemon itself")]
     Ourselves,
@@ -53,6 +63,12 @@ pub(crate) enum IdentifyError {
 #[derive(Debug)]
 pub(crate) struct Callers {
     monitor: Arc<Monitor>,
+    /// Whether the policy asks whom a caller descends from.
+    asks_for_ancestors: AtomicBool,
+    /// How many threads that others wait for wait for a program to be read.
+    reading: AtomicUsize,
+    /// Opens that wait for the program of their caller to be read.
+    pub(crate) unread: FairQueue,
     /// Guards the cache only; never held while the monitor works.
     known: Mutex<LruCache<u32, Arc<Known>>>,
 }
@@ -65,49 +81,121 @@ struct Known {
     identity: [u8; 32],
     asker: Asker,
     caller: Arc<Caller>,
+    /// Whether its program has no hash because nobody has read it yet.
+    is_unread: bool,
     /// When `status` was last found to be the same, in nanoseconds since boot.
     looked: AtomicU64,
 }
 
 impl Callers {
     pub(crate) fn new(monitor: Arc<Monitor>) -> Self {
-        Self { monitor, known: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self {
+            monitor,
+            asks_for_ancestors: AtomicBool::new(false),
+            reading: AtomicUsize::new(0),
+            unread: FairQueue::default(),
+            known: Mutex::new(LruCache::new(REMEMBERED)),
+        }
     }
 
-    /// The caller behind `asker`, as it is now.
+    /// Looks at ancestors from now on, or no more; who is known was looked at in the other way.
+    pub(crate) fn look_at_ancestors(&self, asks_for_ancestors: bool) {
+        self.asks_for_ancestors.store(asks_for_ancestors, Ordering::Release);
+        self.known().clear();
+    }
+
+    /// The caller behind `asker` as it is now, with the hash of its program: for threads that nobody
+    /// else waits for.
     pub(crate) fn identify(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
-        self.find(asker, Known::is_current)
+        match self.remembered(asker, Known::is_current)? {
+            Some(known) if !known.is_unread => Ok(Arc::clone(&known.caller)),
+            Some(_) => Ok(Arc::clone(&self.attest(asker, true)?.caller)),
+            None => self.complete(asker, || self.attest(asker, true)),
+        }
+    }
+
+    /// The same on an event loop, where few may wait for a program to be read.
+    pub(crate) fn identify_here(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
+        self.find_here(asker, Known::is_current)
     }
 
     /// The same where ids, session and tracer may be those of just before.
     pub(crate) fn recognise(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
-        self.find(asker, Known::is_recent)
+        self.find_here(asker, Known::is_recent)
     }
 
-    fn find(
+    /// The same, without the hash of a program that nobody has read yet: for visibility alone.
+    pub(crate) fn glance(&self, asker: Asker) -> Result<Arc<Caller>, IdentifyError> {
+        let known = match self.remembered(asker, Known::is_current)? {
+            Some(known) => known,
+            None => self.attest(asker, false)?,
+        };
+        Ok(Arc::clone(&known.caller))
+    }
+
+    /// Whether a program must be read before `asker` is identified.
+    pub(crate) fn is_unread(&self, asker: Asker) -> bool {
+        match self.remembered(asker, Known::is_current) {
+            Ok(Some(known)) => known.is_unread,
+            Ok(None) => self.attest(asker, false).is_ok_and(|known| known.is_unread),
+            Err(_) => false,
+        }
+    }
+
+    fn find_here(
         &self,
         asker: Asker,
         is_still: impl Fn(&Known) -> bool,
     ) -> Result<Arc<Caller>, IdentifyError> {
+        let read = || {
+            let _turn = Turn::take(&self.reading).ok_or(IdentifyError::Unread)?;
+            self.attest(asker, true)
+        };
+        match self.remembered(asker, is_still)? {
+            Some(known) if !known.is_unread => Ok(Arc::clone(&known.caller)),
+            Some(_) => Ok(Arc::clone(&read()?.caller)),
+            None => self.complete(asker, read),
+        }
+    }
+
+    /// Attests who is not known: most have a program that was read before.
+    fn complete(
+        &self,
+        asker: Asker,
+        read: impl FnOnce() -> Result<Arc<Known>, IdentifyError>,
+    ) -> Result<Arc<Caller>, IdentifyError> {
+        let known = self.attest(asker, false)?;
+        let known = if known.is_unread { read()? } else { known };
+        Ok(Arc::clone(&known.caller))
+    }
+
+    /// What is known of `asker`, if that is still so; an error for who can be nobody.
+    fn remembered(
+        &self,
+        asker: Asker,
+        is_still: impl Fn(&Known) -> bool,
+    ) -> Result<Option<Arc<Known>>, IdentifyError> {
         if asker.thread == 0 {
             return Err(IdentifyError::Nobody);
         }
         let known = self.known().get(&asker.thread).cloned();
-        if let Some(known) = known.filter(|known| known.asker == asker && is_still(known)) {
-            return Ok(Arc::clone(&known.caller));
-        }
+        Ok(known.filter(|known| known.asker == asker && is_still(known)))
+    }
+
+    fn attest(&self, asker: Asker, hash: bool) -> Result<Arc<Known>, IdentifyError> {
         if self.is_ours(asker.thread) {
             return Err(IdentifyError::Ourselves);
         }
+        let wanted = Wanted { hash, ancestors: self.asks_for_ancestors.load(Ordering::Acquire) };
         let Attestation { facts, thread, image, status } =
-            self.monitor.attest(asker.thread, Wanted { hash: true, ancestors: true })?;
+            self.monitor.attest(asker.thread, wanted)?;
         let looked = AtomicU64::new(clock::now().nanoseconds());
-        let identity = facts.status;
+        let (identity, is_unread) = (facts.status, facts.is_unread);
         let caller = Arc::new(caller_of(asker, facts));
-        let remembered = Arc::clone(&caller);
-        let known = Known { thread, image, status, identity, asker, caller: remembered, looked };
-        self.known().put(asker.thread, Arc::new(known));
-        Ok(caller)
+        let known = Known { thread, image, status, identity, asker, caller, is_unread, looked };
+        let known = Arc::new(known);
+        self.known().put(asker.thread, Arc::clone(&known));
+        Ok(known)
     }
 
     /// Forgets threads that have ended, and the descriptors that told of them.
@@ -130,6 +218,22 @@ impl Callers {
 
     fn known(&self) -> std::sync::MutexGuard<'_, LruCache<u32, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the few turns to wait for a program; given back when dropped.
+struct Turn<'count>(&'count AtomicUsize);
+
+impl<'count> Turn<'count> {
+    fn take(count: &'count AtomicUsize) -> Option<Self> {
+        let next = |taken: usize| (taken < READING).then_some(taken + 1);
+        count.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).ok().map(|_| Self(count))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

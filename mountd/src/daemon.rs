@@ -86,6 +86,7 @@ impl Daemon {
                 let digest = rules.digest();
                 // A log that has stopped names nobody any more.
                 let _log_has_stopped = pipeline.log.record_names(rules.record_names());
+                pipeline.callers.look_at_ancestors(rules.asks_for_ancestors());
                 pipeline.policy.replace(rules);
                 pipeline.leases.withdraw_other_policies(digest);
                 self.append(Record::new(EventType::PolicyLoaded).policy(digest))
@@ -163,6 +164,8 @@ fn assemble(
         log: Arc::clone(&log),
         cpu_latency,
     });
+    let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
+    pipeline.callers.look_at_ancestors(asks_for_ancestors);
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), log));
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
     Ok(Arc::new(Daemon {
@@ -225,6 +228,7 @@ fn start_threads(
         }),
     )?;
     daemon.pipeline.cpu_latency.start()?;
+    daemon.pipeline.callers.unread.start()?;
     let pipeline = Arc::clone(&daemon.pipeline);
     spawn(
         "reports",

@@ -113,8 +113,13 @@ pub(crate) const fn of_entry_name(error: EntryNameError) -> Errno {
 }
 
 /// Nobody we can name gets nothing.
-pub(crate) const fn of_identity(_error: &IdentifyError) -> Errno {
-    Errno::EACCES
+pub(crate) const fn of_identity(error: &IdentifyError) -> Errno {
+    match error {
+        IdentifyError::Unread => Errno::EAGAIN,
+        IdentifyError::Nobody | IdentifyError::Ourselves | IdentifyError::Monitor(_) => {
+            Errno::EACCES
+        }
+    }
 }
 
 const fn of_lease(end: LeaseEnd) -> Errno {

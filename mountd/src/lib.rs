@@ -9,6 +9,7 @@ mod daemon;
 mod descriptor;
 mod draft;
 mod errno;
+mod fair_queue;
 mod filesystem;
 mod handle_table;
 mod hardening;
@@ -25,6 +26,7 @@ pub mod root;
 mod start;
 mod tree;
 mod vault_table;
+mod whoami;
 
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
 pub use policy_in_force::digest as policy_digest;

@@ -4,9 +4,11 @@
 //! it came.
 
 mod result;
+mod whoami;
 
 pub use crate::owner::Owner;
 pub use result::*;
+pub use whoami::{ParentProcess, Whoami};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +105,8 @@ pub enum FailureCode {
 pub enum Command {
     /// [`Status`] of the daemon, its mounts, requests and leases.
     Status {},
+    /// What the daemon attests about the process that asks: [`Whoami`].
+    Whoami {},
     /// Ends every mount and the daemon: [`Done`].
     DaemonStop {},
     /// Stores a secret: [`Stored`].

@@ -3,12 +3,13 @@
 use super::failure::{bad_input, failure};
 use super::message::{
     AuditFilter, AuditPage, AuditVerdict, Damage, Done, Failure, FailureCode, LeaseState, LogState,
-    PolicyVerdict, Status,
+    PolicyVerdict, Status, Whoami,
 };
 use super::requests::words;
 use super::session::{About, Control};
 use super::vaults::number;
 use crate::root::{AUDIT, POLICY};
+use crate::whoami::whoami;
 use crate::{clock, policy_in_force};
 use std::ops::ControlFlow;
 use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
@@ -48,6 +49,11 @@ impl Control<'_> {
             pending: number(pipeline.approvals.pending().len()),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
         })
+    }
+
+    /// Takes no permission, and leaves no record: it tells the caller of nobody else.
+    pub(super) fn whoami(&self) -> Whoami {
+        whoami(&self.caller, &self.daemon.pipeline.policy.rules())
     }
 
     pub(super) fn stop(&self) -> Result<Done, Failure> {

@@ -1,7 +1,9 @@
 //! What an OPEN asks for, from its flags, and its answer, now or when a human gave one.
 
 use super::asker;
+use crate::caller::IdentifyError;
 use crate::errno;
+use crate::fair_queue::Turn;
 use crate::handle_table::HandleId;
 use crate::pipeline::{Content, OpenError, OpenRequest, Opening, Patience, Pipeline};
 use crate::place::Place;
@@ -32,10 +34,21 @@ pub(super) fn answer(
         Ok(handle) => reply.opened(FileHandle(handle.0), flags(handle)),
         Err(error) => reply.error(errno::of_open(&error)),
     };
-    match pipeline.open(place, wanted) {
-        Ok(Opening::Admitted(handle)) => answer(reply, Ok(handle)),
-        Ok(Opening::Held(held)) => held.answer_with(move |outcome| answer(reply, outcome)),
-        Err(error) => answer(reply, Err(error)),
+    let callers = &pipeline.callers;
+    let (pipeline, place) = (Arc::clone(pipeline), Arc::clone(place));
+    let decide = move |turn: Turn| match turn {
+        Turn::Now => match pipeline.open(&place, wanted) {
+            Ok(Opening::Admitted(handle)) => answer(reply, Ok(handle)),
+            Ok(Opening::Held(held)) => held.answer_with(move |outcome| answer(reply, outcome)),
+            Err(error) => answer(reply, Err(error)),
+        },
+        Turn::Never => answer(reply, Err(IdentifyError::Unread.into())),
+    };
+    if callers.is_unread(wanted.asker) {
+        // Reading a program can take a second: not on an event loop.
+        callers.unread.push(wanted.asker.uid, decide);
+    } else {
+        decide(Turn::Now);
     }
 }
 

@@ -54,7 +54,7 @@ impl SecretsFilesystem {
     }
 
     fn caller(&self, request: &Request) -> Result<Arc<Caller>, Errno> {
-        let identified = self.pipeline.callers.identify(asker(request));
+        let identified = self.pipeline.callers.glance(asker(request));
         identified.map_err(|error| errno::of_identity(&error))
     }
 

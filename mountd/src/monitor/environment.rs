@@ -94,7 +94,10 @@ fn are_all_of_root(value: &[u8], folders: &mut Folders) -> bool {
     value.split(|byte| matches!(byte, b':' | b';')).all(|folder| {
         // An empty part is the folder the process stands in.
         let view = open_cached(CWD, folder).and_then(|it| FileView::of(it.as_fd()));
-        folder.starts_with(b"/") && view.is_ok_and(|view| !folders.let_others_change(folder, &view))
+        folder.starts_with(b"/")
+            && view.is_ok_and(|view| {
+                !view.takes_files_of_others() && !folders.let_others_change(folder, &view)
+            })
     })
 }
 

@@ -58,6 +58,11 @@ impl FileView {
         self.mode & libc::S_IFMT == libc::S_IFREG
     }
 
+    /// Whether somebody else than root can put a file into this folder, sticky or not.
+    pub(super) const fn takes_files_of_others(&self) -> bool {
+        self.is_open_to_others() || self.mode & 0o002 != 0
+    }
+
     /// Whether somebody else than root can change it, by owner and mode.
     const fn is_open_to_others(&self) -> bool {
         let is_sticky = self.mode & 0o1000 != 0;

@@ -201,7 +201,7 @@ impl Pipeline {
     }
 
     pub(super) fn begin(&self, place: &Place, asker: Asker) -> Result<Arc<Caller>, ChangeError> {
-        let caller = self.callers.identify(asker)?;
+        let caller = self.callers.identify_here(asker)?;
         if !place.is_open(clock::now()) {
             return Err(ChangeError::Ended);
         }

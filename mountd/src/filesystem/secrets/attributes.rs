@@ -157,9 +157,11 @@ impl SecretsFilesystem {
         inode: INodeNo,
         mask: AccessFlags,
     ) -> Result<(), Errno> {
+        // With the hash of its program, as the open would have it.
+        let identified = self.pipeline.callers.identify_here(asker(request));
+        let caller = identified.map_err(|error| errno::of_identity(&error))?;
         let shown = self.attributes(request, inode)?;
         let file = self.file(inode)?;
-        let caller = self.caller(request)?;
         let is_folder = shown.kind == FileType::Directory;
         let may_read = is_folder || self.may(&caller, file, Operation::FileRead) != May::Not;
         let may_write = shown.perm & 0o200 != 0;
