@@ -186,7 +186,7 @@ impl Client {
                 Some(program) => program == *digest,
                 None => unknown_hash == UnknownHash::Matches && caller.executable.is_some(),
             })
-            && holds(self.scripts.as_ref(), |wanted| wanted.is(caller, unknown_hash))
+            && holds(self.scripts.as_ref(), |wanted| wanted.is(caller))
             && self.ancestor.as_ref().is_none_or(|ancestor| ancestor.is_of(&caller.parents))
             && holds(self.cgroups.as_ref(), |glob| {
                 caller.cgroup().is_some_and(|cgroup| glob.matches_absolute(cgroup.as_bytes()))
@@ -262,10 +262,9 @@ impl Client {
 }
 
 impl ScriptFacts {
-    fn is(&self, caller: &Caller, unknown_hash: UnknownHash) -> bool {
+    fn is(&self, caller: &Caller) -> bool {
         let Some(script) = caller.script.as_deref() else {
-            // It is looked for when the program's hash is.
-            return unknown_hash == UnknownHash::Matches && caller.program().is_none();
+            return false;
         };
         self.path.as_ref().is_none_or(|glob| glob.matches_absolute(&script.path))
             && self.sha256.is_none_or(|digest| digest == script.sha256)

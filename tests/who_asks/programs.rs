@@ -70,7 +70,7 @@ fn a_shell_is_believed_for_the_script_it_holds_open_and_for_nothing_else() {
     let script = |name: &str, interpreter: &str| {
         let path = folder.join(name);
         let body = "read -r line < \"$1\"; printf %s \"$line\"";
-        replace(&path, &format!("#!{interpreter} -e\n{body}\n"));
+        replace(&path, &format!("#!{interpreter} -u\n{body}\n"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path.to_str().unwrap().to_owned()
     };

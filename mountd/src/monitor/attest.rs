@@ -121,7 +121,7 @@ pub(super) fn believe(
     if let (Some(path), Ok(environment)) = (path, &environment)
         && doubts.contains(&Doubt::Interpreter)
         && !steers(environment)
-        && let Some(pinned) = programs.script(proc, path, folders, hashing)
+        && let Some(pinned) = programs.script(proc, path, folders)
     {
         doubts.retain(|doubt| *doubt != Doubt::Interpreter);
         if pinned.is_changeable && !doubts.contains(&Doubt::Changeable) {

@@ -1,6 +1,6 @@
 //! The script that a shell runs: told only where the shell holds it open.
 //!
-//! bash keeps its script at descriptor 255, dash at 10. The first argument must be that same file, so
+//! bash keeps its script at descriptor 255, dash at the first that is free from 10 on. The first argument must be that same file, so
 //! that a descriptor alone is no claim, and no variable may make the shell run something else first.
 //! Other interpreters read their script and close it: nobody can say any more what they run.
 
@@ -13,6 +13,9 @@ use ward_policy::Script;
 
 /// Options that change nothing of what a shell runs.
 const HARMLESS: &[u8] = b"eux";
+
+/// The largest script that is known, in bytes: it is read while others wait.
+const LARGEST: u64 = 1 << 20;
 
 /// A script, and whether somebody else than root can change it.
 #[derive(Debug)]
@@ -29,24 +32,27 @@ impl Programs {
         proc: &Proc,
         program: &[u8],
         folders: &mut Folders,
-        hashing: Hashing,
     ) -> Option<Pinned> {
-        let descriptor = match stem_of(program) {
-            b"bash" => "fd/255",
-            b"dash" | b"sh" => "fd/10",
+        let mut descriptors = match stem_of(program) {
+            b"bash" => 255..=255,
+            b"dash" | b"sh" => 10..=19,
             _ => return None,
         };
-        let held = proc.open_place(descriptor).ok()?;
-        let view = FileView::of(held.as_fd()).ok()?;
         let named = argument(&proc.bytes("cmdline").ok()?)?;
         let stands_in = proc.open_place("cwd").ok()?;
         let meant = FileView::of(open_cached(stands_in.as_fd(), &named).ok()?.as_fd()).ok()?;
-        let path = proc.link(descriptor).ok()?;
+        let (descriptor, held, view) = descriptors.find_map(|number: u32| {
+            let descriptor = format!("fd/{number}");
+            let held = proc.open_place(&descriptor).ok()?;
+            let view = FileView::of(held.as_fd()).ok()?;
+            view.is_file_of(&meant).then_some((descriptor, held, view))
+        })?;
+        let path = proc.link(&descriptor).ok()?;
         let is_local = self.kinds.strange(proc, held.as_fd(), &view).is_none();
-        if !(meant.is_file_of(&view) && is_local && leads_to(&path, &view)) {
+        if !(is_local && view.size <= LARGEST && leads_to(&path, &view)) {
             return None;
         }
-        let Hash::Known(sha256) = self.hashes.of(held.as_fd(), &view, hashing) else {
+        let Hash::Known(sha256) = self.hashes.of(held.as_fd(), &view, Hashing::Now) else {
             return None;
         };
         let is_changeable = folders.let_others_change(&path, &view);
