@@ -133,6 +133,12 @@ impl Callers {
         Ok(Arc::clone(&known.caller))
     }
 
+    /// Everything that can be told of `asker`, which costs more than deciding about it.
+    pub(crate) fn describe(&self, asker: Asker) -> Result<Caller, IdentifyError> {
+        let wanted = Wanted { hash: true, ancestors: true, namespaces: true };
+        Ok(caller_of(asker, self.monitor.attest(asker.thread, wanted)?.facts))
+    }
+
     /// Whether a program must be read before `asker` is identified.
     pub(crate) fn is_unread(&self, asker: Asker) -> bool {
         match self.remembered(asker, Known::is_current) {
@@ -186,7 +192,8 @@ impl Callers {
         if self.is_ours(asker.thread) {
             return Err(IdentifyError::Ourselves);
         }
-        let wanted = Wanted { hash, ancestors: self.asks_for_ancestors.load(Ordering::Acquire) };
+        let ancestors = self.asks_for_ancestors.load(Ordering::Acquire);
+        let wanted = Wanted { hash, ancestors, namespaces: false };
         let Attestation { facts, thread, image, status } =
             self.monitor.attest(asker.thread, wanted)?;
         let looked = AtomicU64::new(clock::now().nanoseconds());

@@ -16,6 +16,8 @@ mod hardening;
 mod initialise;
 mod lease_table;
 mod lifecycle;
+#[cfg(feature = "measure")]
+pub mod measure;
 mod monitor;
 mod newer;
 mod owner;

@@ -52,8 +52,11 @@ impl Control<'_> {
     }
 
     /// Takes no permission, and leaves no record: it tells the caller of nobody else.
-    pub(super) fn whoami(&self) -> Whoami {
-        whoami(&self.caller, &self.daemon.pipeline.policy.rules())
+    pub(super) fn whoami(&self) -> Result<Whoami, Failure> {
+        let pipeline = &self.daemon.pipeline;
+        let caller = pipeline.callers.describe(self.asker);
+        let caller = caller.map_err(|error| failure(FailureCode::Denied, error, "ask again"))?;
+        Ok(whoami(&caller, &pipeline.policy.rules()))
     }
 
     pub(super) fn stop(&self) -> Result<Done, Failure> {

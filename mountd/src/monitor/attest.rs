@@ -10,14 +10,16 @@ use super::hashes::Hashing;
 use super::line::{line, process};
 use super::mapped_code;
 use super::message::{Facts, MonitorError, MonitorFault, Wanted};
-use super::proc::{Proc, Stat, Status};
+use super::proc::{Proc, Stat, StatFile, Status};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sha2::{Digest as _, Sha256};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use ward_policy::{Cgroup, Doubt, Grade, GroupId, Namespaces, ProcessId, Script, Session, UserId};
+use std::sync::{Arc, OnceLock};
+use ward_policy::{
+    Cgroup, Doubt, Grade, GroupId, Namespaces, Parent, ProcessId, Script, Session, UserId,
+};
 
 /// `PIDFD_THREAD` (`pidfd_open(2)`, Linux 6.9): the descriptor of a thread, not of its process.
 const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(OFlags::EXCL.bits());
@@ -55,13 +57,19 @@ pub(crate) fn attest(
     let status_file = proc.open_file("status").map_err(gone)?;
     let text = proc.text("status").map_err(gone)?;
     let status = Status::parse(&text).ok_or_else(|| no_process("its status cannot be read"))?;
-    let leader = Proc::open(status.process).map_err(gone)?;
-    let stat = Stat::of(&leader).ok_or_else(|| no_process("its stat cannot be read"))?;
+    let other = (status.process != thread).then(|| Proc::open(status.process));
+    let other = other.transpose().map_err(gone)?;
+    let leader = other.as_ref().unwrap_or(&proc);
+    let unread = || no_process("its stat cannot be read");
+    let stat_file = StatFile::open(leader).ok_or_else(unread)?;
+    let stat = stat_file.read().ok_or_else(unread)?;
     let hashing = if wanted.hash { Hashing::Now } else { Hashing::Known };
     let mut folders = Folders::default();
     let believed = believe(&proc, &status, programs, &mut folders, hashing);
     let process = ProcessId { number: status.process, start_ticks: stat.start_ticks };
-    let session = session(&proc, process, &stat);
+    let parents =
+        line((&stat_file, &stat), wanted.ancestors.then_some((programs, hashing)), &mut folders);
+    let session = session(&proc, process, &stat, &parents);
     let facts = Facts {
         process,
         login_uid: proc.text("loginuid").ok().and_then(|text| login_uid(&text)),
@@ -71,9 +79,9 @@ pub(crate) fn attest(
         invocation: invocation(session.as_ref()),
         session,
         terminal: stat.terminal_name().map(Into::into),
-        namespaces: namespaces(&proc).ok(),
+        namespaces: wanted.namespaces.then(|| namespaces(&proc).ok()).flatten(),
         tracer: Some(status.tracer).filter(|tracer| *tracer != 0),
-        parents: line(&leader, wanted.ancestors.then_some((programs, hashing)), &mut folders),
+        parents,
         groups: status.groups.iter().copied().map(GroupId).collect(),
         doubts: believed.looked.doubts.into(),
         status: identity(text.as_bytes()),
@@ -172,9 +180,13 @@ fn namespaces(proc: &Proc) -> io::Result<Namespaces> {
 /// A session is its leader. One whose leader has ended (a detached job, a shell entered from outside
 /// the pid namespace) is the eldest of the caller's line that is still in it: a process with a start
 /// time, which no later one can be taken for.
-fn session(proc: &Proc, caller: ProcessId, stat: &Stat) -> Option<Session> {
+fn session(proc: &Proc, caller: ProcessId, stat: &Stat, parents: &[Parent]) -> Option<Session> {
+    // Most often it is the process itself, or one of its line, which was looked at already.
+    let mut near = parents.iter().map(|parent| parent.process).chain([caller]);
+    let known = near.find(|process| process.number == stat.session);
     let eldest = || super::line::eldest_in_session(stat).unwrap_or(caller);
-    let leader = process(stat.session).map_or_else(eldest, |(process, _)| process);
+    let other = || process(stat.session).map_or_else(eldest, |(process, _)| process);
+    let leader = known.unwrap_or_else(other);
     Some(Session { leader, cgroup: cgroup(&proc.bytes("cgroup").ok()?) })
 }
 
@@ -209,8 +221,9 @@ fn cgroup(text: &[u8]) -> Cgroup {
 
 /// A caller in a user namespace of its own can forge path, inode and hash together.
 fn is_in_our_user_namespace(proc: &Proc) -> bool {
-    let ours = || Proc::open(std::process::id())?.namespace("user");
-    matches!((ours(), proc.namespace("user")), (Ok(ours), Ok(theirs)) if ours == theirs)
+    static OURS: OnceLock<Option<u64>> = OnceLock::new();
+    let ours = OURS.get_or_init(|| Proc::open(std::process::id()).ok()?.namespace("user").ok());
+    ours.is_some() && *ours == proc.namespace("user").ok()
 }
 
 fn gone(source: io::Error) -> MonitorError {
@@ -228,7 +241,7 @@ fn no_process(why: &str) -> MonitorError {
 mod tests {
     use super::*;
 
-    const NOW: Wanted = Wanted { hash: true, ancestors: false };
+    const NOW: Wanted = Wanted { hash: true, ancestors: false, namespaces: true };
 
     #[test]
     fn this_very_thread_is_attested_with_its_program_and_is_alive() {

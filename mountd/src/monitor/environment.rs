@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 use ward_policy::Doubt;
 
 /// Variables that make the loader, or the C library, run other code (ld.so(8), iconv(1)).
-const LOADER: [&str; 3] = ["LD_AUDIT", "LD_PRELOAD", "GCONV_PATH"];
+const LOADER: [&str; 3] = ["GCONV_PATH", "LD_AUDIT", "LD_PRELOAD"];
 /// The one that names folders to find it in: those of root are as good as the loader's own.
-const LIBRARIES: &str = "LD_LIBRARY_PATH";
+const LIBRARIES: &[u8] = b"LD_LIBRARY_PATH";
 /// Variables that say where a program looks for code, or what it runs first.
 const PATHS: [&str; 32] = [
     "CLASSPATH",
@@ -48,7 +48,7 @@ const PATHS: [&str; 32] = [
 /// Variables by which a shell runs something else than its script.
 const SHELL: [&str; 5] = ["BASHOPTS", "BASH_ENV", "ENV", "PS4", "SHELLOPTS"];
 /// What the names of functions begin with that bash takes from its environment.
-const SHELL_FUNCTION: &str = "BASH_FUNC_";
+const SHELL_FUNCTION: &[u8] = b"BASH_FUNC_";
 
 /// The variables of a process, one after the other, each ended by a zero byte.
 #[derive(Debug)]
@@ -61,33 +61,36 @@ impl Environment {
 
     /// What speaks against the process.
     pub(super) fn doubts(&self, folders: &mut Folders) -> Vec<Doubt> {
-        let doubt = |(name, value): (&str, &[u8])| {
-            if LOADER.contains(&name) {
-                return Some(Doubt::LoaderVariable(name.to_owned()));
+        let doubt = |(name, value): (&[u8], &[u8])| {
+            let is_loaders = name == LIBRARIES && !are_all_of_root(value, folders);
+            let named = || String::from_utf8_lossy(name).into_owned();
+            if is_loaders || is_among(name, &LOADER) {
+                return Some(Doubt::LoaderVariable(named()));
             }
-            if name == LIBRARIES && !are_all_of_root(value, folders) {
-                return Some(Doubt::LoaderVariable(name.to_owned()));
-            }
-            PATHS.contains(&name).then(|| Doubt::PathVariable(name.to_owned()))
+            is_among(name, &PATHS).then(|| Doubt::PathVariable(named()))
         };
         self.set().filter_map(doubt).collect()
     }
 
     /// Whether a shell may run something else than its script.
     pub(super) fn steers_shells(&self) -> bool {
-        self.set().any(|(name, _)| SHELL.contains(&name) || name.starts_with(SHELL_FUNCTION))
+        self.set().any(|(name, _)| is_among(name, &SHELL) || name.starts_with(SHELL_FUNCTION))
     }
 
     /// Names with their values, where there is one.
-    fn set(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    fn set(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let variables = self.0.split(|byte| *byte == 0);
         variables.filter_map(|variable| {
             let end = variable.iter().position(|byte| *byte == b'=')?;
-            let name = std::str::from_utf8(variable.get(..end)?).ok()?;
-            let value = variable.get(end + 1..)?;
+            let (name, value) = (variable.get(..end)?, variable.get(end + 1..)?);
             (!value.is_empty()).then_some((name, value))
         })
     }
+}
+
+/// Whether a name is in a sorted list.
+fn is_among(name: &[u8], sorted: &[&str]) -> bool {
+    sorted.binary_search_by(|known| known.as_bytes().cmp(name)).is_ok()
 }
 
 fn are_all_of_root(value: &[u8], folders: &mut Folders) -> bool {
@@ -119,7 +122,7 @@ mod tests {
             Doubt::PathVariable("NODE_OPTIONS".to_owned()),
         ];
         assert_eq!(doubts, expected);
-        assert!(PATHS.is_sorted(), "to be found by those who read");
+        assert!([LOADER.as_slice(), &PATHS, &SHELL].iter().all(|names| names.is_sorted()));
     }
 
     #[test]

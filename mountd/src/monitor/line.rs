@@ -7,44 +7,50 @@ use super::attest::{Believed, believe};
 use super::executable::Programs;
 use super::file_view::Folders;
 use super::hashes::Hashing;
-use super::proc::{Proc, Stat, Status};
+use super::proc::{Proc, Stat, StatFile, Status};
 use std::sync::Arc;
 use ward_policy::{GroupId, Parent, ProcessId, UserId};
 
 /// How many parents are looked at.
 const LONGEST: usize = 16;
 
-/// The parents of the process behind `child`, nearest first; with what they run, if `look` says so.
+/// The parents of a process, whose `stat` was read before, nearest first; with what they run, if
+/// `look` says so.
 pub(super) fn line(
-    child: &Proc,
+    (child, stat): (&StatFile, &Stat),
     look: Option<(&Programs, Hashing)>,
     folders: &mut Folders,
 ) -> Arc<[Parent]> {
     let mut parents = Vec::new();
-    let mut above = parent_of(child);
-    while let Some((proc, stat)) = above.filter(|_| parents.len() < LONGEST) {
-        let process = ProcessId { number: stat.number, start_ticks: stat.stat.start_ticks };
+    let mut above = Above::of(child, stat);
+    while let Some(Above { number, proc, file, stat }) = above.filter(|_| parents.len() < LONGEST) {
+        let process = ProcessId { number, start_ticks: stat.start_ticks };
         let bare = Parent { process, uid: None, gid: None, executable: None, doubts: Arc::new([]) };
         let looked = look.and_then(|look| look_at(&proc, process, look, folders));
         parents.push(looked.unwrap_or(bare));
-        above = parent_of(&proc);
+        above = Above::of(&file, &stat);
     }
     parents.into()
 }
 
-/// A process by its number, and its session.
-#[derive(Debug)]
-struct Numbered {
+/// A parent.
+struct Above {
     number: u32,
+    proc: Proc,
+    file: StatFile,
     stat: Stat,
 }
 
-fn parent_of(child: &Proc) -> Option<(Proc, Numbered)> {
-    let number = Stat::of(child)?.parent;
-    // 0 is a parent outside of our pid namespace, or none.
-    let proc = Proc::open(number).ok().filter(|_| number != 0)?;
-    let stat = Stat::of(&proc)?;
-    (Stat::of(child)?.parent == number).then_some((proc, Numbered { number, stat }))
+impl Above {
+    /// The parent that `child` had when its `stat` was read, if it still has it.
+    fn of(child: &StatFile, stat: &Stat) -> Option<Self> {
+        let number = stat.parent;
+        // 0 is a parent outside of our pid namespace, or none.
+        let proc = Proc::open(number).ok().filter(|_| number != 0)?;
+        let file = StatFile::open(&proc)?;
+        let stat = file.read()?;
+        (child.read()?.parent == number).then_some(Self { number, proc, file, stat })
+    }
 }
 
 fn look_at(

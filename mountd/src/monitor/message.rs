@@ -112,6 +112,8 @@ pub(crate) struct Wanted {
     pub(crate) hash: bool,
     /// Whether the programs of its parents are looked at.
     pub(crate) ancestors: bool,
+    /// Whether its namespaces are told, which decide nothing by themselves.
+    pub(crate) namespaces: bool,
 }
 
 /// What the kernel says of a thread. Facts that could not be read are absent.

@@ -9,6 +9,9 @@ use std::os::fd::OwnedFd;
 /// together at most unless the stack limit was raised; what is longer counts as unreadable.
 const LONGEST: u64 = 4 << 20;
 
+/// So long are most texts, in bytes: they are read at once.
+const USUAL: usize = 4 << 10;
+
 /// A directory of `/proc`: it never comes to mean another process (proc(5)).
 #[derive(Debug)]
 pub(super) struct Proc {
@@ -32,7 +35,7 @@ impl Proc {
     }
 
     pub(super) fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL);
         File::from(self.open_file(name)?).take(LONGEST).read_to_end(&mut bytes)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length < LONGEST) {
             Ok(bytes)
@@ -104,7 +107,7 @@ pub(super) struct Stat {
 
 impl Stat {
     pub(super) fn of(proc: &Proc) -> Option<Self> {
-        Self::parse(&proc.text("stat").ok()?)
+        StatFile::open(proc)?.read()
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -131,6 +134,23 @@ impl Stat {
             136..=143 => Some(format!("pts/{}", (major - 136) * 256 + minor)),
             _ => Some(format!("{major}:{minor}")),
         }
+    }
+}
+
+/// A `stat` kept open: it tells anew at each read.
+#[derive(Debug)]
+pub(super) struct StatFile(OwnedFd);
+
+impl StatFile {
+    pub(super) fn open(proc: &Proc) -> Option<Self> {
+        proc.open_file("stat").ok().map(Self)
+    }
+
+    pub(super) fn read(&self) -> Option<Stat> {
+        // A line of 52 numbers and a name of at most 64 bytes.
+        let mut line = [0; 2048];
+        let count = rustix::io::pread(&self.0, &mut line, 0).ok()?;
+        Stat::parse(&String::from_utf8_lossy(line.get(..count)?))
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Whoami {
 pub struct ParentProcess {
     /// The process.
     pub pid: u32,
-    /// The path of its program, where the policy asks for ancestors.
+    /// The path of its program in the daemon's view.
     pub exe: Option<String>,
 }
 
