@@ -31,7 +31,6 @@ pub(crate) fn of_read(error: &ReadError) -> Errno {
     match error {
         ReadError::NotOpen => Errno::EBADF,
         ReadError::Ended => ENDED,
-        ReadError::Unidentified(error) => of_identity(error),
         ReadError::Lease(end) => of_lease(*end),
         ReadError::Open(error) => of_open(error),
         ReadError::Decrypt(_) | ReadError::Log(_) => Errno::EIO,
@@ -42,7 +41,6 @@ pub(crate) fn of_write(error: &WriteError) -> Errno {
     match error {
         WriteError::NotOpen => Errno::EBADF,
         WriteError::Ended => ENDED,
-        WriteError::Unidentified(error) => of_identity(error),
         WriteError::Lease(end) => of_lease(*end),
         WriteError::Open(error) => of_open(error),
         WriteError::TooLong(_) => Errno::EFBIG,

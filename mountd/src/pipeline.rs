@@ -7,6 +7,7 @@ mod answer;
 mod change;
 mod node;
 mod open;
+mod right;
 mod write;
 
 pub(crate) use answer::GiveAnswerError;
@@ -17,7 +18,7 @@ pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
 pub(crate) use write::{Occasion, WriteAt, WriteError};
 
 use crate::approval_queue::ApprovalQueue;
-use crate::caller::{Asker, Callers, IdentifyError};
+use crate::caller::{Asker, Callers};
 use crate::clock;
 use crate::cpu_latency::CpuLatency;
 use crate::handle_table::{HandleId, HandleTable};
@@ -26,7 +27,7 @@ use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
 use std::sync::Arc;
-use ward_audit::{AppendError, Durability, Log, Record};
+use ward_audit::{AppendError, Durability, Log};
 use ward_policy::{Decision, LeaseEnd, Operation, ScopeKind};
 use ward_store::{DecryptError, Revealed};
 
@@ -61,13 +62,10 @@ pub(crate) enum ReadError {
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
-    /// Nobody could be identified.
-    #[error(transparent)]
-    Unidentified(#[from] IdentifyError),
     /// The lease is over, or somebody else's.
     #[error(transparent)]
     Lease(#[from] LeaseEnd),
-    /// The reader is not the opener, and may not read it itself.
+    /// The reader is nobody, or not the opener and may not read it itself.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The store could not decrypt.
@@ -108,15 +106,14 @@ impl Pipeline {
     /// Reads from an open file: no bytes without a live lease and a record of this very read.
     pub(crate) fn read(&self, request: &ReadRequest) -> Result<Revealed, ReadError> {
         let handle = self.handles.find(request.handle).ok_or(ReadError::NotOpen)?;
-        let reader = self.callers.recognise(request.asker)?; // [2] caller.rs
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
         }
-        let lease = self.lease_for(&handle, &reader, Operation::FileRead)?; // [7] pipeline/open.rs
-        let lease = lease.active_for(&reader, clock::now())?; // [7] policy/src/lease.rs
+        let right = self.right_to(&handle, request.asker, Operation::FileRead)?; // [2][7] pipeline/right.rs
+        let lease = right.active(clock::now())?; // [7] policy/src/lease.rs
         let plaintext = handle.decrypt(&lease, request.offset, request.length)?; // [8] mountd/store
         let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);
-        let record = Record::reading(&reader, &lease, request.offset, length);
+        let record = right.reading(&lease, request.offset, length);
         let receipt = self.log.append(record, Durability::Written, clock::stamp())?; // [9] mountd/audit
         Ok(plaintext.reveal(&receipt))
     }

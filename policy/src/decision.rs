@@ -5,8 +5,8 @@ use crate::rule::{Rule, Verdict};
 use crate::target::Sensitivity;
 use crate::terms::Terms;
 use crate::{
-    ApprovalRequest, Approvers, Basis, Caller, FileId, Grant, LocalTime, Obligations, Operation,
-    OperationSet, Permit, Rules, SameUser, SecretPath, Ticket, VaultName,
+    ApprovalRequest, Approvers, Basis, Caller, FileId, Grant, HandleTerms, LocalTime, Obligations,
+    Operation, OperationSet, Permit, Rules, SameUser, SecretPath, Ticket, VaultName,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -158,6 +158,7 @@ impl Rules {
 
     fn grant(&self, question: &Question<'_>, voices: &Voices<'_>) -> Grant {
         let rules = voices.rules.iter().map(|(_, rule)| &rule.name);
+        let handle = voices.rules.iter().map(|(_, rule)| rule.handle);
         Grant {
             operations: question.operations,
             vault: question.vault.cloned(),
@@ -166,6 +167,7 @@ impl Rules {
             ticket: question.ticket.cloned(),
             rules: rules.chain(voices.role).cloned().collect(),
             policy: self.digest,
+            handle: handle.reduce(HandleTerms::narrowed_by).unwrap_or_default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A lease: a permit with a holder and an end.
 
-use crate::{Basis, Caller, Fingerprint, Grant, Moment, Permit};
+use crate::{Basis, Caller, Fingerprint, Grant, Moment, Permit, Share};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use ulid::Ulid;
@@ -82,21 +82,40 @@ impl Lease {
     /// # Errors
     /// Says why not; at the very moment of its end a lease is over.
     pub fn active_for(&self, caller: &Caller, now: Moment) -> Result<ActiveLease<'_>, LeaseEnd> {
-        if self.withdrawn.load(Ordering::Acquire) {
-            return Err(LeaseEnd::Withdrawn);
-        }
-        if now >= self.ends {
-            return Err(LeaseEnd::Expired);
-        }
+        self.lives(now)?;
         if !self.holder.is(caller) {
             return Err(LeaseEnd::NotHolder);
         }
         Ok(ActiveLease { lease: self })
     }
 
+    /// The same for `user`, who goes on with what `opener`, its holder, opened under it.
+    ///
+    /// # Errors
+    /// Says why not; [`LeaseEnd::NotHolder`] to whom the rules let nobody hand it.
+    pub fn active_through(
+        &self,
+        opener: &Caller,
+        user: &Caller,
+        now: Moment,
+    ) -> Result<ActiveLease<'_>, LeaseEnd> {
+        self.lives(now)?;
+        match self.grant.handle.share.right_of(opener, user) {
+            Share::Nobody => Err(LeaseEnd::NotHolder),
+            Share::Exec | Share::Children => Ok(ActiveLease { lease: self }),
+        }
+    }
+
+    fn lives(&self, now: Moment) -> Result<(), LeaseEnd> {
+        if self.withdrawn.load(Ordering::Acquire) {
+            return Err(LeaseEnd::Withdrawn);
+        }
+        if now >= self.ends { Err(LeaseEnd::Expired) } else { Ok(()) }
+    }
+
     /// Whether it still yields anything to its holder.
     pub fn is_live(&self, now: Moment) -> bool {
-        !self.withdrawn.load(Ordering::Acquire) && now < self.ends
+        self.lives(now).is_ok()
     }
 
     /// Ends it now, for every open file under it. Cannot be undone.

@@ -1,6 +1,6 @@
 //! A permit: proof of a yes, spent once.
 
-use crate::{Digest, OperationSet, RequestId, SecretPath, Ticket, VaultName};
+use crate::{Digest, HandleTerms, OperationSet, RequestId, SecretPath, Ticket, VaultName};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct Grant {
     pub rules: Arc<[Arc<str>]>,
     /// SHA-256 of the policy that decided.
     pub policy: Digest,
+    /// Of a file that is opened with it: who may go on with it, and how.
+    pub handle: HandleTerms,
 }
 
 /// Whose yes it was.

@@ -1,6 +1,7 @@
 //! A rule: for whom, for what, when, and what it says.
 
 use crate::client::{Client, Clients, UnknownHash};
+use crate::handle_terms::HandleTerms;
 use crate::pattern::Patterns;
 use crate::rule_text::{Fault, Field, Table};
 use crate::target::{Target, read_patterns};
@@ -13,10 +14,10 @@ use std::sync::Arc;
 /// The keys of a rule.
 const KEYS: &[&str] = &[
     "name", "clients", "ops", "path", "targets", "when", "ticket", "priority", "decide", "reason",
-    "scope", "approve",
+    "scope", "approve", "share",
 ];
 /// Conditions of the design that nobody enforces yet.
-const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "mapped", "share", "hold"];
+const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "mapped", "hold"];
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Rule {
     pub(crate) ticket: Option<bool>,
     pub(crate) priority: i64,
     pub(crate) verdict: Verdict,
+    pub(crate) handle: HandleTerms,
 }
 
 /// What a rule says when it matches.
@@ -97,6 +99,7 @@ impl Rule {
             ticket: table.field("ticket").map(Field::flag).transpose()?,
             priority: table.field("priority").map_or(Ok(0), Field::number)?,
             verdict: read_verdict(&table, vocabulary)?,
+            handle: HandleTerms::read(&table)?,
         })
     }
 
@@ -230,6 +233,15 @@ fn read_verdict(table: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Result<Verdic
             if let Some(field) = table.field(key) {
                 return Err(field.key_fault(format!(
                     "`{key}` belongs to decide = \"approve\"; remove it or change `decide`"
+                )));
+            }
+        }
+    }
+    if word == Word::Deny {
+        for key in HandleTerms::KEYS {
+            if let Some(field) = table.field(key) {
+                return Err(field.key_fault(format!(
+                    "`{key}` is about files that are opened, and this rule opens none; remove it"
                 )));
             }
         }

@@ -9,6 +9,7 @@ mod bad_rule_files;
 mod decisions;
 mod default_policy;
 mod fingerprints;
+mod handle_terms;
 mod leases;
 mod lint;
 mod reference;

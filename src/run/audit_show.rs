@@ -69,7 +69,10 @@ fn target(entry: &Value) -> String {
     let operations = entry.get("operations").and_then(Value::as_array).filter(|_| is_plain);
     let words = operations.into_iter().flatten().filter_map(Value::as_str);
     let asked = words.collect::<Vec<_>>().join("+");
-    [asked, object].join(" ").trim().to_owned()
+    let opener = entry.get("opener").and_then(|opener| opener.get("pid")).and_then(Value::as_u64);
+    let opener = opener.map(|pid| format!("opened by {pid}")).unwrap_or_default();
+    let words = [asked, object, opener].into_iter().filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -57,6 +57,9 @@ pub struct Entry<'a> {
     /// Where in the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<Number>,
+    /// Who opened the file, when somebody else reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opener: Option<Opener>,
     /// The operations decided together, in the order of their names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operations: Option<Vec<Text<'a>>>,
@@ -89,6 +92,9 @@ pub struct Entry<'a> {
     /// SHA-256 of a torn tail that was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Text<'a>>,
+    /// By which right of the opener's rules somebody else reads: `exec` or `children`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Text<'a>>,
     /// The ticket it was asked with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Text<'a>>,
@@ -141,6 +147,16 @@ pub struct Actor<'a> {
     pub uid: u32,
 }
 
+/// The process that opened a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Opener {
+    /// Its process number.
+    pub pid: u32,
+    /// Clock ticks after boot at which it started.
+    pub start_ticks: Number,
+}
+
 /// The part of an entry that a log key seals, as canonical JSON too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +191,7 @@ impl<'a> Entry<'a> {
             log: None,
             mount: None,
             offset: None,
+            opener: None,
             operations: None,
             path: None,
             policy: None,
@@ -186,6 +203,7 @@ impl<'a> Entry<'a> {
             segment: None,
             seq: Number::default(),
             sha256: None,
+            shared: None,
             ticket: None,
             to: None,
             ts: Timestamp::default(),

@@ -29,7 +29,7 @@ mod tail;
 mod verify;
 
 pub use chain::ChainHash;
-pub use entry::{Actor, Entry, Number};
+pub use entry::{Actor, Entry, Number, Opener};
 pub use event::EventType;
 pub use filter::{Filter, PathGlob};
 pub use log::{AppendError, Durability, Log};

@@ -1,13 +1,13 @@
 //! A record: what the daemon says happened, before it has a number and a place in the chain.
 
 use crate::chain::hex;
-use crate::entry::{Actor, Entry, Number, shown};
+use crate::entry::{Actor, Entry, Number, Opener, shown};
 use crate::{EventType, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
-    ActiveLease, Basis, Caller, Digest, Grant, Lease, LeaseId, OperationSet, Question, RequestId,
-    SecretPath, Ticket, VaultName,
+    ActiveLease, Basis, Caller, Digest, Grant, Lease, LeaseId, OperationSet, ProcessId, Question,
+    RequestId, SecretPath, Share, Ticket, VaultName,
 };
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
@@ -76,6 +76,8 @@ pub struct Record<'a> {
     ticket: Option<&'a Ticket>,
     bytes: Option<u64>,
     offset: Option<u64>,
+    opener: Option<ProcessId>,
+    share: Share,
     count: u64,
     mount: Option<&'a str>,
     sha256: Option<Digest>,
@@ -104,6 +106,8 @@ impl<'a> Record<'a> {
             ticket: None,
             bytes: None,
             offset: None,
+            opener: None,
+            share: Share::Nobody,
             count: 1,
             mount: None,
             sha256: None,
@@ -251,6 +255,12 @@ impl<'a> Record<'a> {
         Self { offset: Some(offset), ..self }
     }
 
+    /// Somebody else opened it, and `share` says by which right of the opener's rules this one goes
+    /// on; `Nobody` by a right of its own.
+    pub const fn opened_by(self, opener: ProcessId, share: Share) -> Self {
+        Self { opener: Some(opener), share, ..self }
+    }
+
     /// How many equal events this one stands for.
     pub const fn count(self, count: u64) -> Self {
         Self { count, ..self }
@@ -294,6 +304,7 @@ impl<'a> Record<'a> {
             lease: self.lease.map(|lease| Cow::Owned(lease.0.to_string())),
             mount: self.mount.map(Cow::Borrowed),
             offset: self.offset.map(Number),
+            opener: self.opener.map(opener),
             operations: (!self.operations.is_empty()).then(operations),
             path: self.path.map(path),
             policy: self.policy.as_ref().map(digest_text),
@@ -301,6 +312,7 @@ impl<'a> Record<'a> {
             request: self.request.map(|request| Cow::Owned(request.0.to_string())),
             rules: (!self.rules.is_empty()).then(rules),
             sha256: self.sha256.as_ref().map(digest_text),
+            shared: self.share.name().map(Cow::Borrowed),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),
@@ -327,6 +339,10 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
         start_ticks: Number(caller.process.start_ticks),
         uid: caller.uid.0,
     }
+}
+
+const fn opener(process: ProcessId) -> Opener {
+    Opener { pid: process.number, start_ticks: Number(process.start_ticks) }
 }
 
 fn digest_text<'a>(digest: &Digest) -> Cow<'a, str> {

@@ -82,7 +82,6 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
 pub(super) fn of_read(error: &ReadError) -> Failure {
     match error {
         ReadError::Open(error) => of_open(error),
-        ReadError::Unidentified(error) => of_identity(error),
         ReadError::Decrypt(_) => {
             let next = "run: ward vault fsck; restore the vault from a backup";
             failure(FailureCode::Damaged, error, next)

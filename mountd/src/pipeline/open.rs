@@ -6,7 +6,7 @@ use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::Draft;
 use crate::handle_table::{Handle, HandleId, Opened, Pages};
-use crate::lease_table::{NoRandomness, Reach};
+use crate::lease_table::NoRandomness;
 use crate::place::{Access, Place, Secret};
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
@@ -17,9 +17,6 @@ use ward_policy::{
     OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
 };
 use ward_store::{DecryptError, Plaintext, VaultKind};
-
-/// Why a process that did not open the file itself gets nothing through it.
-const NEEDS_ITS_OWN: &str = "somebody else opened the file, and this process needs an approval";
 
 /// An open as asked for.
 #[derive(Clone, Copy, Debug)]
@@ -275,34 +272,6 @@ impl Pipeline {
             draft.empty();
         }
         Ok(Some(draft))
-    }
-
-    /// The lease under which `user` may do `operation` on `handle`: the opener's own, or for another
-    /// process one of its own, which takes an allow or a live lease and never raises a request.
-    pub(super) fn lease_for(
-        &self,
-        handle: &Handle,
-        user: &Arc<Caller>,
-        operation: Operation,
-    ) -> Result<Arc<Lease>, OpenError> {
-        if handle.lease.holder().is(user) {
-            return Ok(Arc::clone(&handle.lease));
-        }
-        let secret = handle.place.secret_of(handle.file).ok_or(OpenError::Ended)?;
-        let question = secret.question(OperationSet::of(operation), None);
-        let refused = match self.policy.evaluate(user, &question) {
-            Decision::Permitted(permit) => {
-                let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
-                let ends = handle.place.ends();
-                return Ok(self.leases.begin(permit, holder, Reach::Handle, ends)?);
-            }
-            Decision::NeedsApproval(request) => match self.leases.find(&request, user) {
-                Some(lease) => return Ok(lease),
-                None => self.record_no(&secret, user, &question, &NEEDS_ITS_OWN),
-            },
-            Decision::Denied(denial) => self.record_no(&secret, user, &question, &denial),
-        };
-        Err(OpenError::Denied(refused?))
     }
 }
 

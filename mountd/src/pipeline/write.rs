@@ -1,7 +1,7 @@
 //! Writing to an open file: into its draft, and from there into a version.
 
 use super::{OpenError, Pipeline};
-use crate::caller::{Asker, IdentifyError};
+use crate::caller::Asker;
 use crate::clock;
 use crate::draft::{Draft, State, TooLong};
 use crate::handle_table::{Handle, HandleId, Opened};
@@ -18,13 +18,10 @@ pub(crate) enum WriteError {
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
-    /// Nobody could be identified.
-    #[error(transparent)]
-    Unidentified(#[from] IdentifyError),
     /// The lease is over, or somebody else's.
     #[error(transparent)]
     Lease(#[from] LeaseEnd),
-    /// The writer is not the opener, and may not write it itself.
+    /// The writer is nobody, or not the opener and may not write it itself.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// More than the store takes.
@@ -132,9 +129,8 @@ impl Pipeline {
         if !handle.place.is_open(clock::now()) {
             return Err(WriteError::Ended);
         }
-        let writer = self.callers.recognise(asker)?;
-        let lease = self.lease_for(&handle, &writer, Operation::FileWrite)?;
-        lease.active_for(&writer, clock::now())?;
+        let right = self.right_to(&handle, asker, Operation::FileWrite)?;
+        right.active(clock::now())?;
         let draft = match &handle.opened {
             Opened::Secret { draft, .. } => draft.clone(),
             Opened::Node(_) => None,

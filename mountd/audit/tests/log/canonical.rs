@@ -6,7 +6,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use ward_audit::{Durability, EventType, NamesKey, Outcome, Record, VaultKind};
 use ward_policy::{
-    Digest, LeaseId, Operation, OperationSet, Question, RecordNames, RequestId, SecretPath, Ticket,
+    Digest, LeaseId, Operation, OperationSet, Question, RecordNames, RequestId, SecretPath, Share,
+    Ticket,
 };
 use zeroize::Zeroizing;
 
@@ -97,6 +98,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
                 .ticket(&ticket)
                 .bytes(u64::MAX)
                 .offset(1 << 53)
+                .opened_by(caller.process, Share::Children)
                 .count(3)
                 .mount("01KAJ");
             let now = at(u64::try_from(number).unwrap());

@@ -1,0 +1,128 @@
+//! By which right somebody uses an open file: as its holder, by one of its own, or because the
+//! opener's rules let it be shared.
+
+use super::{OpenError, Pipeline};
+use crate::caller::Asker;
+use crate::clock;
+use crate::handle_table::Handle;
+use crate::lease_table::Reach;
+use std::sync::Arc;
+use ward_audit::Record;
+use ward_policy::{
+    ActiveLease, Caller, Decision, Denial, Lease, LeaseEnd, Moment, Operation, OperationSet,
+    ProcessId, ScopeKind, Share,
+};
+
+/// Why a process that did not open the file itself gets nothing through it.
+const NEEDS_ITS_OWN: &str = "somebody else opened the file, and this process needs an approval";
+
+/// The right of one process to do one thing with an open file.
+#[derive(Debug)]
+pub(super) struct Right {
+    user: Arc<Caller>,
+    lease: Arc<Lease>,
+    whose: Whose,
+}
+
+#[derive(Debug)]
+enum Whose {
+    /// It holds the lease of the open.
+    Holder,
+    /// It has an allow or a lease of its own.
+    Own(ProcessId),
+    /// The opener's rules share it.
+    Shared(Arc<Caller>, Share),
+}
+
+impl Right {
+    /// Proof, for the length of one step, that it still holds.
+    pub(super) fn active(&self, now: Moment) -> Result<ActiveLease<'_>, LeaseEnd> {
+        match &self.whose {
+            Whose::Holder | Whose::Own(_) => self.lease.active_for(&self.user, now),
+            Whose::Shared(opener, _) => self.lease.active_through(opener, &self.user, now),
+        }
+    }
+
+    /// The record of a read by it: who reads, and who opened when that was somebody else.
+    pub(super) fn reading<'a>(
+        &'a self,
+        lease: &'a ActiveLease<'_>,
+        offset: u64,
+        length: u64,
+    ) -> Record<'a> {
+        let record = Record::reading(&self.user, lease, offset, length);
+        match &self.whose {
+            Whose::Holder => record,
+            // No open has this lease, so the rules that gave it stand here.
+            Whose::Own(opener) => {
+                let grant = lease.grant();
+                record.rules(&grant.rules).policy(grant.policy).opened_by(*opener, Share::Nobody)
+            }
+            Whose::Shared(opener, share) => record.opened_by(opener.process, *share),
+        }
+    }
+}
+
+impl Pipeline {
+    /// The right of `asker` to do `operation` with `handle`. Who does not hold it is never waited for
+    /// and raises no request: it takes an allow, a live lease, or a rule that shares the handle and
+    /// no rule that denies.
+    pub(super) fn right_to(
+        &self,
+        handle: &Handle,
+        asker: Asker,
+        operation: Operation,
+    ) -> Result<Right, OpenError> {
+        let user = self.callers.recognise(asker)?;
+        if handle.lease.holder().is(&user) {
+            return Ok(Right { user, lease: Arc::clone(&handle.lease), whose: Whose::Holder });
+        }
+        let secret = handle.place.secret_of(handle.file).ok_or(OpenError::Ended)?;
+        let question = secret.question(OperationSet::of(operation), None);
+        let opener = handle.opener.process;
+        let refused = match self.policy.evaluate(&user, &question) {
+            Decision::Permitted(permit) => {
+                let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
+                let lease =
+                    self.leases.begin(permit, holder, Reach::Handle, handle.place.ends())?;
+                return Ok(Right { user, lease, whose: Whose::Own(opener) });
+            }
+            Decision::NeedsApproval(request) => {
+                if let Some(right) = self.share(handle, asker)? {
+                    return Ok(right);
+                }
+                match self.leases.find(&request, &user) {
+                    Some(lease) => return Ok(Right { user, lease, whose: Whose::Own(opener) }),
+                    None => self.record_no(&secret, &user, &question, &NEEDS_ITS_OWN),
+                }
+            }
+            Decision::Denied(denial @ (Denial::NoRule | Denial::UnlistedOperation)) => {
+                if let Some(right) = self.share(handle, asker)? {
+                    return Ok(right);
+                }
+                self.record_no(&secret, &user, &question, &denial)
+            }
+            Decision::Denied(denial @ (Denial::Rule(_) | Denial::NoApprover)) => {
+                self.record_no(&secret, &user, &question, &denial)
+            }
+        };
+        Err(OpenError::Denied(refused?))
+    }
+
+    /// The right that the opener's rules give `asker`, which is looked at anew: parents end, and
+    /// nothing of the process itself tells.
+    fn share(&self, handle: &Handle, asker: Asker) -> Result<Option<Right>, OpenError> {
+        let share = handle.lease.grant().handle.share;
+        if share == Share::Nobody {
+            return Ok(None);
+        }
+        let user = self.callers.look_anew(asker)?;
+        let opener = Arc::clone(&handle.opener);
+        let share = share.right_of(&opener, &user);
+        if share == Share::Nobody || !handle.lease.is_live(clock::now()) {
+            return Ok(None);
+        }
+        let lease = Arc::clone(&handle.lease);
+        Ok(Some(Right { user, lease, whose: Whose::Shared(opener, share) }))
+    }
+}
