@@ -28,7 +28,7 @@ use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log};
-use ward_policy::{Decision, LeaseEnd, Operation, ScopeKind};
+use ward_policy::{Decision, LeaseEnd, Mapping, Operation, ScopeKind};
 use ward_store::{DecryptError, Revealed};
 
 /// Everything an open passes through. One for the daemon.
@@ -51,6 +51,16 @@ pub(crate) struct ReadRequest {
     pub(crate) asker: Asker,
     pub(crate) offset: u64,
     pub(crate) length: usize,
+    pub(crate) fills: Fills,
+}
+
+/// Where the bytes of a read go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fills {
+    /// To the reader (read(2)).
+    Buffer,
+    /// Into pages of the kernel (mmap, sendfile, splice, read-ahead), which are taken back soon.
+    Pages,
 }
 
 /// Why a read yields nothing.
@@ -86,7 +96,7 @@ impl Pipeline {
         let caller = self.callers.identify(request.asker)?; // [2] caller.rs
         let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
         let attempt = self.attempt(place, secret, caller, request);
-        let decision = self.policy.evaluate(&attempt.caller, &attempt.question()); // [3] policy
+        let decision = self.decide(&attempt.caller, place.kind(), &attempt.question()); // [3] policy
         let lease = match decision {
             Decision::Denied(denial) => return Err(self.refuse(&attempt, &denial)),
             Decision::NeedsApproval(question) => {
@@ -111,9 +121,12 @@ impl Pipeline {
         }
         let right = self.right_to(&handle, request.asker, Operation::FileRead)?; // [2][7] pipeline/right.rs
         let lease = right.active(clock::now())?; // [7] policy/src/lease.rs
+        if request.fills == Fills::Pages && lease.grant().handle.mapping == Mapping::Refused {
+            return Err(self.refuse_pages(&handle, &right).into()); // pipeline/right.rs
+        }
         let plaintext = handle.decrypt(&lease, request.offset, request.length)?; // [8] mountd/store
         let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);
-        let record = right.reading(&lease, request.offset, length);
+        let record = right.reading(&lease, request, length);
         let receipt = self.log.append(record, Durability::Written, clock::stamp())?; // [9] mountd/audit
         Ok(plaintext.reveal(&receipt))
     }

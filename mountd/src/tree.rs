@@ -82,18 +82,20 @@ impl Tree {
         numbers.file_of.entry(inode).or_insert(Known { file, lookups: 0 }).lookups += 1;
     }
 
-    /// The kernel has forgotten `lookups` of its look-ups of `inode`.
-    pub(crate) fn forget(&self, inode: u64, lookups: u64) {
+    /// The kernel has forgotten `lookups` of its look-ups of `inode`; whether it knows it no more.
+    pub(crate) fn forget(&self, inode: u64, lookups: u64) -> bool {
         let mut numbers = self.numbers();
         let Some(known) = numbers.file_of.get_mut(&inode) else {
-            return;
+            return false;
         };
         known.lookups = known.lookups.saturating_sub(lookups);
-        if known.lookups == 0 {
+        let is_forgotten = known.lookups == 0;
+        if is_forgotten {
             let file = known.file;
             numbers.file_of.remove(&inode);
             numbers.inode_of.remove(&file);
         }
+        is_forgotten
     }
 
     fn numbers(&self) -> MutexGuard<'_, Numbers> {
@@ -133,12 +135,12 @@ mod tests {
         let inode = tree.look_up(FileId(7)).unwrap();
         assert_eq!(tree.look_up(FileId(7)), Some(inode));
         assert_eq!(tree.file_of(inode), Some(FileId(7)));
-        tree.forget(inode, 1);
+        assert!(!tree.forget(inode, 1));
         assert_eq!(tree.file_of(inode), Some(FileId(7)));
-        tree.forget(inode, 1);
+        assert!(tree.forget(inode, 1));
         assert_eq!(tree.file_of(inode), None);
         assert_eq!(tree.file_of(TOP), Some(FileId(1)));
-        tree.forget(TOP, 1);
+        assert!(!tree.forget(TOP, 1));
         assert_eq!(tree.file_of(TOP), Some(FileId(1)));
     }
 

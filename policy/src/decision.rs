@@ -5,8 +5,8 @@ use crate::rule::{Rule, Verdict};
 use crate::target::Sensitivity;
 use crate::terms::Terms;
 use crate::{
-    ApprovalRequest, Approvers, Basis, Caller, FileId, Grant, HandleTerms, LocalTime, Obligations,
-    Operation, OperationSet, Permit, Rules, SameUser, SecretPath, Ticket, VaultName,
+    ApprovalRequest, Approvers, Basis, Caller, FileId, Grant, HandleTerms, LocalTime, Mapping,
+    Obligations, Operation, OperationSet, Permit, Rules, SameUser, SecretPath, Ticket, VaultName,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub enum Denial {
     Rule(Arc<str>),
     /// The approve rules that match have no approver in common.
     NoApprover,
+    /// A rule that permits it refuses reads that fill pages, and here the kernel keeps pages.
+    PagesAreKept,
 }
 
 /// What speaks for a question: rules by their place in the text, or a role.
@@ -193,12 +195,35 @@ impl Rules {
     }
 }
 
+impl Decision {
+    /// The same where the kernel keeps pages and reads them unseen: no rule that says
+    /// `mapped = false` permits `file.read` there.
+    pub fn where_pages_are_kept(self) -> Self {
+        let refuses = |grant: &Grant| {
+            grant.handle.mapping == Mapping::Refused
+                && grant.operations.contains(Operation::FileRead)
+        };
+        match &self {
+            Self::Permitted(permit) if refuses(permit.grant()) => {
+                Self::Denied(Denial::PagesAreKept)
+            }
+            Self::NeedsApproval(request) if refuses(request.grant()) => {
+                Self::Denied(Denial::PagesAreKept)
+            }
+            Self::Permitted(_) | Self::NeedsApproval(_) | Self::Denied(_) => self,
+        }
+    }
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRule => formatter.write_str("no rule allows it"),
             Self::UnlistedOperation => formatter.write_str("[ops] does not list the operation"),
             Self::Rule(name) => write!(formatter, "rule {name} denies it"),
+            Self::PagesAreKept => formatter.write_str(
+                "a rule that permits it says mapped = false, which a workspace cannot keep",
+            ),
             Self::NoApprover => {
                 formatter.write_str("the approve rules that match have no approver in common")
             }

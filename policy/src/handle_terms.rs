@@ -1,7 +1,7 @@
 //! What a yes says of the open file it gives: who may go on with it, and whether its pages may be
 //! filled.
 
-use crate::rule_text::{Fault, Table};
+use crate::rule_text::{Fault, Field, Table};
 use crate::{Caller, Grade};
 
 /// The terms of an open file, by the rules that permitted the open.
@@ -9,6 +9,18 @@ use crate::{Caller, Grade};
 pub struct HandleTerms {
     /// Who besides its holder may go on with it.
     pub share: Share,
+    /// Whether a read may fill pages.
+    pub mapping: Mapping,
+}
+
+/// Whether a read may fill pages, which the kernel keeps for a moment and hands to whoever maps the
+/// file: that of mmap(2), sendfile(2), splice(2) and read-ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mapping {
+    /// It is refused.
+    Refused,
+    /// It is answered, recorded, and taken back.
+    Allowed,
 }
 
 /// Who besides its holder may go on with an open file, from few to many.
@@ -55,24 +67,28 @@ impl Share {
 impl Default for HandleTerms {
     /// What a rule says by saying nothing.
     fn default() -> Self {
-        Self { share: Share::Nobody }
+        Self { share: Share::Nobody, mapping: Mapping::Allowed }
     }
 }
 
 impl HandleTerms {
     /// The keys of a rule that are read here.
-    pub(crate) const KEYS: [&'static str; 1] = ["share"];
+    pub(crate) const KEYS: [&'static str; 2] = ["mapped", "share"];
 
     /// Reads them from a rule.
     pub(crate) fn read(rule: &Table<'_>) -> Result<Self, Fault> {
         let share = rule.field("share").map_or(Ok(Share::Nobody), |share| {
             share.choice(&[("exec", Share::Exec), ("children", Share::Children)])
         })?;
-        Ok(Self { share })
+        let mapping = match rule.field("mapped").map(Field::flag).transpose()? {
+            Some(false) => Mapping::Refused,
+            Some(true) | None => Mapping::Allowed,
+        };
+        Ok(Self { share, mapping })
     }
 
     /// What both permit.
     pub(crate) fn narrowed_by(self, other: Self) -> Self {
-        Self { share: self.share.min(other.share) }
+        Self { share: self.share.min(other.share), mapping: self.mapping.min(other.mapping) }
     }
 }

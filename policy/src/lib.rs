@@ -40,7 +40,7 @@ pub use decision::{Decision, Denial, Question};
 pub use default_policy::{RootKind, default_policy};
 pub use digest::Digest;
 pub use grade::{Doubt, Grade};
-pub use handle_terms::{HandleTerms, Share};
+pub use handle_terms::{HandleTerms, Mapping, Share};
 pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};
 pub use lint::Finding;
 pub use local_time::{LocalTime, Weekday};

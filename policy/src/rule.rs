@@ -14,10 +14,10 @@ use std::sync::Arc;
 /// The keys of a rule.
 const KEYS: &[&str] = &[
     "name", "clients", "ops", "path", "targets", "when", "ticket", "priority", "decide", "reason",
-    "scope", "approve", "share",
+    "scope", "approve", "mapped", "share",
 ];
 /// Conditions of the design that nobody enforces yet.
-const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "mapped", "hold"];
+const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "hold"];
 
 /// One `[[rule]]`.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use crate::support::{NOON, caller, doubts, path, rules, vault};
 use ward_policy::{
-    Caller, Decision, Grade, HandleTerms, LeaseEnd, LeaseId, Moment, Operation, OperationSet,
-    Parent, ProcessId, Question, ScopeKind, Share, UserId,
+    Caller, Decision, Denial, Grade, HandleTerms, LeaseEnd, LeaseId, Mapping, Moment, Operation,
+    OperationSet, Parent, ProcessId, Question, ScopeKind, Share, UserId,
 };
 
 const OPEN: OperationSet = OperationSet::of(Operation::FileRead).with(Operation::FileWrite);
@@ -43,6 +43,22 @@ fn of_several_rules_that_permit_an_open_the_narrowest_counts() {
     let (read, write) = ("ops = ['file.read']; share = 'children'", "ops = ['file.write']");
     assert_eq!(terms(&[read, write]).share, Share::Nobody);
     assert_eq!(terms(&[children, &format!("{all}; priority = -1")]).share, Share::Children);
+}
+
+#[test]
+fn one_rule_that_refuses_mapped_reads_is_enough() {
+    let (all, none) = ("ops = ['file.*']", "ops = ['file.*']; mapped = false");
+    assert_eq!(terms(&[all]).mapping, Mapping::Allowed);
+    assert_eq!(terms(&["ops = ['file.*']; mapped = true", all]).mapping, Mapping::Allowed);
+    assert_eq!(terms(&[all, none]).mapping, Mapping::Refused);
+}
+
+#[test]
+fn where_pages_are_kept_a_rule_that_refuses_mapped_reads_permits_no_reading() {
+    let kept = |rows: &[&str]| decide(rows).where_pages_are_kept();
+    assert!(matches!(kept(&["ops = ['file.*']"]), Decision::Permitted(_)));
+    let refused = kept(&["ops = ['file.*']; mapped = false"]);
+    assert!(matches!(refused, Decision::Denied(Denial::PagesAreKept)), "{refused:?}");
 }
 
 #[test]

@@ -71,7 +71,9 @@ fn target(entry: &Value) -> String {
     let asked = words.collect::<Vec<_>>().join("+");
     let opener = entry.get("opener").and_then(|opener| opener.get("pid")).and_then(Value::as_u64);
     let opener = opener.map(|pid| format!("opened by {pid}")).unwrap_or_default();
-    let words = [asked, object, opener].into_iter().filter(|word| !word.is_empty());
+    let is_mapped = entry.get("mapped").and_then(Value::as_bool) == Some(true);
+    let mapped = if is_mapped { "mapped" } else { "" }.to_owned();
+    let words = [asked, object, mapped, opener].into_iter().filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 

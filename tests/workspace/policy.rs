@@ -171,3 +171,37 @@ fn programs_run_from_a_workspace_without_the_privilege_of_their_mode() {
     let said = owner.must(&format!("run({path:?}, '-u')"));
     assert_eq!(said[1].as_str().unwrap().trim(), uid, "{said}");
 }
+
+#[test]
+fn a_rule_that_refuses_mapped_reads_permits_no_reading_since_pages_are_kept() {
+    let rule = |folder: &str, more: &str| {
+        format!(
+            "[[rule]]\nname = \"{folder}\"\nclients = [\"owner\"]\nops = [\"file.*\"]\n\
+             path = [\"{folder}/**\"]\ndecide = \"allow\"\n{more}\n"
+        )
+    };
+    let rules = rule("unmapped", "mapped = false") + &rule("mapped", "");
+    let Some(desk) = Desk::with(&rules) else { return };
+    let mut root = desk.person();
+    let mut owner = desk.person_of(OWNER);
+    for folder in ["mapped", "unmapped"] {
+        let program = desk.free(folder, "program");
+        root.must(&format!("write({program:?}, '#!/bin/sh\\necho ran\\n')"));
+        root.must(&format!("os.chmod({program:?}, 0o777)"));
+    }
+    let (mapped, unmapped) = (desk.path("mapped/program"), desk.path("unmapped/program"));
+    assert_eq!(owner.must(&format!("run({mapped:?})"))[1], "ran\n");
+    assert_eq!(owner.fails(&format!("run({unmapped:?})")), "EACCES");
+    assert_eq!(owner.reads(&unmapped), Err("EACCES".to_owned()));
+    assert_eq!(owner.fails(&format!("os.open({unmapped:?}, os.O_RDWR)")), "EACCES");
+    let refused = desk.stage().log_of("refused", "unmapped/program");
+    assert!(refused.iter().all(|it| it["reason"].as_str().unwrap().contains("mapped = false")));
+    // Writing alone needs nobody's pages; a new file that is to be read too is refused as well.
+    owner.must(&format!("write({unmapped:?}, 'new', os.O_TRUNC)"));
+    let new = desk.path("unmapped/new");
+    assert_eq!(owner.fails(&format!("os.open({new:?}, os.O_RDWR | os.O_CREAT)")), "EACCES");
+    owner.must(&format!("write({new:?}, 'x')"));
+    // Of two names of a file the harder one counts.
+    root.must(&format!("os.link({mapped:?}, {:?})", desk.path("unmapped/second")));
+    assert_eq!(owner.reads(&mapped), Err("EACCES".to_owned()));
+}

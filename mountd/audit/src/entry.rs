@@ -51,6 +51,9 @@ pub struct Entry<'a> {
     /// The id of the log; in the first entry of each segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Text<'a>>,
+    /// Whether the read filled pages, which the kernel keeps for a moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<bool>,
     /// The mount it happened on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount: Option<Text<'a>>,
@@ -189,6 +192,7 @@ impl<'a> Entry<'a> {
             kind: None,
             lease: None,
             log: None,
+            mapped: None,
             mount: None,
             offset: None,
             opener: None,

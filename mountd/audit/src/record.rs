@@ -79,6 +79,7 @@ pub struct Record<'a> {
     opener: Option<ProcessId>,
     share: Share,
     count: u64,
+    is_mapped: bool,
     mount: Option<&'a str>,
     sha256: Option<Digest>,
     wall: Option<Timestamp>,
@@ -109,6 +110,7 @@ impl<'a> Record<'a> {
             opener: None,
             share: Share::Nobody,
             count: 1,
+            is_mapped: false,
             mount: None,
             sha256: None,
             wall: None,
@@ -261,6 +263,11 @@ impl<'a> Record<'a> {
         Self { opener: Some(opener), share, ..self }
     }
 
+    /// The read fills pages.
+    pub const fn mapped(self) -> Self {
+        Self { is_mapped: true, ..self }
+    }
+
     /// How many equal events this one stands for.
     pub const fn count(self, count: u64) -> Self {
         Self { count, ..self }
@@ -302,6 +309,7 @@ impl<'a> Record<'a> {
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
             kind: self.kind.map(|kind| Cow::Borrowed(kind.name())),
             lease: self.lease.map(|lease| Cow::Owned(lease.0.to_string())),
+            mapped: self.is_mapped.then_some(true),
             mount: self.mount.map(Cow::Borrowed),
             offset: self.offset.map(Number),
             opener: self.opener.map(opener),

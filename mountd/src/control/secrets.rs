@@ -8,7 +8,7 @@ use super::requests::{names, vault_name};
 use super::session::{About, Control};
 use crate::clock;
 use crate::handle_table::HandleId;
-use crate::pipeline::{Content, OpenError, OpenRequest, Opening, Patience, ReadRequest};
+use crate::pipeline::{Content, Fills, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
 use crate::vault_table::OpenVault;
 use base64::Engine as _;
@@ -98,7 +98,13 @@ impl Control<'_> {
         let mut whole = Zeroizing::new(Vec::with_capacity(LONGEST_VALUE + PIECE));
         loop {
             let offset = u64::try_from(whole.len()).unwrap_or(u64::MAX);
-            let request = ReadRequest { handle, asker: self.asker, offset, length: PIECE };
+            let request = ReadRequest {
+                handle,
+                asker: self.asker,
+                offset,
+                length: PIECE,
+                fills: Fills::Buffer,
+            };
             let piece = self.daemon.pipeline.read(&request).map_err(|error| of_read(&error))?;
             if piece.is_empty() {
                 return Ok(SecretText(STANDARD.encode(&whole)));

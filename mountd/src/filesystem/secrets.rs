@@ -10,7 +10,7 @@ use super::open::{self, operations};
 use super::{GENERATION, asker, empty, refused};
 use crate::errno;
 use crate::handle_table::HandleId;
-use crate::pipeline::{Occasion, Pipeline, ReadRequest, Removed, WriteAt};
+use crate::pipeline::{Fills, Occasion, Pipeline, ReadRequest, Removed, WriteAt};
 use crate::place::Place;
 use crate::tree::{self, Tree};
 use directory::Listings;
@@ -92,7 +92,9 @@ impl Filesystem for SecretsFilesystem {
     }
 
     fn forget(&self, _request: &Request, inode: INodeNo, lookups: u64) {
-        self.tree.forget(inode.0, lookups);
+        if self.tree.forget(inode.0, lookups) {
+            self.invalidator.allow(inode.0);
+        }
     }
 
     fn getattr(
@@ -161,13 +163,14 @@ impl Filesystem for SecretsFilesystem {
         self.pipeline.cpu_latency.keep_low();
         let length = usize::try_from(size).unwrap_or(usize::MAX);
         let handle = HandleId(handle.0);
-        let wanted = ReadRequest { handle, asker: asker(request), offset, length };
+        // read(2) carries a lock owner; what fills pages does not.
+        let fills = if lock_owner.is_some() { Fills::Buffer } else { Fills::Pages };
+        let wanted = ReadRequest { handle, asker: asker(request), offset, length, fills };
         match self.pipeline.read(&wanted) {
             Ok(bytes) => reply.data(&bytes),
             Err(error) => reply.error(errno::of_read(&error)),
         }
-        // read(2) carries a lock owner; a page fill (mmap, splice) does not, and must not stay.
-        if lock_owner.is_none() {
+        if fills == Fills::Pages {
             self.invalidator.bar(inode.0);
         }
     }

@@ -218,7 +218,7 @@ impl Pipeline {
         operations: OperationSet,
     ) -> Result<(), ChangeError> {
         let question = secret.question(operations, None);
-        let refused = match self.policy.evaluate(caller, &question) {
+        let refused = match self.decide(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let _spent_on_this_change = permit.spend();
                 return Ok(());

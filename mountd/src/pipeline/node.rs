@@ -199,7 +199,7 @@ impl Pipeline {
         operations: OperationSet,
     ) -> Result<Arc<Lease>, OpenError> {
         let question = secret.question(operations, None);
-        match self.policy.evaluate(caller, &question) {
+        match self.decide(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let holder = caller.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
                 Ok(self.leases.begin(permit, holder, Reach::Handle, place.ends())?)

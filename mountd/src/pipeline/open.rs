@@ -336,10 +336,11 @@ impl Pipeline {
     ) -> Result<Secret, OpenError> {
         let mut names = place.secrets_of(request.file).map_err(OpenError::Name)?;
         if names.len() > 1 {
-            let hardness = |name: &Secret| match self
-                .policy
-                .evaluate(caller, &name.question(request.operations, None))
-            {
+            let hardness = |name: &Secret| match self.decide(
+                caller,
+                name.kind,
+                &name.question(request.operations, None),
+            ) {
                 Decision::Permitted(permit) => {
                     let _only_compared = permit;
                     0
@@ -355,7 +356,8 @@ impl Pipeline {
 
     /// Whether an open by another name of its file needs nobody's yes any more.
     fn may_now(&self, caller: &Caller, name: &Secret, attempt: &Attempt) -> bool {
-        match self.policy.evaluate(caller, &name.question(attempt.request.operations, None)) {
+        let question = name.question(attempt.request.operations, None);
+        match self.decide(caller, name.kind, &question) {
             Decision::Permitted(permit) => {
                 let _only_compared = permit;
                 true

@@ -1,7 +1,7 @@
 //! By which right somebody uses an open file: as its holder, by one of its own, or because the
 //! opener's rules let it be shared.
 
-use super::{OpenError, Pipeline};
+use super::{Fills, OpenError, Pipeline, ReadRequest};
 use crate::caller::Asker;
 use crate::clock;
 use crate::handle_table::Handle;
@@ -10,11 +10,15 @@ use std::sync::Arc;
 use ward_audit::Record;
 use ward_policy::{
     ActiveLease, Caller, Decision, Denial, Lease, LeaseEnd, Moment, Operation, OperationSet,
-    ProcessId, ScopeKind, Share,
+    ProcessId, Question, ScopeKind, Share,
 };
+use ward_store::VaultKind;
 
 /// Why a process that did not open the file itself gets nothing through it.
 const NEEDS_ITS_OWN: &str = "somebody else opened the file, and this process needs an approval";
+
+/// Why a reader gets nothing by mapping the file, which read(2) would give it.
+const NOT_MAPPED: &str = "a rule that permits it says mapped = false";
 
 /// The right of one process to do one thing with an open file.
 #[derive(Debug)]
@@ -35,6 +39,10 @@ enum Whose {
 }
 
 impl Right {
+    pub(super) fn user(&self) -> &Caller {
+        &self.user
+    }
+
     /// Proof, for the length of one step, that it still holds.
     pub(super) fn active(&self, now: Moment) -> Result<ActiveLease<'_>, LeaseEnd> {
         match &self.whose {
@@ -47,10 +55,14 @@ impl Right {
     pub(super) fn reading<'a>(
         &'a self,
         lease: &'a ActiveLease<'_>,
-        offset: u64,
+        request: &ReadRequest,
         length: u64,
     ) -> Record<'a> {
-        let record = Record::reading(&self.user, lease, offset, length);
+        let record = Record::reading(&self.user, lease, request.offset, length);
+        let record = match request.fills {
+            Fills::Buffer => record,
+            Fills::Pages => record.mapped(),
+        };
         match &self.whose {
             Whose::Holder => record,
             // No open has this lease, so the rules that gave it stand here.
@@ -80,7 +92,7 @@ impl Pipeline {
         let secret = handle.place.secret_of(handle.file).ok_or(OpenError::Ended)?;
         let question = secret.question(OperationSet::of(operation), None);
         let opener = handle.opener.process;
-        let refused = match self.policy.evaluate(&user, &question) {
+        let refused = match self.decide(&user, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
                 let lease =
@@ -102,11 +114,37 @@ impl Pipeline {
                 }
                 self.record_no(&secret, &user, &question, &denial)
             }
-            Decision::Denied(denial @ (Denial::Rule(_) | Denial::NoApprover)) => {
-                self.record_no(&secret, &user, &question, &denial)
-            }
+            Decision::Denied(
+                denial @ (Denial::Rule(_) | Denial::NoApprover | Denial::PagesAreKept),
+            ) => self.record_no(&secret, &user, &question, &denial),
         };
         Err(OpenError::Denied(refused?))
+    }
+
+    /// Decides a question about a vault of that kind.
+    pub(super) fn decide(
+        &self,
+        caller: &Caller,
+        kind: VaultKind,
+        question: &Question<'_>,
+    ) -> Decision {
+        let decision = self.policy.evaluate(caller, question);
+        match kind {
+            VaultKind::Secrets => decision,
+            VaultKind::Workspace => decision.where_pages_are_kept(),
+        }
+    }
+
+    /// Records that a read was refused because it fills pages.
+    pub(super) fn refuse_pages(&self, handle: &Handle, right: &Right) -> OpenError {
+        let Some(secret) = handle.place.secret_of(handle.file) else {
+            return OpenError::Ended;
+        };
+        let question = secret.question(OperationSet::of(Operation::FileRead), None);
+        match self.record_no(&secret, right.user(), &question, &NOT_MAPPED) {
+            Ok(id) => OpenError::Denied(id),
+            Err(error) => error,
+        }
     }
 
     /// The right that the opener's rules give `asker`, which is looked at anew: parents end, and

@@ -98,6 +98,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
                 .ticket(&ticket)
                 .bytes(u64::MAX)
                 .offset(1 << 53)
+                .mapped()
                 .opened_by(caller.process, Share::Children)
                 .count(3)
                 .mount("01KAJ");
