@@ -1,5 +1,6 @@
 //! What callers see: one file for each part of docs/semantics.md.
 
+mod control_directory;
 mod end_of_a_mount;
 mod end_of_the_daemon;
 mod errors;

@@ -69,7 +69,7 @@ pub(crate) const fn of_name(fault: NameFault) -> Errno {
         NameFault::Empty | NameFault::LeadingSlash | NameFault::TrailingSlash => Errno::EINVAL,
         NameFault::EmptyPart | NameFault::Climbs | NameFault::ControlCharacter => Errno::EINVAL,
         NameFault::PartTooLong | NameFault::TooLong => Errno::ENAMETOOLONG,
-        NameFault::Reserved => Errno::EACCES,
+        NameFault::Reserved => Errno::EPERM,
     }
 }
 

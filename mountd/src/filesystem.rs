@@ -3,6 +3,8 @@
 //! The only file, with those below `filesystem/`, that names the FUSE library. One adapter for each
 //! kind of vault: of `secrets` nothing stays with the kernel, of a `workspace` all that may.
 
+mod control_directory;
+mod controlled;
 mod invalidation;
 mod open;
 mod secrets;

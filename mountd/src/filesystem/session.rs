@@ -1,5 +1,7 @@
 //! A FUSE session: the event loops of one mount.
 
+use super::control_directory::ControlDirectory;
+use super::controlled::Controlled;
 use super::invalidation::{Invalidator, serve};
 use super::secrets::SecretsFilesystem;
 use super::workspace::WorkspaceFilesystem;
@@ -44,13 +46,16 @@ pub(crate) fn start(
 ) -> io::Result<Session> {
     let (invalidator, orders) = Invalidator::new();
     let kind = place.kind();
+    let control = ControlDirectory::new(Arc::clone(&pipeline), Arc::clone(&place));
     let (loops, notifier) = match kind {
         VaultKind::Secrets => {
-            run(SecretsFilesystem::new(pipeline, place, invalidator.clone()), fuse)?
+            let vault = SecretsFilesystem::new(pipeline, place, invalidator.clone());
+            run(Controlled::new(control, vault), fuse)?
         }
         VaultKind::Workspace => {
             place.keep_pages(invalidator.clone());
-            run(WorkspaceFilesystem::new(pipeline, place, invalidator.clone()), fuse)?
+            let vault = WorkspaceFilesystem::new(pipeline, place, invalidator.clone());
+            run(Controlled::new(control, vault), fuse)?
         }
     };
     std::thread::Builder::new()
