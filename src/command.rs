@@ -6,6 +6,7 @@ pub(crate) use vault::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -53,7 +54,9 @@ pub(crate) enum Command {
     Approve(ApproveArguments),
     /// Answer a request with no
     Deny(DenyArguments),
-    /// Show the daemon, its mounts, requests and leases
+    /// Run a command as an agent: it and all it starts carry the agent's name
+    Run(RunArguments),
+    /// Show the daemon, its mounts, agents, requests and leases
     Status,
     /// Show what the daemon attests about this very process
     Whoami,
@@ -255,6 +258,23 @@ pub(crate) struct DenyArguments {
     /// Why, for the asker
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+}
+
+/// Of `ward run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: ward run --agent claude -- claude --model opus
+
+Rules of the policy with session = \"claude\" are then for this command and whatever it starts,
+also what leaves its terminal or its parent. It ends when nothing of it is left, with the exit code
+of the command, or 128 and the number of the signal that ended it. Ending `ward run` ends all of it.")]
+pub(crate) struct RunArguments {
+    /// The agent: a name that the policy lets you take (operation agent.run, the name as its path)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: String,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Of `ward audit`.

@@ -29,6 +29,8 @@ pub(crate) enum ExitCode {
     Unsupported,
     /// The log takes no records.
     LogFailed,
+    /// As the command of `ward run` ended.
+    OfCommand(u8),
     /// `audit verify`: a crash left a part of an unfinished write.
     LogTorn,
     /// `audit verify`: an entry is not as it was written.
@@ -41,6 +43,7 @@ impl ExitCode {
     /// The number that scripts see. 2, wrong usage, is clap's.
     pub(crate) const fn number(self) -> u8 {
         match self {
+            Self::OfCommand(number) => number,
             Self::Done => 0,
             Self::Failed => 1,
             Self::Denied | Self::LogTorn => 3,

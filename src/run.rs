@@ -1,5 +1,6 @@
 //! One command per file: each asks for something and says what came of it.
 
+mod agent;
 mod approve;
 mod audit_show;
 mod audit_verify;
@@ -57,6 +58,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Request(arguments) => print(form, request::run(arguments, settings)?),
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
+        Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Status => print(form, status::run(settings)?),
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),

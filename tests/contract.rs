@@ -90,6 +90,7 @@ fn every_command_of_the_program_is_in_the_contract() {
         "request",
         "approve",
         "deny",
+        "run",
         "status",
         "whoami",
         "vault init",

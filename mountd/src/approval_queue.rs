@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_policy::{
-    ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease, Moment,
-    OperationSet, Permit, RequestId, Require, Rules, SameUser, SecretPath, Ticket, UserId,
+    AgentSessionId, ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease,
+    Moment, OperationSet, Permit, RequestId, Require, Rules, SameUser, SecretPath, Ticket, UserId,
     VaultName,
 };
 
@@ -254,6 +254,17 @@ impl ApprovalQueue {
             !is_meant
         });
         release(ended, Unanswered::Ended);
+    }
+
+    /// Ends the requests of an agent session that is over; their expiry is recorded in turn.
+    pub(crate) fn end_agent(&self, session: AgentSessionId) {
+        let mut state = self.state();
+        let pending = state.pending.values_mut();
+        for pending in pending.filter(|it| it.question.holder.agent() == Some(session)) {
+            pending.expires = Moment::from_nanoseconds(0);
+        }
+        drop(state);
+        self.wake();
     }
 
     /// Every waiting request, oldest first.

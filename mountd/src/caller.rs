@@ -9,6 +9,7 @@
 //! A program that nobody has hashed yet must be read, which can take a second. Visibility never waits
 //! for that; an open waits on a thread of its own ([`FairQueue`]); of other requests few may.
 
+use crate::agent_table::{AgentTable, RunningAgent};
 use crate::clock;
 use crate::fair_queue::FairQueue;
 use crate::monitor::message::{Facts, Wanted};
@@ -63,6 +64,7 @@ pub(crate) enum IdentifyError {
 #[derive(Debug)]
 pub(crate) struct Callers {
     monitor: Arc<Monitor>,
+    agents: Arc<AgentTable>,
     /// Whether the policy asks whom a caller descends from.
     asks_for_ancestors: AtomicBool,
     /// How many threads that others wait for wait for a program to be read.
@@ -81,6 +83,7 @@ struct Known {
     identity: [u8; 32],
     asker: Asker,
     caller: Arc<Caller>,
+    agent: Option<Arc<RunningAgent>>,
     /// Whether its program has no hash because nobody has read it yet.
     is_unread: bool,
     /// When `status` was last found to be the same, in nanoseconds since boot.
@@ -88,9 +91,10 @@ struct Known {
 }
 
 impl Callers {
-    pub(crate) fn new(monitor: Arc<Monitor>) -> Self {
+    pub(crate) fn new(monitor: Arc<Monitor>, agents: Arc<AgentTable>) -> Self {
         Self {
             monitor,
+            agents,
             asks_for_ancestors: AtomicBool::new(false),
             reading: AtomicUsize::new(0),
             unread: FairQueue::default(),
@@ -136,7 +140,7 @@ impl Callers {
     /// Everything that can be told of `asker`, which costs more than deciding about it.
     pub(crate) fn describe(&self, asker: Asker) -> Result<Caller, IdentifyError> {
         let wanted = Wanted { hash: true, ancestors: true, namespaces: true };
-        Ok(caller_of(asker, self.monitor.attest(asker.thread, wanted)?.facts))
+        Ok(self.caller_of(asker, self.monitor.attest(asker.thread, wanted)?.facts).0)
     }
 
     /// Whether a program must be read before `asker` is identified.
@@ -204,11 +208,46 @@ impl Callers {
             self.monitor.attest(asker.thread, wanted)?;
         let looked = AtomicU64::new(clock::now().nanoseconds());
         let (identity, is_unread) = (facts.status, facts.is_unread);
-        let caller = Arc::new(caller_of(asker, facts));
-        let known = Known { thread, image, status, identity, asker, caller, is_unread, looked };
+        let (caller, agent) = self.caller_of(asker, facts);
+        let caller = Arc::new(caller);
+        let known =
+            Known { thread, image, status, identity, asker, caller, agent, is_unread, looked };
         let known = Arc::new(known);
         self.known().put(asker.thread, Arc::clone(&known));
         Ok(known)
+    }
+
+    fn caller_of(&self, asker: Asker, facts: Facts) -> (Caller, Option<Arc<RunningAgent>>) {
+        let agent = facts.agent.as_deref().and_then(|id| self.agents.find(id));
+        let caller = Caller {
+            thread: ThreadId(asker.thread),
+            process: facts.process,
+            uid: UserId(asker.uid),
+            gid: GroupId(asker.gid),
+            groups: facts.groups,
+            login_uid: facts.login_uid,
+            executable: facts.executable,
+            script: facts.script,
+            session: facts.session,
+            invocation: facts.invocation,
+            terminal: facts.terminal,
+            namespaces: facts.namespaces,
+            tracer: facts.tracer,
+            agent: agent.as_ref().map(|agent| Arc::clone(&agent.session)),
+            parents: facts.parents,
+            doubts: facts.doubts,
+        };
+        (caller, agent)
+    }
+
+    /// Forgets what was seen of the process of that number.
+    pub(crate) fn forget(&self, process: u32) {
+        let mut known = self.known();
+        let seen = known.iter().filter(|(_, known)| known.caller.process.number == process);
+        let seen: Vec<u32> = seen.map(|(thread, _)| *thread).collect();
+        for thread in seen {
+            known.pop(&thread);
+        }
     }
 
     /// Forgets threads that have ended, and the descriptors that told of them.
@@ -274,7 +313,9 @@ impl Known {
     fn runs_same_program(&self) -> bool {
         // One entry of pagemap is 8 bytes, of any address; of an image that is gone there is none.
         let mut entry = [0; 8];
-        self.is_alive()
+        // A session that has ended names nobody any more, at once.
+        self.agent.as_ref().is_none_or(|agent| agent.is_alive())
+            && self.is_alive()
             && rustix::io::pread(&self.image, &mut entry, 0).is_ok_and(|count| count == 8)
     }
 
@@ -288,25 +329,5 @@ impl Known {
         let mut status = [0; 4096];
         let count = rustix::io::pread(&self.status, &mut status, 0);
         count.is_ok_and(|count| status.get(..count).map(identity) == Some(self.identity))
-    }
-}
-
-fn caller_of(asker: Asker, facts: Facts) -> Caller {
-    Caller {
-        thread: ThreadId(asker.thread),
-        process: facts.process,
-        uid: UserId(asker.uid),
-        gid: GroupId(asker.gid),
-        groups: facts.groups,
-        login_uid: facts.login_uid,
-        executable: facts.executable,
-        script: facts.script,
-        session: facts.session,
-        invocation: facts.invocation,
-        terminal: facts.terminal,
-        namespaces: facts.namespaces,
-        tracer: facts.tracer,
-        parents: facts.parents,
-        doubts: facts.doubts,
     }
 }

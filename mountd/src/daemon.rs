@@ -1,5 +1,6 @@
 //! The daemon: starts everything in order, serves, and ends it in order.
 
+use crate::agent_table::AgentTable;
 use crate::approval_queue::ApprovalQueue;
 use crate::caller::Callers;
 use crate::clock;
@@ -154,8 +155,10 @@ fn assemble(
     let log = Arc::new(log);
     // Only the superuser may; without, all is as well, and slower.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
+    let agents = Arc::new(AgentTable::default());
     let pipeline = Arc::new(Pipeline {
-        callers: Callers::new(Arc::clone(&monitor)),
+        callers: Callers::new(Arc::clone(&monitor), Arc::clone(&agents)),
+        agents,
         monitor,
         policy: PolicyInForce::new(rules),
         approvals: ApprovalQueue::new(),
@@ -286,6 +289,7 @@ fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
                 keeper.keep(&daemon.vaults);
                 daemon.vaults.lock_idle();
                 daemon.pipeline.callers.forget_ended();
+                daemon.pipeline.end_agents();
             }
         }
     }

@@ -3,8 +3,8 @@
 use crate::clock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_policy::{
-    ApprovalRequest, Basis, Caller, Digest, FileId, Fingerprint, Lease, LeaseId, Moment, Permit,
-    Ticket, VaultName,
+    AgentSessionId, ApprovalRequest, Basis, Caller, Digest, FileId, Fingerprint, Lease, LeaseId,
+    Moment, Permit, Ticket, VaultName,
 };
 
 /// Every lease that may still be found or must still be withdrawn.
@@ -123,6 +123,11 @@ impl LeaseTable {
         self.withdraw(|lease| {
             lease.grant().vault.as_ref() == Some(vault) && lease.grant().file == Some(file)
         });
+    }
+
+    /// Withdraws every lease that is held within an agent session.
+    pub(crate) fn withdraw_agent(&self, session: AgentSessionId) {
+        self.withdraw(|lease| lease.holder().agent() == Some(session));
     }
 
     /// Withdraws every lease that another policy than `policy` gave.

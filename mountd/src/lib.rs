@@ -1,5 +1,6 @@
 //! The daemon: mounts vaults and decides each open. Start reading at `pipeline.rs`.
 
+mod agent_table;
 mod approval_queue;
 mod caller;
 mod clock;

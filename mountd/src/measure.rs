@@ -28,7 +28,7 @@ pub fn identity() -> io::Result<()> {
     // As the daemon does while requests come.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     cpu_latency.start()?;
-    let callers = Callers::new(Arc::new(monitor));
+    let callers = Callers::new(Arc::new(monitor), Arc::default());
     let running = Running::of(Path::new(PROGRAM))?;
     callers.identify(running.asker()).map_err(io::Error::other)?;
     let known =

@@ -4,6 +4,8 @@
 //! vaults, policy and values. It is the same program started anew, its first channel on standard
 //! input; when the core is gone it ends every mount and itself.
 
+mod agent_sessions;
+mod ancestry;
 mod attest;
 mod cpu_latency;
 mod environment;
@@ -19,12 +21,14 @@ mod mount_table;
 mod mounting;
 mod proc;
 mod script;
+mod session_cgroup;
 mod waiting;
 
-pub(crate) use attest::identity;
+pub(crate) use attest::{identity, is_alive};
 pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
 
+use agent_sessions::AgentSessions;
 use attest::{Attested, attest};
 use crossbeam_channel::{Sender, bounded};
 use executable::Programs;
@@ -41,6 +45,7 @@ const CHANGES: usize = 1024;
 /// What the monitor's channels share.
 struct Privileged {
     programs: Programs,
+    agents: Arc<AgentSessions>,
     /// Guards the table only; never held while something is mounted or ended.
     mounts: Mutex<BTreeMap<u64, Mounting>>,
     next: Mutex<u64>,
@@ -52,6 +57,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
     let (held, changes) = bounded(CHANGES);
     let privileged = Arc::new(Privileged {
         programs: Programs::default(),
+        agents: Arc::default(),
         mounts: Mutex::default(),
         next: Mutex::new(1),
         held,
@@ -81,10 +87,13 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             | Task::WriteBack { .. }
             | Task::End { .. }
             | Task::LimitCpuLatency
+            | Task::BeginSession(_)
+            | Task::CountSession { .. }
             | Task::CleanUp { .. } => {}
         }
     }
     privileged.end_all();
+    privileged.agents.leave();
     Ok(())
 }
 
@@ -106,7 +115,7 @@ impl Privileged {
     ) -> std::io::Result<()> {
         let channel = channel.as_fd();
         match task {
-            Task::Attest { thread, wanted } => match attest(thread, wanted, &self.programs) {
+            Task::Attest { thread, wanted } => match self.attest(thread, wanted) {
                 Ok(Attested { facts, thread, image, status }) => {
                     let answer = Ok::<_, MonitorError>(facts);
                     send(channel, &answer, &[thread.as_fd(), image.as_fd(), status.as_fd()])
@@ -158,11 +167,25 @@ impl Privileged {
                 }
                 Err(error) => send(channel, &Err::<i32, _>(error), &[]),
             },
+            Task::BeginSession(wanted) => match self.agents.begin(&wanted) {
+                Ok((begun, first)) => {
+                    send(channel, &Ok::<_, MonitorError>(begun), &[first.as_fd()])
+                }
+                Err(error) => send(channel, &Err::<message::SessionBegun, _>(error), &[]),
+            },
+            Task::CountSession { session } => {
+                send(channel, &Ok::<_, MonitorError>(self.agents.count(&session)), &[])
+            }
             Task::CleanUp { instance } => {
+                self.agents.serve(&instance);
                 send(channel, &Ok::<_, MonitorError>(clean_up(&instance)), &[])
             }
             Task::Serve | Task::Report => Ok(()),
         }
+    }
+
+    fn attest(&self, thread: u32, wanted: message::Wanted) -> Result<Attested, MonitorError> {
+        attest(thread, wanted, &self.programs, &self.agents)
     }
 
     fn end_all(&self) {

@@ -119,7 +119,9 @@ impl Newer {
                 }
             }
             EventType::SecretRevoked => self.revoke(path, at, state),
-            EventType::ClockJump
+            EventType::AgentBegun
+            | EventType::AgentEnded
+            | EventType::ClockJump
             | EventType::Command
             | EventType::DaemonStarted
             | EventType::DaemonStopped
@@ -325,7 +327,9 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         EventType::FileWrite => Some(Activity::Truncation),
         EventType::FileRename => Some(Activity::Renaming),
         EventType::FileRemove => Some(Activity::Removal),
-        EventType::ClockJump
+        EventType::AgentBegun
+        | EventType::AgentEnded
+        | EventType::ClockJump
         | EventType::Command
         | EventType::DaemonStarted
         | EventType::DaemonStopped

@@ -17,6 +17,7 @@ pub(crate) use node::{MOVE, NodeChange, Touched, WRITE};
 pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
 pub(crate) use write::{Occasion, WriteAt, WriteError};
 
+use crate::agent_table::AgentTable;
 use crate::approval_queue::ApprovalQueue;
 use crate::caller::{Asker, Callers};
 use crate::clock;
@@ -36,6 +37,7 @@ use ward_store::{DecryptError, Revealed};
 pub(crate) struct Pipeline {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) callers: Callers,
+    pub(crate) agents: Arc<AgentTable>,
     pub(crate) policy: PolicyInForce,
     pub(crate) approvals: ApprovalQueue,
     pub(crate) leases: LeaseTable,

@@ -2,7 +2,7 @@
 //!
 //! Facts that could not be read are absent, and an absent fact never matches a rule.
 
-use crate::{Cgroup, Digest, Doubt, Grade};
+use crate::{AgentSession, AgentSessionId, Cgroup, Digest, Doubt, Grade};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -105,6 +105,8 @@ pub struct Caller {
     pub script: Option<Arc<Script>>,
     /// Its session; absent when it could not be read or its leader is gone.
     pub session: Option<Session>,
+    /// The `ward run` session it belongs to, whatever it runs.
+    pub agent: Option<Arc<AgentSession>>,
     /// The run of the systemd unit it belongs to, 32 hex digits.
     pub invocation: Option<Arc<str>>,
     /// The controlling terminal, such as `pts/3`.
@@ -142,14 +144,23 @@ impl Caller {
             // Two unknown programs are not the same program.
             ScopeKind::Session => {
                 self.program()?;
-                Scope::Session(self.session.clone()?)
+                match &self.agent {
+                    Some(_) => Scope::Agent,
+                    None => Scope::Session(self.session.clone()?),
+                }
             }
             ScopeKind::Program => {
                 self.program()?;
                 Scope::Program
             }
         };
-        Some(Fingerprint { uid: self.uid, program: self.program(), scope })
+        let (program, agent) = (self.program(), self.agent_session());
+        Some(Fingerprint { uid: self.uid, program, agent, scope })
+    }
+
+    /// The `ward run` session, by its id.
+    pub fn agent_session(&self) -> Option<AgentSessionId> {
+        self.agent.as_ref().map(|agent| agent.id)
     }
 }
 
@@ -169,8 +180,10 @@ pub enum ScopeKind {
 pub enum Scope {
     /// This process.
     Process(ProcessId),
-    /// This session.
+    /// This session of a terminal or service.
     Session(Session),
+    /// The `ward run` session that is part of every fingerprint.
+    Agent,
     /// Only user and program.
     Program,
 }
@@ -180,6 +193,7 @@ pub enum Scope {
 pub struct Fingerprint {
     uid: UserId,
     program: Option<Digest>,
+    agent: Option<AgentSessionId>,
     scope: Scope,
 }
 
@@ -187,6 +201,11 @@ impl Fingerprint {
     /// The user.
     pub const fn uid(&self) -> UserId {
         self.uid
+    }
+
+    /// The `ward run` session it is within.
+    pub const fn agent(&self) -> Option<AgentSessionId> {
+        self.agent
     }
 
     /// How widely it reaches.
@@ -199,8 +218,12 @@ impl Fingerprint {
         let shares_scope = match &self.scope {
             Scope::Process(process) => *process == caller.process,
             Scope::Session(session) => caller.session.as_ref() == Some(session),
+            Scope::Agent => self.agent.is_some(),
             Scope::Program => self.program.is_some(),
         };
-        shares_scope && self.uid == caller.uid && self.program == caller.program()
+        shares_scope
+            && self.uid == caller.uid
+            && self.program == caller.program()
+            && self.agent == caller.agent_session()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::pattern::Glob;
 use crate::rule_text::{Fault, Field, Table};
-use crate::{Caller, Cgroup, Digest, Grade, GroupId, Parent, UserId};
+use crate::{AgentName, Caller, Cgroup, Digest, Grade, GroupId, Parent, UserId};
 use std::sync::Arc;
 
 /// The keys of a client's table.
@@ -18,6 +18,7 @@ const KEYS: &[&str] = &[
     "cgroup",
     "unit",
     "container",
+    "session",
     "tty",
     "grade",
     "role",
@@ -25,7 +26,7 @@ const KEYS: &[&str] = &[
 /// Those that are known of a process from which a caller descends.
 const KEYS_OF_ANCESTORS: &[&str] = &["uid", "gid", "exe", "sha256", "grade", "role"];
 /// Facts of the design that the daemon does not collect yet.
-const LATER: &[&str] = &["session", "agent", "roles", "groups", "delegation"];
+const LATER: &[&str] = &["agent", "roles", "groups", "delegation"];
 
 /// Facts, of which all that are given must hold. Lists mean any of their items.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(crate) struct Client {
     cgroups: Option<Vec<Glob>>,
     units: Option<Vec<Glob>>,
     containers: Option<Vec<Glob>>,
+    sessions: Option<Vec<AgentName>>,
     terminals: Option<Terminals>,
     grade: Option<Grade>,
     is_approver: bool,
@@ -134,6 +136,7 @@ impl Client {
             cgroups: items(&table, "cgroup", read_program)?,
             units: items(&table, "unit", read_word)?,
             containers: items(&table, "container", read_word)?,
+            sessions: items(&table, "session", read_agent)?,
             terminals: table.field("tty").map(read_terminals).transpose()?,
             grade: table.field("grade").map(read_grade).transpose()?,
             is_approver: table
@@ -181,6 +184,9 @@ impl Client {
             && holds(self.programs.as_ref(), |glob| {
                 let path = caller.executable.as_ref().and_then(|program| program.path.as_ref());
                 path.is_some_and(|path| glob.matches_absolute(path))
+            })
+            && holds(self.sessions.as_ref(), |name| {
+                caller.agent.as_ref().is_some_and(|agent| agent.name == *name)
             })
             && holds(self.sha256.as_ref(), |digest| match caller.program() {
                 Some(program) => program == *digest,
@@ -242,6 +248,7 @@ impl Client {
             || self.cgroups.is_some()
             || self.units.is_some()
             || self.containers.is_some()
+            || self.sessions.is_some()
             || self.terminals.is_some()
     }
 
@@ -257,6 +264,7 @@ impl Client {
             || self.cgroups.is_some()
             || self.units.is_some()
             || self.containers.is_some()
+            || self.sessions.is_some()
             || self.terminals.is_some()
     }
 }
@@ -386,6 +394,10 @@ fn read_digest(field: Field<'_>) -> Result<Digest, Fault> {
     Digest::from_hex(field.text()?).ok_or_else(|| {
         field.fault("`sha256` must be 64 lower-case hex digits, as sha256sum prints them")
     })
+}
+
+fn read_agent(field: Field<'_>) -> Result<AgentName, Fault> {
+    AgentName::try_from(field.text()?).map_err(|error| field.fault(error.to_string()))
 }
 
 fn read_grade(field: Field<'_>) -> Result<Grade, Fault> {

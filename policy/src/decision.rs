@@ -23,7 +23,7 @@ pub struct Question<'a> {
     pub operations: OperationSet,
     /// The vault; absent for commands about the daemon itself.
     pub vault: Option<&'a VaultName>,
-    /// The secret; absent for commands about a whole vault.
+    /// The secret, or without a vault the name of an agent; absent for commands about a whole vault.
     pub path: Option<&'a SecretPath>,
     /// The file behind the path, when there is one.
     pub file: Option<FileId>,

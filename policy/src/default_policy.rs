@@ -81,9 +81,9 @@ names = "sealed"
 "##;
 
 const CLIENTS: &str = r##"# Clients: facts the kernel attests. All facts of a client must hold; a list means any of it.
-# Facts: uid, gid, group, loginuid, exe, sha256, script, ancestor, cgroup, unit, container, tty;
-# `ward whoami` shows those of whoever asks. `grade` is the least grade accepted, and
-# role = "approver" lets a client answer requests.
+# Facts: uid, gid, group, loginuid, exe, sha256, script, ancestor, cgroup, unit, container,
+# session (the name of an agent), tty; `ward whoami` shows those of whoever asks. `grade` is the
+# least grade accepted, and role = "approver" lets a client answer requests.
 "##;
 
 const EXAMPLE_CLIENTS: &str = r##"
@@ -96,6 +96,15 @@ const EXAMPLE_CLIENTS: &str = r##"
 #[clients.deploy]
 #exe = "/usr/local/bin/deploy"
 #grade = "verified"
+
+# An agent, by the name that `ward run --agent claude -- CMD` was allowed to take for CMD and all
+# it starts.
+#[clients.claude]
+#session = "claude"
+
+# Who may start that agent beside the owner.
+#[clients.worker]
+#uid = [1001]
 
 # A target gives secrets a name; "restricted" and "critical" never take the asker's own yes.
 #[targets.production]
@@ -123,8 +132,24 @@ decide = "allow"
 #path = ["ci/deploy-token"]
 #decide = "allow"
 
-# Let it read more, but only after a human said yes. The higher priority makes this count also
-# when the owner runs it. (`when = ["Mon-Fri 08:00-18:00"]` limits a rule to hours; outside them
+# Let another user start an agent under one name and no other: the name is the path.
+#[[rule]]
+#name = "worker-starts-claude"
+#clients = ["worker"]
+#ops = ["agent.run"]
+#path = ["claude"]
+#decide = "allow"
+
+# Let that agent, whoever started it, read what it needs.
+#[[rule]]
+#name = "claude-reads-its-token"
+#clients = ["claude"]
+#ops = ["file.list", "file.read"]
+#path = ["claude/*"]
+#decide = "allow"
+
+# Let the program read more, but only after a human said yes. The higher priority makes this count
+# also when the owner runs it. (`when = ["Mon-Fri 08:00-18:00"]` limits a rule to hours; outside them
 # the other rules decide.)
 #[[rule]]
 #name = "production-asks"

@@ -4,6 +4,7 @@
 //! arguments, so every decision can be computed again from a log.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod caller;
 mod cgroup;
 mod client;
@@ -31,6 +32,7 @@ mod vault_name;
 mod visibility;
 mod window;
 
+pub use agent::{AgentName, AgentNameError, AgentSession, AgentSessionId};
 pub use caller::{
     Caller, Executable, Fingerprint, GroupId, Namespaces, Parent, ProcessId, Scope, ScopeKind,
     Script, Session, ThreadId, UserId,

@@ -39,6 +39,8 @@ macro_rules! operations {
 }
 
 operations! {
+    /// Begin a `ward run` session under a name, which is the path of the question.
+    AgentRun = "agent.run", High;
     /// See records of the log.
     AuditShow = "audit.show", Medium;
     /// Check the log, while the daemon runs.

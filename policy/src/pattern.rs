@@ -92,9 +92,12 @@ impl Pattern {
     }
 
     fn matches(&self, vault: Option<&VaultName>, path: Option<&SecretPath>) -> bool {
-        let Some(vault) = vault else { return false };
-        self.is_of(vault)
-            && path.map_or(self.is_whole_vault, |path| self.glob.matches(path.as_bytes()))
+        let names = |path: &SecretPath| self.glob.matches(path.as_bytes());
+        match vault {
+            Some(vault) => self.is_of(vault) && path.map_or(self.is_whole_vault, names),
+            // A name outside of every vault, such as that of an agent.
+            None => self.vault.is_none() && path.is_some_and(names),
+        }
     }
 
     fn is_of(&self, vault: &VaultName) -> bool {

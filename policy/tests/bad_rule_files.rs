@@ -176,7 +176,8 @@ fn clients_are_facts_that_the_kernel_attests() {
                 "\"direct\"",
             ),
             ("tty = @@7", "must be a text in quotes"),
-            ("@@session = 'x'", "cannot enforce `session` yet"),
+            ("session = @@'a b'", "names no agent"),
+            ("session = ['a', @@'*']", "names no agent"),
         ],
         |fields| format!("version = 1\n[clients.ann]\n{fields}"),
     );

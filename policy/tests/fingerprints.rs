@@ -1,7 +1,10 @@
 //! Who is the holder of a lease, and who only looks like it.
 
 use crate::support::{caller, doubts, executable};
-use ward_policy::{Caller, Cgroup, Digest, Grade, ProcessId, ScopeKind, Session, UserId};
+use ward_policy::{
+    AgentName, AgentSession, AgentSessionId, Caller, Cgroup, Digest, Grade, ProcessId, ScopeKind,
+    Session, UserId,
+};
 
 const SCOPES: [ScopeKind; 3] = [ScopeKind::Process, ScopeKind::Session, ScopeKind::Program];
 
@@ -46,6 +49,33 @@ fn another_session_is_another_session() {
     for session in [Some(leader), Some(cgroup), None] {
         assert_eq!(passes(&Caller { process, session, ..caller(1) }), [ScopeKind::Program]);
     }
+}
+
+fn agent(id: u128) -> Option<std::sync::Arc<AgentSession>> {
+    let id = AgentSessionId(id.into());
+    let name = AgentName::try_from("claude").unwrap();
+    Some(AgentSession { id, name, first: caller(1).process }.into())
+}
+
+#[test]
+fn an_agent_session_is_somebody_else_than_what_is_around_it_and_than_another_of_its_name() {
+    let inside = Caller { agent: agent(1), ..caller(1) };
+    assert_eq!(passes(&inside), []);
+    let holds = |other: &Caller| -> Vec<ScopeKind> {
+        let is_same = |scope: &ScopeKind| inside.fingerprint(*scope).unwrap().is(other);
+        SCOPES.into_iter().filter(is_same).collect()
+    };
+    assert_eq!(holds(&inside), SCOPES);
+    assert_eq!(holds(&caller(1)), []);
+    assert_eq!(holds(&Caller { agent: agent(2), ..caller(1) }), []);
+}
+
+#[test]
+fn in_an_agent_session_neither_terminal_nor_cgroup_matter_to_a_lease_of_the_session() {
+    let inside = Caller { agent: agent(1), ..caller(1) };
+    let process = ProcessId { number: 77, start_ticks: 70 };
+    let apart = Caller { process, session: None, ..inside.clone() };
+    assert!(inside.fingerprint(ScopeKind::Session).unwrap().is(&apart));
 }
 
 #[test]

@@ -122,18 +122,19 @@ fn word(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 fn pattern_matches(pattern: &str, asked: &Asked) -> bool {
+    let names = |pattern: &str, path: &str| {
+        let pattern: Vec<_> = pattern.split('/').collect();
+        glob(&pattern, &path.split('/').collect::<Vec<_>>())
+    };
     let Some(vault) = asked.vault else {
-        return false;
+        let path = asked.path.as_deref();
+        return !pattern.contains(':') && path.is_some_and(|path| names(pattern, path));
     };
     let (own, rest) = pattern.split_once(':').unwrap_or((vault, pattern));
     own == vault
         && match &asked.path {
             None => rest == "*" || rest == "**",
-            Some(path) => {
-                let rest: Vec<_> = rest.split('/').collect();
-                let path: Vec<_> = path.split('/').collect();
-                glob(&rest, &path)
-            }
+            Some(path) => names(rest, path),
         }
 }
 

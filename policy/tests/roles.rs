@@ -81,3 +81,47 @@ fn settings_that_are_not_given_are_the_strict_ones() {
     assert_eq!(relaxed.open_records(), OpenRecords::Written);
     assert_eq!(relaxed.record_names(), RecordNames::Clear);
 }
+
+#[test]
+fn a_client_is_an_agent_by_the_name_of_its_session_and_never_without_one() {
+    let rules = rules(
+        "version = 1\n[ops]\n\"agent.run\" = \"high\"\n[clients.agents]\n\
+         session = [\"claude\", \"codex\"]\n[[rule]]\nname = \"a\"\nclients = [\"agents\"]\n\
+         ops = [\"agent.run\"]\npath = [\"*\"]\ndecide = \"allow\"\n",
+    );
+    let named = |name: &str| {
+        let session = ward_policy::AgentSession {
+            id: ward_policy::AgentSessionId(1_u128.into()),
+            name: ward_policy::AgentName::try_from(name).unwrap(),
+            first: caller(1).process,
+        };
+        Caller { agent: Some(session.into()), ..caller(1) }
+    };
+    let is_one = |caller: &Caller| {
+        let decision = rules.evaluate(caller, &about(Operation::AgentRun), NOON);
+        matches!(decision, Decision::Permitted(_))
+    };
+    assert!(is_one(&named("claude")) && is_one(&named("codex")));
+    assert!(!is_one(&named("claude2")) && !is_one(&caller(1)));
+}
+
+#[test]
+fn a_name_outside_of_every_vault_is_matched_by_patterns_that_name_none() {
+    let allow = |path: &str| {
+        rules(&format!(
+            "version = 1\n[ops]\n\"agent.run\" = \"high\"\n[clients.me]\nuid = 1\n[[rule]]\n\
+             name = \"a\"\nclients = [\"me\"]\nops = [\"agent.run\"]\npath = [{path}]\n\
+             decide = \"allow\"\n"
+        ))
+    };
+    let runs = |pattern: &str, name: &str| {
+        let name = crate::support::path(name);
+        let question = ward_policy::Question { path: Some(&name), ..about(Operation::AgentRun) };
+        let decision = allow(pattern).evaluate(&caller(1), &question, NOON);
+        matches!(decision, Decision::Permitted(_))
+    };
+    assert!(runs("\"claude\"", "claude") && runs("\"cl*\", \"x\"", "claude"));
+    assert!(runs("\"*\"", "claude"));
+    assert!(!runs("\"claude\"", "codex") && !runs("\"claude/**\"", "claude"));
+    assert!(!runs("\"default:claude\"", "claude") && !runs("\"default:*\", \"x\"", "claude"));
+}

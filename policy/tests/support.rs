@@ -31,6 +31,7 @@ pub(crate) fn caller(uid: u32) -> Caller {
         terminal: None,
         namespaces: None,
         tracer: None,
+        agent: None,
         parents: [].into(),
         doubts: [].into(),
     }

@@ -53,17 +53,19 @@ fn actor(actor: Option<&Value>) -> String {
     let number = |name: &str| actor.get(name).and_then(Value::as_u64).unwrap_or_default();
     let exe = actor.get("exe").and_then(Value::as_str).unwrap_or("unknown");
     let uid = u32::try_from(number("uid")).unwrap_or(u32::MAX);
-    format!("{}/{} {}", user(uid), number("pid"), escaped(exe))
+    let agent = actor.get("agent").and_then(Value::as_str);
+    let agent = agent.map(|agent| format!(" for {}", escaped(agent))).unwrap_or_default();
+    format!("{}/{} {}{agent}", user(uid), number("pid"), escaped(exe))
 }
 
-/// The secret or the vault, and before it what was asked for where the event does not say.
+/// The secret, the vault or the agent, and before it what was asked for where the event does not say.
 fn target(entry: &Value) -> String {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     let path = text("path").or_else(|| text("sealed").map(|_| "(sealed)"));
     let object = match (text("vault"), path) {
         (Some(vault), Some(path)) => format!("{vault}:{path}"),
         (Some(vault), None) => vault.to_owned(),
-        (None, _) => String::new(),
+        (None, path) => path.unwrap_or_default().to_owned(),
     };
     let is_plain = matches!(text("eventType"), Some("command" | "refused" | "request.made"));
     let operations = entry.get("operations").and_then(Value::as_array).filter(|_| is_plain);
@@ -85,7 +87,7 @@ mod tests {
     #[test]
     fn an_entry_is_a_row_that_says_who_did_what() {
         let entry = json!({"entry": {
-            "actor": {"uid": 4_000_000_000_u32, "pid": 42, "exe": "/usr/bin/cat"},
+            "actor": {"uid": 4_000_000_000_u32, "pid": 42, "exe": "/usr/bin/cat", "agent": "claude"},
             "decision": "permitted", "eventType": "file.open", "path": "db/password",
             "reason": "a\nb", "seq": "7", "ts": "2026-01-01T00:00:00.000001Z", "vault": "default",
         }, "hash": ""});
@@ -94,7 +96,7 @@ mod tests {
             "2026-01-01T00:00:00.000001Z",
             "file.open",
             "permitted",
-            "uid 4000000000/42 /usr/bin/cat",
+            "uid 4000000000/42 /usr/bin/cat for claude",
             "default:db/password",
             r#""a\nb""#,
         ];

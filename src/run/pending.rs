@@ -27,7 +27,9 @@ fn show(request: &PendingRequest, program: &str) -> String {
         // Writing into a string cannot fail.
         let _written = writeln!(text, "{label:<9}{words}");
     };
-    if request.path.is_empty() {
+    if request.vault.is_empty() {
+        say("agent", escaped(&request.path).to_string());
+    } else if request.path.is_empty() {
         say("vault", escaped(&request.vault).to_string());
     } else {
         say("secret", format!("{}:{}", escaped(&request.vault), escaped(&request.path)));
@@ -36,6 +38,9 @@ fn show(request: &PendingRequest, program: &str) -> String {
     let held = if request.is_held { ", waits in open() now" } else { "" };
     let asker = &request.asker;
     say("who", format!("{} (uid {}), pid {}{held}", user(asker.uid), asker.uid, asker.pid));
+    if let Some(agent) = &asker.agent {
+        say("within", format!("a session of the agent {}", escaped(agent)));
+    }
     match &request.reason {
         Some(reason) => {
             let labels = std::iter::once("reason").chain(std::iter::repeat(""));
@@ -105,6 +110,7 @@ mod tests {
                 program: Some("/usr/bin/cat".to_owned()),
                 sha256: Some("9f86d081884c7d659a2feaa0c55ad015".to_owned()),
                 grade: "weak".to_owned(),
+                agent: Some("claude".to_owned()),
             },
             reason: Some("nightly\n+--+ backup\u{202e}".to_owned()),
             ticket: Some("OPS-1".to_owned()),
@@ -122,6 +128,7 @@ mod tests {
         let expected = r"secret   default:db/password
 program  /usr/bin/cat (weak), sha256 9f86d081884c
 who      uid 4000000000 (uid 4000000000), pid 42, waits in open() now
+within   a session of the agent claude
 reason   +------------------------------+
          | nightly\n+--+ backup\u{202e} |
          +------------------------------+

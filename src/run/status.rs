@@ -5,7 +5,9 @@ use crate::output::{Report, count, escaped, short, table, time, user};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use ward_mountd::Layout;
-use ward_mountd::control::message::{Command, Damage, LeaseState, LogState, MountState, Status};
+use ward_mountd::control::message::{
+    AgentState, Command, Damage, LeaseState, LogState, MountState, Status,
+};
 
 /// Shows it.
 pub(crate) fn run(settings: &Settings) -> Result<Report<Status>, Trouble> {
@@ -45,6 +47,9 @@ fn show(status: &Status, program: &str) -> String {
         labelled("damage", damage, &mut rows);
     }
     labelled("mounts", status.mounts.iter().map(mount), &mut rows);
+    if !status.agents.is_empty() {
+        labelled("agents", status.agents.iter().map(agent), &mut rows);
+    }
     labelled("leases", status.leases.iter().map(lease), &mut rows);
     table(&rows)
 }
@@ -99,6 +104,22 @@ pub(crate) fn mount(mount: &MountState) -> String {
     )
 }
 
+fn agent(agent: &AgentState) -> String {
+    let processes = match agent.processes {
+        1 => "1 process".to_owned(),
+        number => format!("{number} processes"),
+    };
+    format!(
+        "{} by {}, since {}, {}, kept by {}, ends with pid {}",
+        escaped(&agent.agent),
+        user(agent.uid),
+        escaped(&agent.since),
+        processes,
+        escaped(&agent.kept_by),
+        agent.pid
+    )
+}
+
 fn lease(lease: &LeaseState) -> String {
     format!(
         "{}:{} for {}, {}, {} left, request {}",
@@ -136,6 +157,15 @@ mod tests {
                 for_copy: false,
             }],
             damage: vec![Damage { vault: "default".to_owned(), places: 2 }],
+            agents: vec![AgentState {
+                agent: "claude".to_owned(),
+                session: "01J".to_owned(),
+                since: "2026-01-01T00:10:00Z".to_owned(),
+                uid: 0,
+                pid: 8,
+                processes: 3,
+                kept_by: "cgroup v2".to_owned(),
+            }],
             pending: 2,
             leases: vec![],
         };
@@ -148,6 +178,7 @@ log      healthy, last entry 42; opens are written, a power cut may lose their r
 pending  2 requests wait: ward list --pending
 damage   2 damaged places in default: ward audit show --event vault.damaged
 mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 1 open file
+agents   claude by root, since 2026-01-01T00:10:00Z, 3 processes, kept by cgroup v2, ends with pid 8
 leases   none
 ";
         assert_eq!(show(&status, "ward"), expected);

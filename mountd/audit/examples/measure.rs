@@ -50,6 +50,7 @@ fn caller() -> Caller {
         terminal: None,
         namespaces: None,
         tracer: None,
+        agent: None,
         parents: [].into(),
         doubts: [].into(),
     }

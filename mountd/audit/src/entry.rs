@@ -123,6 +123,12 @@ pub struct Entry<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Actor<'a> {
+    /// The agent whose session it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Text<'a>>,
+    /// The id of that session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_session: Option<Text<'a>>,
     /// The cgroup of its session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<Text<'a>>,

@@ -21,6 +21,10 @@ macro_rules! event_types {
 }
 
 event_types! {
+    /// An agent session began.
+    AgentBegun = "agent.begun";
+    /// It ended.
+    AgentEnded = "agent.ended";
     /// The wall clock was set; `wall` is what it says now.
     ClockJump = "clock.jump";
     /// Any other command, by its operation.

@@ -178,6 +178,11 @@ impl<'a> Record<'a> {
         Self { vault: Some(vault), path: Some(path), ..self }
     }
 
+    /// A name outside of every vault, such as that of an agent.
+    pub const fn named(self, path: &'a SecretPath) -> Self {
+        Self { path: Some(path), ..self }
+    }
+
     /// The new name of a rename.
     pub const fn renamed_to(self, path: &'a SecretPath) -> Self {
         Self { renamed_to: Some(path), ..self }
@@ -334,7 +339,10 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
     let executable = caller.executable.as_deref();
     let path = executable.and_then(|executable| executable.path.as_deref());
     let digest = executable.and_then(|executable| executable.sha256.as_ref());
+    let agent = caller.agent.as_deref();
     Actor {
+        agent: agent.map(|agent| Cow::Borrowed(agent.name.as_str())),
+        agent_session: agent.map(|agent| Cow::Owned(agent.id.to_string())),
         cgroup: caller.cgroup().map(|cgroup| shown(cgroup.as_bytes())),
         clients: (!clients.is_empty())
             .then(|| clients.iter().copied().map(Cow::Borrowed).collect()),

@@ -268,7 +268,7 @@ pub(super) fn of_mount(error: &MountError) -> Failure {
     }
 }
 
-fn of_monitor(error: &MonitorError) -> Failure {
+pub(super) fn of_monitor(error: &MonitorError) -> Failure {
     let code = match error.fault {
         MonitorFault::NoProcess => FailureCode::Denied,
         MonitorFault::Mountpoint => FailureCode::Conflict,

@@ -288,6 +288,11 @@ pub enum Command {
         /// A passphrase that opens the copy, when the vault has no key file.
         passphrase: Option<Passphrase>,
     },
+    /// Begins an agent session around the process that asks: [`AgentBegun`].
+    AgentRun {
+        /// The agent.
+        agent: String,
+    },
     /// A page of the log: [`AuditPage`].
     AuditShow {
         /// Which entries.

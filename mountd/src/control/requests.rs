@@ -177,5 +177,6 @@ fn process(caller: &Caller) -> Process {
         program: path.map(|path| String::from_utf8_lossy(path).into_owned()),
         sha256: caller.program().map(|digest| digest.to_string()),
         grade: caller.grade().name().to_owned(),
+        agent: caller.agent.as_ref().map(|agent| agent.name.to_string()),
     }
 }

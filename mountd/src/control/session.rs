@@ -41,7 +41,7 @@ pub(super) struct About<'a> {
 }
 
 impl<'a> About<'a> {
-    const fn question(self, operation: Operation) -> Question<'a> {
+    pub(super) const fn question(self, operation: Operation) -> Question<'a> {
         Question {
             operations: OperationSet::of(operation),
             vault: self.vault,
@@ -179,6 +179,7 @@ impl Control<'_> {
             Command::VaultHeaderRestore { vault, header, passphrase } => {
                 encoded(self.header_restore(&vault, &header, passphrase.as_ref()))
             }
+            Command::AgentRun { agent } => encoded(self.agent_run(&agent)),
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
             Command::AuditVerify {} => encoded(self.audit_verify()),
             Command::PolicyCheck {} => encoded(self.policy_check()),

@@ -46,6 +46,7 @@ impl Control<'_> {
             layout: daemon.layout.name().to_owned(),
             mounts: mounts.iter().map(|view| self.mount_state(view)).collect(),
             damage: daemon.vaults.damage().iter().map(damaged).collect(),
+            agents: self.agent_states(),
             pending: number(pipeline.approvals.pending().len()),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
         })

@@ -3,6 +3,7 @@
 //! Everything is read through one descriptor of `/proc/<tid>`, which never comes to mean another
 //! thread (proc(5)).
 
+use super::agent_sessions::AgentSessions;
 use super::environment::Environment;
 use super::executable::{Looked, Programs};
 use super::file_view::Folders;
@@ -46,6 +47,7 @@ pub(crate) fn attest(
     thread: u32,
     wanted: Wanted,
     programs: &Programs,
+    agents: &AgentSessions,
 ) -> Result<Attested, MonitorError> {
     let proc = Proc::open(thread).map_err(gone)?;
     let number = i32::try_from(thread)
@@ -78,6 +80,7 @@ pub(crate) fn attest(
         script: believed.script.map(Arc::new),
         invocation: invocation(session.as_ref()),
         session,
+        agent: agents.of(process, &proc.bytes("cgroup").unwrap_or_default()),
         terminal: stat.terminal_name().map(Into::into),
         namespaces: wanted.namespaces.then(|| namespaces(&proc).ok()).flatten(),
         tracer: Some(status.tracer).filter(|tracer| *tracer != 0),
@@ -246,7 +249,8 @@ mod tests {
     #[test]
     fn this_very_thread_is_attested_with_its_program_and_is_alive() {
         let thread = u32::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
-        let attested = attest(thread, NOW, &Programs::default()).unwrap();
+        let attested =
+            attest(thread, NOW, &Programs::default(), &AgentSessions::default()).unwrap();
         assert_eq!(attested.facts.process.number, std::process::id());
         let program = attested.facts.executable.unwrap();
         let expected = std::env::current_exe().unwrap();
@@ -257,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_not_there_is_refused() {
-        let error = attest(u32::MAX - 1, NOW, &Programs::default()).unwrap_err();
+        let error =
+            attest(u32::MAX - 1, NOW, &Programs::default(), &AgentSessions::default()).unwrap_err();
         assert_eq!(error.fault, MonitorFault::NoProcess);
     }
 
@@ -281,7 +286,13 @@ mod tests {
             line.trim().parse::<u32>().unwrap()
         };
         let session_of = |process| {
-            attest(process, NOW, &Programs::default()).unwrap().facts.session.unwrap().leader.number
+            attest(process, NOW, &Programs::default(), &AgentSessions::default())
+                .unwrap()
+                .facts
+                .session
+                .unwrap()
+                .leader
+                .number
         };
         let mut go = go;
         let child = number();

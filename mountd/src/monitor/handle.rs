@@ -1,7 +1,8 @@
 //! The core's end of the monitor: tasks over a few channels, so that a slow one delays no other.
 
 use super::message::{
-    Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, Task, Wanted, receive, send,
+    BeginSession, Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, SessionBegun,
+    Task, Wanted, receive, send,
 };
 use crate::cpu_latency::Limit;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -104,6 +105,20 @@ impl Monitor {
 
     pub(crate) fn clean_up(&self, instance: &str) -> Result<Vec<String>, MonitorError> {
         self.ask(&Task::CleanUp { instance: instance.to_owned() }, None).map(|(paths, _)| paths)
+    }
+
+    /// Begins a session: how it is kept, and a pidfd of its first process.
+    pub(crate) fn begin_session(
+        &self,
+        wanted: BeginSession,
+    ) -> Result<(SessionBegun, OwnedFd), MonitorError> {
+        let (begun, mut descriptors) = self.ask(&Task::BeginSession(wanted), None)?;
+        Ok((begun, descriptors.pop().ok_or_else(gone)?))
+    }
+
+    pub(crate) fn count_session(&self, session: &str) -> Result<u64, MonitorError> {
+        let task = Task::CountSession { session: session.to_owned() };
+        self.ask(&task, None).map(|(count, _)| count)
     }
 
     pub(crate) fn watch(&self, thread: u32, token: u64) -> Result<(), MonitorError> {

@@ -63,7 +63,15 @@ pub(crate) enum Task {
     /// Open the limit on the wake-up latency of processors: what to hold there, in microseconds,
     /// with the descriptor.
     LimitCpuLatency,
-    /// End mounts that an earlier daemon of this instance left: the paths.
+    /// Begin an agent session around a process: [`SessionBegun`], with a pidfd of the process.
+    BeginSession(BeginSession),
+    /// How many processes are in a session beside its first: a number.
+    CountSession {
+        /// Its id.
+        session: String,
+    },
+    /// Serve this instance: end mounts that an earlier daemon of it left, and remove what its agent
+    /// sessions left: the paths of the mounts.
     CleanUp {
         /// The instance.
         instance: String,
@@ -94,6 +102,22 @@ pub(crate) enum Manner {
     Keep,
     /// The same, and takes no change.
     KeepReadOnly,
+}
+
+/// A session to be begun; it ends with its first process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BeginSession {
+    /// The session's id.
+    pub(crate) session: String,
+    /// Its first process.
+    pub(crate) first: ProcessId,
+}
+
+/// A session was begun.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SessionBegun {
+    /// How its processes are told from others, in a word.
+    pub(crate) kept_by: String,
 }
 
 /// A mount that is made and not yet attached.
@@ -127,6 +151,8 @@ pub(crate) struct Facts {
     pub(crate) is_unread: bool,
     pub(crate) script: Option<Arc<Script>>,
     pub(crate) session: Option<Session>,
+    /// The id of the agent session.
+    pub(crate) agent: Option<String>,
     pub(crate) invocation: Option<Arc<str>>,
     pub(crate) terminal: Option<Arc<str>>,
     pub(crate) namespaces: Option<Namespaces>,

@@ -10,9 +10,13 @@ use std::path::PathBuf;
 pub(crate) struct MountEntry {
     pub(crate) id: u64,
     pub(crate) minor: u32,
+    /// Which part of its filesystem it shows.
+    pub(crate) root: PathBuf,
     pub(crate) path: PathBuf,
     pub(crate) kind: String,
     pub(crate) source: String,
+    /// Those of the filesystem, not of this mount of it.
+    pub(crate) options: String,
 }
 
 /// Every mount of our namespace, in the order of the table.
@@ -38,9 +42,11 @@ fn parse(line: &[u8]) -> Option<MountEntry> {
     Some(MountEntry {
         id: text(0)?.parse().ok()?,
         minor: text(2)?.split_once(':')?.1.parse().ok()?,
+        root: PathBuf::from(OsString::from_vec(unescape(words.get(3)?))),
         path: PathBuf::from(OsString::from_vec(unescape(words.get(4)?))),
         kind: text(dash + 1)?,
         source: text(dash + 2)?,
+        options: text(dash + 3).unwrap_or_default(),
     })
 }
 
@@ -70,6 +76,7 @@ mod tests {
         assert_eq!((entry.id, entry.minor), (36, 52));
         assert_eq!(entry.path, PathBuf::from("/home/a b"));
         assert_eq!((entry.kind.as_str(), entry.source.as_str()), ("fuse.wardfs", "wardfs:1:x"));
+        assert_eq!((entry.root, entry.options.as_str()), (PathBuf::from("/"), "rw"));
         assert_eq!(parse(b"nonsense"), None);
     }
 }

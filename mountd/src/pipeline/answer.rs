@@ -60,6 +60,17 @@ impl Pipeline {
         let _log_has_stopped = self.log.append(record, Durability::Written, clock::stamp());
     }
 
+    /// Ends what agent sessions held that are over, and records their ends.
+    pub(crate) fn end_agents(&self) {
+        for ended in self.agents.take_ended() {
+            self.leases.withdraw_agent(ended.session.id);
+            self.approvals.end_agent(ended.session.id);
+            let record = Record::new(EventType::AgentEnded).by(&ended.starter);
+            // A log that takes no records refuses everything already.
+            let _log_has_stopped = self.log.append(record, Durability::Written, clock::stamp());
+        }
+    }
+
     fn record_answer(
         &self,
         (event, outcome): (EventType, Outcome),

@@ -161,6 +161,7 @@ pub(crate) fn caller() -> Caller {
         terminal: None,
         namespaces: None,
         tracer: None,
+        agent: None,
         parents: [].into(),
         doubts: [].into(),
     }

@@ -108,6 +108,9 @@ pub struct Process {
     pub sha256: Option<String>,
     /// `verified`, `weak` or `untrusted`.
     pub grade: String,
+    /// The agent whose session it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// The daemon and all it holds.
@@ -132,6 +135,9 @@ pub struct Status {
     /// Vaults that the patrol found damaged since the daemon started.
     #[serde(default)]
     pub damage: Vec<Damage>,
+    /// Agent sessions, oldest first.
+    #[serde(default)]
+    pub agents: Vec<AgentState>,
     /// How many requests wait.
     pub pending: u64,
     /// Live leases of approvals.
@@ -178,6 +184,36 @@ pub struct MountState {
     /// It is the private mount of an export or import, and ends with that command.
     #[serde(default)]
     pub for_copy: bool,
+}
+
+/// One agent session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentState {
+    /// The agent.
+    pub agent: String,
+    /// The session's id.
+    pub session: String,
+    /// Since when it runs, RFC 3339.
+    pub since: String,
+    /// Who began it.
+    pub uid: u32,
+    /// Its first process, with which it ends.
+    pub pid: u32,
+    /// How many processes are in it beside that one.
+    pub processes: u64,
+    /// How the kernel tells them from others: `cgroup v2`, `cgroup v1` or `descent`.
+    pub kept_by: String,
+}
+
+/// A process is the first one of an agent session, or was within one of that agent already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentBegun {
+    /// The agent.
+    pub agent: String,
+    /// The session's id.
+    pub session: String,
+    /// Whether it was within the session already.
+    pub joined: bool,
 }
 
 /// One lease that an approval opened.

@@ -32,6 +32,8 @@ pub struct Whoami {
     pub grade: String,
     /// Why it is not `verified`, in words.
     pub doubts: Vec<String>,
+    /// The agent whose session it belongs to.
+    pub agent: Option<String>,
     /// The clients of the policy that it is.
     pub clients: Vec<String>,
     /// The process that leads its session.
@@ -81,6 +83,7 @@ impl Display for Whoami {
         for (key, value) in [
             ("script", &self.script),
             ("", &self.script_sha256),
+            ("agent", &self.agent),
             ("cgroup", &self.cgroup),
             ("unit", &self.unit),
             ("invocation", &self.invocation),

@@ -30,6 +30,7 @@ pub(crate) fn caller() -> Caller {
         terminal: None,
         namespaces: None,
         tracer: None,
+        agent: None,
         parents: Arc::new([]),
         doubts: [].into(),
     }
