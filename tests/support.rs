@@ -2,7 +2,10 @@
 
 pub(crate) mod case;
 pub(crate) mod desk;
+pub(crate) mod gocryptfs;
+pub(crate) mod house;
 pub(crate) mod person;
+pub(crate) mod program;
 pub(crate) mod root;
 pub(crate) mod session;
 pub(crate) mod stage;

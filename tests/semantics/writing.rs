@@ -156,20 +156,6 @@ fn what_was_written_is_a_version_after_close_and_after_fsync() {
 }
 
 #[test]
-fn a_value_over_16_mebibytes_is_refused_and_the_old_one_stays() {
-    let Some((stage, mut person, path)) = set() else { return };
-    person.must(&format!("file = os.open({path:?}, os.O_WRONLY)"));
-    assert_eq!(person.fails("os.pwrite(file, b'x', 16 << 20)"), "EFBIG");
-    assert_eq!(person.fails("os.pwrite(file, b'x', 1 << 62)"), "EFBIG");
-    assert_eq!(person.fails("os.ftruncate(file, (16 << 20) + 1)"), "EFBIG");
-    person.must("os.close(file)");
-    assert_eq!(person.reads(&path), Ok("0123456789".to_owned()));
-    person.must(&format!("os.truncate({path:?}, 16 << 20)"));
-    assert_eq!(person.must(&format!("os.stat({path:?}).st_size")), 16 << 20);
-    drop(stage);
-}
-
-#[test]
 fn a_read_only_mount_refuses_every_change() {
     let Some((stage, mut person, path)) = set() else { return };
     assert_eq!(stage.unmount().status, Some(0));

@@ -109,12 +109,18 @@ impl Stage {
 
     /// A stage that nobody has mounted yet.
     pub(crate) fn served(hold: &str, rules: &str) -> Option<Self> {
+        let stage = Self::still(hold, rules)?;
+        stage.root.ward(&["daemon", "start"]).succeed();
+        Some(stage)
+    }
+
+    /// A stage without a daemon.
+    pub(crate) fn still(hold: &str, rules: &str) -> Option<Self> {
         if !can_act_as_others() {
             return None;
         }
         let root = Root::system();
         replace(&root.path().join("policy.toml"), &policy(hold, rules));
-        root.ward(&["daemon", "start"]).succeed();
         let mountpoint = root.directory().join("mount");
         std::fs::create_dir(&mountpoint).unwrap();
         Some(Self { root, mountpoint })

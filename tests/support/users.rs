@@ -1,7 +1,10 @@
 //! Users for tests: made once, kept.
 
 use nix::unistd::{Uid, User};
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
+use tempfile::TempDir;
 
 /// Users that the tests run commands as.
 pub(crate) const OWNER: &str = "wardtest1";
@@ -28,4 +31,12 @@ pub(crate) fn user(name: &str) -> User {
         assert!(found, "useradd {name}: {}", String::from_utf8_lossy(&output.stderr));
         known().unwrap()
     })
+}
+
+/// A directory of that user's own, which others can enter.
+pub(crate) fn folder(name: &str) -> TempDir {
+    let (folder, user) = (tempfile::tempdir().unwrap(), user(name));
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+    folder
 }

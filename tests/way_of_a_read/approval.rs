@@ -4,8 +4,6 @@ use crate::support::person::Person;
 use crate::support::stage::Stage;
 use crate::support::users::{OWNER, STRANGER};
 use crate::support::wait;
-use nix::sys::signal::Signal;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::Barrier;
 
 fn opens(path: &str) -> String {
@@ -114,41 +112,6 @@ fn waiting_opens(person: &Person) -> usize {
         place == "request_wait_answer"
     };
     children.split_whitespace().filter(is_waiting).count()
-}
-
-#[test]
-fn a_signal_frees_a_waiting_caller_within_a_tenth_of_a_second_and_the_request_stays() {
-    let Some(stage) = Stage::set() else { return };
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let secret = format!("ask/{signal}");
-        let path = stage.secret(&secret, "s3cret");
-        let mut person = Person::of(OWNER);
-        person.must("signal.signal(signal.SIGINT, signal.SIG_DFL)");
-        person.begin(&opens(&path));
-        let request = stage.held(&secret);
-        let begun = wait::seconds();
-        person.signal(signal);
-        let status = person.wait_for_its_end();
-        let took = wait::seconds() - begun;
-        assert_eq!(status.signal(), Some(signal as i32));
-        assert!(took < 0.1, "{signal} took {took} s");
-        eprintln!("{signal}: gone after {:.1} ms", took * 1000.0);
-        let pending = stage.pending();
-        let stays = pending.iter().find(|it| it["request"] == request).unwrap();
-        assert_eq!(stays["is_held"], false);
-    }
-}
-
-#[test]
-fn a_signal_that_the_caller_catches_makes_its_open_fail_with_eintr() {
-    let Some(stage) = Stage::set() else { return };
-    let path = stage.secret("ask/token", "s3cret");
-    let mut person = Person::of(OWNER);
-    person.must("signal.signal(signal.SIGTERM, lambda *_: None)");
-    person.begin(&format!("call('open', {path:?}.encode(), os.O_RDONLY)"));
-    stage.held("ask/token");
-    person.signal(Signal::SIGTERM);
-    assert_eq!(person.end(), Err("EINTR".to_owned()));
 }
 
 #[test]

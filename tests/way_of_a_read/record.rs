@@ -2,7 +2,7 @@
 
 use crate::support::person::{PYTHON, Person};
 use crate::support::stage::Stage;
-use crate::support::users::{OWNER, STRANGER, user};
+use crate::support::users::{OWNER, user};
 
 #[test]
 fn the_record_of_an_open_is_in_the_log_when_the_open_succeeds() {
@@ -37,22 +37,6 @@ fn every_read_has_an_entry_of_its_own_with_reader_offset_and_length() {
         assert_eq!(read["actor"]["pid"], person.pid());
     }
     assert_eq!(stage.log_of("file.read", "read/token").len(), 4);
-}
-
-#[test]
-fn a_second_reader_of_the_same_file_is_in_the_log_too() {
-    let Some(stage) = Stage::set() else { return };
-    let path = stage.secret("both/token", "s3cret");
-    for person in [OWNER, STRANGER, OWNER] {
-        assert_eq!(Person::of(person).reads(&path), Ok("s3cret".to_owned()));
-    }
-    let readers: Vec<_> = stage
-        .log_of("file.read", "both/token")
-        .iter()
-        .map(|entry| entry["actor"]["uid"].as_u64().unwrap())
-        .collect();
-    let (owner, stranger) = (user(OWNER).uid.as_raw(), user(STRANGER).uid.as_raw());
-    assert_eq!(readers, [owner, stranger, owner].map(u64::from));
 }
 
 #[test]
