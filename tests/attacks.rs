@@ -14,6 +14,7 @@ mod i08_interpreters;
 mod i09_forged_names;
 mod i10_a_replaced_program;
 mod i11_a_time_set_back;
+mod i12_a_giant_program;
 mod i13_a_container_that_lies;
 mod i14_differing_ids;
 mod i15_a_descriptor_that_travels;

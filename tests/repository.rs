@@ -54,6 +54,24 @@ fn no_file_of_source_is_longer_than_500_lines() {
     }
 }
 
+#[test]
+fn every_attack_with_a_number_has_a_line_among_the_threats_and_a_file_that_tries_it() {
+    let threats = std::fs::read_to_string(root().join("docs/threats.md")).unwrap();
+    let contents = std::fs::read_to_string(root().join("tests/attacks.rs")).unwrap();
+    let of_identity = (1..=21).map(|number| ('I', number));
+    let others = [('A', 2), ('M', 1), ('M', 2), ('M', 6), ('M', 11), ('M', 12)];
+    for (kind, number) in of_identity.chain(others) {
+        let has_line = threats.lines().any(|line| line.starts_with(&format!("| {kind}{number} |")));
+        assert!(has_line, "{kind}{number} is not in docs/threats.md");
+        // Tried by others' files until these have their own.
+        if [('I', 20), ('M', 11)].contains(&(kind, number)) {
+            continue;
+        }
+        let file = format!("\nmod {}{number:02}_", kind.to_ascii_lowercase());
+        assert!(contents.contains(&file), "{kind}{number} has no file in tests/attacks");
+    }
+}
+
 /// Every Rust file of the programs, not of their tests, by its path in the repository.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();

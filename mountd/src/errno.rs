@@ -2,6 +2,7 @@
 
 use crate::approval_queue::Unanswered;
 use crate::caller::IdentifyError;
+use crate::draft::GrowError;
 use crate::pipeline::{ChangeError, OpenError, ReadError, WriteError};
 use fuser::Errno;
 use ward_policy::{LeaseEnd, NameFault};
@@ -23,6 +24,7 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
         },
         OpenError::Ended => ENDED,
         OpenError::ReadOnly => Errno::EROFS,
+        OpenError::NoRoom(_) => Errno::ENOSPC,
         OpenError::Decrypt(_) | OpenError::Log(_) | OpenError::NoRandomness(_) => Errno::EIO,
     }
 }
@@ -43,7 +45,8 @@ pub(crate) fn of_write(error: &WriteError) -> Errno {
         WriteError::Ended => ENDED,
         WriteError::Lease(end) => of_lease(*end),
         WriteError::Open(error) => of_open(error),
-        WriteError::TooLong(_) => Errno::EFBIG,
+        WriteError::Grow(GrowError::TooLong) => Errno::EFBIG,
+        WriteError::Grow(GrowError::NoRoom(_)) => Errno::ENOSPC,
         WriteError::Store(error) => of_store(error),
         WriteError::Log(_) => Errno::EIO,
     }

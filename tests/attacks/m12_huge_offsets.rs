@@ -64,6 +64,29 @@ fn offsets_beyond_all_reason_are_answered_and_cost_no_memory() {
 }
 
 #[test]
+fn many_files_open_for_writing_take_no_more_memory_together_than_their_limit() {
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("free/token", "x").replace("token", "new");
+    let before = peak(&stage);
+    let mut person = Person::of(OWNER);
+    person.must("opened = []");
+    let lengthen = format!(
+        "[(opened.append(os.open({path:?} + str(number), os.O_CREAT | os.O_RDWR)), \
+         os.ftruncate(opened[-1], 16 << 20)) for number in range(100)]"
+    );
+    assert_eq!(person.fails(&lengthen), "ENOSPC");
+    assert_eq!(person.must("len(opened)"), 17);
+    let grown = peak(&stage) - before;
+    eprintln!("the daemon grew by {} MiB", grown >> 10);
+    assert!(grown < (256 << 10) + GROWTH, "{grown} KiB");
+    // With one of them closed there is room for another.
+    person.must("os.ftruncate(opened[0], 0), os.close(opened.pop(0))");
+    person.must("os.ftruncate(opened[-1], 16 << 20)");
+    // Nothing is left to be made a version of.
+    person.must("[os.ftruncate(file, 0) for file in opened] and None");
+}
+
+#[test]
 fn a_giant_file_of_a_workspace_is_a_number_and_costs_no_memory() {
     let Some(desk) = Desk::set() else { return };
     let path = desk.free("free", "giant");

@@ -75,6 +75,7 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
             let next = "see ward status; free disk space, then restart the daemon";
             failure(FailureCode::LogFailed, error, next)
         }
+        OpenError::NoRoom(error) => failure(FailureCode::Failed, error, "try again then"),
         OpenError::NoRandomness(error) => failure(FailureCode::Failed, error, "restart the daemon"),
     }
 }

@@ -4,7 +4,7 @@ use super::{Pipeline, ReadError};
 use crate::approval_queue::{AskError, Freshness, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
-use crate::draft::Draft;
+use crate::draft::{Draft, NoRoom};
 use crate::handle_table::{Handle, HandleId, Opened, Pages};
 use crate::lease_table::NoRandomness;
 use crate::place::{Access, Place, Secret};
@@ -92,6 +92,9 @@ pub(crate) enum OpenError {
     /// The current content could not be read for writing.
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
+    /// Too much is written and no version yet.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The log took no record.
     #[error(transparent)]
     Log(#[from] AppendError),
@@ -264,9 +267,9 @@ impl Pipeline {
         }
         let lease = lease.active_for(caller, clock::now()).map_err(|_| OpenError::Ended)?;
         let vault = &place.vault.vault;
-        let draft = place.vault.drafts.share(request.file, || {
+        let draft = place.vault.drafts.share(request.file, |room| {
             let content = vault.draft(&lease, request.file)?;
-            Ok::<_, OpenError>(Draft::of(content.into_bytes()))
+            Ok::<_, OpenError>(Draft::of(content.into_bytes(), room)?)
         })?;
         if request.content == Content::Truncate {
             draft.empty();

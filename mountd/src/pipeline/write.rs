@@ -3,7 +3,7 @@
 use super::{OpenError, Pipeline};
 use crate::caller::Asker;
 use crate::clock;
-use crate::draft::{Draft, State, TooLong};
+use crate::draft::{Draft, GrowError, State};
 use crate::handle_table::{Handle, HandleId, Opened};
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, EventType, Record};
@@ -24,9 +24,9 @@ pub(crate) enum WriteError {
     /// The writer is nobody, or not the opener and may not write it itself.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// More than the store takes.
+    /// More than the store takes, or than there is memory for.
     #[error(transparent)]
-    TooLong(#[from] TooLong),
+    Grow(#[from] GrowError),
     /// The store could not keep it.
     #[error(transparent)]
     Store(#[from] ward_store::ChangeError),
