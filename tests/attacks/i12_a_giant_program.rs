@@ -11,7 +11,7 @@ use tempfile::TempDir;
 const GIB: u64 = 1 << 30;
 
 /// How long anybody else may wait for an open meanwhile, in seconds: far less than a hash takes.
-const UNDELAYED: f64 = 0.25;
+const UNDELAYED: f64 = 0.5;
 
 /// A copy of head, lengthened by a hole.
 fn giant(folder: &TempDir, size: u64) -> PathBuf {

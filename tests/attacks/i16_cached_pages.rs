@@ -31,13 +31,14 @@ fn the_same_reader_again_is_in_the_log_again() {
     let path = stage.secret("read/token", "s3cret");
     let mut person = Person::of(OWNER);
     person.must(&format!("file = os.open({path:?}, os.O_RDONLY)"));
-    for advice in ["NORMAL", "SEQUENTIAL", "WILLNEED", "NOREUSE"] {
+    for advice in ["NORMAL", "SEQUENTIAL", "NOREUSE", "WILLNEED"] {
         person.must(&format!("os.posix_fadvise(file, 0, 0, os.POSIX_FADV_{advice})"));
         let before = stage.log_of("file.read", "read/token").len();
         for count in 1..=3 {
             assert_eq!(person.must("os.pread(file, 9, 0)"), "s3cret");
             let reads = stage.log_of("file.read", "read/token").len() - before;
-            assert_eq!(reads, count, "{advice}");
+            // To read ahead as advised is a read of its own, whenever the kernel comes to it.
+            assert!(reads == count || (advice == "WILLNEED" && reads > count), "{advice}: {reads}");
         }
     }
 }
