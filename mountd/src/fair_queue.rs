@@ -126,6 +126,6 @@ mod tests {
             queue.next()(Turn::Now);
         }
         let order: Vec<u32> = done.try_iter().map(|(user, _)| user).collect();
-        assert_eq!(order, [9, 5, 7, 9, 7, 7]);
+        assert_eq!(order, [5, 7, 9, 7, 9, 7]);
     }
 }
