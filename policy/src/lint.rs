@@ -2,11 +2,12 @@
 //!
 //! Compares patterns and names as written. Says nothing rather than guess.
 
-use crate::Rules;
 use crate::client::Clients;
 use crate::decision::rank;
+use crate::handle_terms::HandleTerms;
 use crate::pattern::Patterns;
 use crate::rule::{Rule, Verdict};
+use crate::{Operation, Rules};
 use std::fmt;
 
 /// Something `ward policy check` tells about a rule.
@@ -33,6 +34,16 @@ impl Rules {
     fn faults_of(&self, rule: &Rule) -> Vec<Finding> {
         let finding = |message| Finding { rule: rule.name.to_string(), message };
         let mut findings: Vec<_> = self.unlisted(rule).map(finding).collect();
+        let opens = [Operation::FileRead, Operation::FileWrite];
+        if rule.handle != HandleTerms::default()
+            && !opens.iter().any(|operation| rule.operations.contains(*operation))
+        {
+            findings.push(finding(
+                "permits no open, so `share` and `mapped` say nothing; remove them, or add \
+                 file.read"
+                    .to_owned(),
+            ));
+        }
         if let Some(other) = self.rules.iter().find(|other| silences(other, rule)) {
             findings.push(finding(format!(
                 "never decides, because rule {} always does; remove it or raise its `priority`",

@@ -96,3 +96,17 @@ fn a_rule_for_operations_that_ops_does_not_list_is_told() {
         ]
     );
 }
+
+#[test]
+fn what_is_said_of_open_files_by_a_rule_that_opens_none_is_told() {
+    let rule = |more: &str| {
+        findings(&[("rule", &format!("clients = ['ann']; path = ['*']; decide = 'allow'; {more}"))])
+    };
+    let told =
+        ["rule rule: permits no open, so `share` and `mapped` say nothing; remove them, or \
+        add file.read"];
+    assert_eq!(rule("ops = ['file.list']; share = 'exec'"), told);
+    assert_eq!(rule("ops = ['file.list']; mapped = false"), told);
+    assert_eq!(rule("ops = ['file.write']; share = 'exec'"), [""; 0]);
+    assert_eq!(rule("ops = ['file.list']"), [""; 0]);
+}

@@ -101,5 +101,8 @@ mod tests {
             r#""a\nb""#,
         ];
         assert_eq!(row(&entry), expected);
+        let read = json!({"eventType": "file.read", "mapped": true, "opener": {"pid": 41},
+            "path": "a", "vault": "default"});
+        assert_eq!(row(&read)[5], "default:a mapped opened by 41");
     }
 }
