@@ -22,6 +22,7 @@ mod i16_cached_pages;
 mod i17_mappings;
 mod i18_ways_around_open;
 mod i19_the_kernel_as_the_caller;
+mod i20_an_agent_name_is_not_an_argument;
 mod i21_a_helper_of_the_attacker;
 mod m01_a_killed_daemon;
 mod m02_a_busy_mount;

@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up has failed, and one that is skipped says why"
 )]
 
+mod agents;
 mod answers;
 mod attacks;
 mod commands;

@@ -1,5 +1,6 @@
 //! What tests stand on: a root that cleans up, commands, users, and waiting for events.
 
+pub(crate) mod agent;
 pub(crate) mod case;
 pub(crate) mod desk;
 pub(crate) mod gocryptfs;

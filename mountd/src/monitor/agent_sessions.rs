@@ -16,8 +16,9 @@ use ward_policy::ProcessId;
 
 /// How many sessions there can be at once: each has a thread.
 const MOST: usize = 256;
-/// How often the descendants of a first process are noted, in milliseconds: once it is gone, nothing
-/// else says whose they were.
+/// How often the descendants of a first process are noted, in milliseconds, at first and later on:
+/// once it is gone, nothing else says whose they were.
+const FIRST_NOTING: u16 = 10;
 const NOTING: u16 = 250;
 /// How long to wait for what was killed to end, in milliseconds, and how often.
 const PATIENCE: u16 = 100;
@@ -41,6 +42,8 @@ type Noted = BTreeMap<ProcessId, Member>;
 struct Running {
     first: Member,
     evidence: Evidence,
+    /// Who was seen in it. Guards the notes; held while `/proc` is read for them.
+    noted: Mutex<Noted>,
 }
 
 /// What says that a process is in it.
@@ -88,7 +91,7 @@ impl AgentSessions {
             return Err(refusal(MonitorFault::NoProcess, "the process that asked has ended"));
         }
         let begun = SessionBegun { kept_by: evidence.word().to_owned() };
-        let running = Arc::new(Running { first, evidence });
+        let running = Arc::new(Running { first, evidence, noted: Mutex::default() });
         let session = wanted.session.clone();
         self.running().insert(session.clone(), Arc::clone(&running));
         let (sessions, followed) = (Arc::clone(self), session.clone());
@@ -120,20 +123,22 @@ impl AgentSessions {
     /// How many processes are in it beside the first.
     pub(super) fn count(&self, session: &str) -> usize {
         let running = self.running().get(session).cloned();
-        let is_other = |running: &Running, it: &Member| it.process != running.first.process;
         running.map_or(0, |running| {
-            running.members(&Noted::new()).iter().filter(|it| is_other(&running, it)).count()
+            let mut noted = running.noted();
+            running.note(&mut noted);
+            noted.keys().filter(|process| **process != running.first.process).count()
         })
     }
 
     /// Waits for the end of the first process, and ends what is left.
     fn follow(&self, session: &str, running: &Running) {
-        let mut noted = Noted::new();
-        while !has_ended(&running.first.pidfd, running.evidence.period()) {
-            running.note(&mut noted);
+        let mut period = FIRST_NOTING;
+        while !has_ended(&running.first.pidfd, running.evidence.patience(period)) {
+            running.note(&mut running.noted());
+            period = NOTING.min(period * 2);
         }
         self.running().remove(session);
-        running.end(noted);
+        running.end(&mut running.noted());
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Running>>> {
@@ -142,6 +147,10 @@ impl AgentSessions {
 }
 
 impl Running {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All that are in it, or below one of those that were noted.
     fn members(&self, noted: &Noted) -> Vec<Member> {
         match &self.evidence {
@@ -162,9 +171,9 @@ impl Running {
     }
 
     /// Kills until nothing is left, then removes the cgroup.
-    fn end(&self, mut noted: Noted) {
+    fn end(&self, noted: &mut Noted) {
         for _ in 0..ROUNDS {
-            self.hold(&mut noted);
+            self.hold(noted);
             noted.values().for_each(Member::kill);
             self.evidence.let_go();
             let is_empty = noted.values().all(|it| has_ended(&it.pidfd, PATIENCE.into()));
@@ -203,10 +212,11 @@ impl Evidence {
         }
     }
 
-    fn period(&self) -> PollTimeout {
+    /// How long to wait before who is in it is noted: a cgroup tells it at any time.
+    fn patience(&self, period: u16) -> PollTimeout {
         match self {
             Self::Cgroup(_) => PollTimeout::NONE,
-            Self::Descent => PollTimeout::from(NOTING),
+            Self::Descent => PollTimeout::from(period),
         }
     }
 

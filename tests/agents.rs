@@ -1,0 +1,5 @@
+//! Agents: a name that the kernel vouches for, in all that a command starts.
+
+mod end;
+mod names;
+mod ways;
