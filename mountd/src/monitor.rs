@@ -35,7 +35,7 @@ use executable::Programs;
 use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use waiting::{Change, watch};
 
@@ -115,13 +115,7 @@ impl Privileged {
     ) -> std::io::Result<()> {
         let channel = channel.as_fd();
         match task {
-            Task::Attest { thread, wanted } => match self.attest(thread, wanted) {
-                Ok(Attested { facts, thread, image, status }) => {
-                    let answer = Ok::<_, MonitorError>(facts);
-                    send(channel, &answer, &[thread.as_fd(), image.as_fd(), status.as_fd()])
-                }
-                Err(error) => send(channel, &Err::<message::Facts, _>(error), &[]),
-            },
+            Task::Attest { thread, wanted } => self.attest(channel, thread, wanted),
             Task::Watch { thread, token } => {
                 let _core_is_gone = self.held.send(Change::Watch(thread, token));
                 Ok(())
@@ -167,12 +161,7 @@ impl Privileged {
                 }
                 Err(error) => send(channel, &Err::<i32, _>(error), &[]),
             },
-            Task::BeginSession(wanted) => match self.agents.begin(&wanted) {
-                Ok((begun, first)) => {
-                    send(channel, &Ok::<_, MonitorError>(begun), &[first.as_fd()])
-                }
-                Err(error) => send(channel, &Err::<message::SessionBegun, _>(error), &[]),
-            },
+            Task::BeginSession(wanted) => self.begin_session(channel, &wanted),
             Task::CountSession { session } => {
                 send(channel, &Ok::<_, MonitorError>(self.agents.count(&session)), &[])
             }
@@ -184,8 +173,30 @@ impl Privileged {
         }
     }
 
-    fn attest(&self, thread: u32, wanted: message::Wanted) -> Result<Attested, MonitorError> {
-        attest(thread, wanted, &self.programs, &self.agents)
+    fn attest(
+        &self,
+        channel: BorrowedFd<'_>,
+        thread: u32,
+        wanted: message::Wanted,
+    ) -> std::io::Result<()> {
+        match attest(thread, wanted, &self.programs, &self.agents) {
+            Ok(Attested { facts, thread, image, status }) => {
+                let answer = Ok::<_, MonitorError>(facts);
+                send(channel, &answer, &[thread.as_fd(), image.as_fd(), status.as_fd()])
+            }
+            Err(error) => send(channel, &Err::<message::Facts, _>(error), &[]),
+        }
+    }
+
+    fn begin_session(
+        &self,
+        channel: BorrowedFd<'_>,
+        wanted: &message::BeginSession,
+    ) -> std::io::Result<()> {
+        match self.agents.begin(wanted) {
+            Ok((begun, first)) => send(channel, &Ok::<_, MonitorError>(begun), &[first.as_fd()]),
+            Err(error) => send(channel, &Err::<message::SessionBegun, _>(error), &[]),
+        }
     }
 
     fn end_all(&self) {
