@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Status,
     /// Show what the daemon attests about this very process
     Whoami,
+    /// Say what of this machine, root and daemon weakens the protection, and what to do
+    Doctor,
     /// Make, mount, unmount and look at vaults
     #[command(subcommand)]
     Vault(VaultCommand),

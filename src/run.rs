@@ -6,6 +6,7 @@ mod audit_show;
 mod audit_verify;
 mod daemon;
 mod deny;
+mod doctor;
 mod get;
 mod history;
 mod init;
@@ -61,6 +62,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Status => print(form, status::run(settings)?),
         Command::Whoami => print(form, whoami::run(settings)?),
+        Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
         Command::Audit(AuditCommand::Show(arguments)) => {
             print(form, audit_show::run(arguments, settings)?)

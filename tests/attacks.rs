@@ -27,6 +27,7 @@ mod i21_a_helper_of_the_attacker;
 mod m01_a_killed_daemon;
 mod m02_a_busy_mount;
 mod m06_a_dead_mount;
+mod m11_memory_of_the_daemon;
 mod m12_huge_offsets;
 mod mountpoints;
 mod root;

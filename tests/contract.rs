@@ -93,6 +93,7 @@ fn every_command_of_the_program_is_in_the_contract() {
         "run",
         "status",
         "whoami",
+        "doctor",
         "vault init",
         "vault mount",
         "vault unmount",

@@ -13,6 +13,7 @@ mod commands;
 mod contract;
 mod copies;
 mod daemon;
+mod doctor;
 mod endurance;
 mod independent_reader;
 mod keeping;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Our crates, each of which may know only those before it.
-const DIRECTION: [&str; 5] = ["ward-policy", "ward-audit", "ward-store", "ward-mountd", "wardfs"];
+const DIRECTION: [&str; 6] =
+    ["ward-policy", "ward-memory", "ward-audit", "ward-store", "ward-mountd", "wardfs"];
 
 #[test]
 fn a_crate_knows_only_the_crates_to_its_left() {
@@ -75,7 +76,14 @@ fn every_attack_with_a_number_has_a_line_among_the_threats_and_a_file_that_tries
 /// Every Rust file of the programs, not of their tests, by its path in the repository.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for folder in ["policy/src", "mountd/src", "mountd/audit/src", "mountd/store/src", "src"] {
+    for folder in [
+        "policy/src",
+        "mountd/src",
+        "mountd/memory/src",
+        "mountd/audit/src",
+        "mountd/store/src",
+        "src",
+    ] {
         collect(&root().join(folder), &mut found);
     }
     assert!(found.len() > 50, "the sources have moved: {}", found.len());

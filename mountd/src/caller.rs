@@ -199,13 +199,13 @@ impl Callers {
     }
 
     fn attest(&self, asker: Asker, hash: bool) -> Result<Arc<Known>, IdentifyError> {
-        if self.is_ours(asker.thread) {
-            return Err(IdentifyError::Ourselves);
-        }
         let ancestors = self.asks_for_ancestors.load(Ordering::Acquire);
         let wanted = Wanted { hash, ancestors, namespaces: false };
         let Attestation { facts, thread, image, status } =
             self.monitor.attest(asker.thread, wanted)?;
+        if [std::process::id(), self.monitor.process()].contains(&facts.process.number) {
+            return Err(IdentifyError::Ourselves);
+        }
         let looked = AtomicU64::new(clock::now().nanoseconds());
         let (identity, is_unread) = (facts.status, facts.is_unread);
         let (caller, agent) = self.caller_of(asker, facts);
@@ -258,14 +258,6 @@ impl Callers {
         for thread in ended {
             known.pop(&thread);
         }
-    }
-
-    fn is_ours(&self, thread: u32) -> bool {
-        let ours = format!("/proc/self/task/{thread}");
-        let monitors = format!("/proc/{}/task/{thread}", self.monitor.process());
-        [ours, monitors]
-            .iter()
-            .any(|path| rustix::fs::access(path, rustix::fs::Access::EXISTS).is_ok())
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, LruCache<u32, Arc<Known>>> {

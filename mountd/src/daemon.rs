@@ -4,6 +4,7 @@ use crate::agent_table::AgentTable;
 use crate::approval_queue::ApprovalQueue;
 use crate::caller::Callers;
 use crate::clock;
+use crate::confinement::{Confinement, confine_core};
 use crate::control::{self, Connection, ConnectionTable};
 use crate::cpu_latency::CpuLatency;
 use crate::handle_table::HandleTable;
@@ -13,13 +14,13 @@ use crate::lifecycle::{MountTable, Why};
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
-use crate::root::{AUDIT, Layout, Mark, POLICY, Root};
-use crate::start::{Lock, StartError, bind, complete};
+use crate::root::{AUDIT, Layout, MARK, Mark, POLICY, Root};
+use crate::start::{Announcement, Lock, StartError, bind, complete, unbind};
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
 use nix::sys::signal::{SigSet, Signal};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
+use ward_memory::Guard;
 
 /// How long a record may be written and not yet on disk.
 const LOG_AGE: Duration = Duration::from_millis(100);
@@ -44,6 +46,8 @@ pub(crate) struct Daemon {
     pub(crate) layout: Layout,
     pub(crate) instance: String,
     pub(crate) since: Timestamp,
+    pub(crate) memory: Memory,
+    pub(crate) confinement: Confinement,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) vaults: Arc<VaultTable>,
     pub(crate) mounts: Arc<MountTable>,
@@ -118,15 +122,17 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let Started { monitor, process, first, reports } =
         Monitor::start().map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
+    let announcement = Announcement::prepare();
+    let listener = bind(&root, mark.layout)?;
+    // From here on nothing new can be reached, and no key has been read yet.
+    let confinement = confine(&root)?;
     let (events, happened) = bounded(8);
-    let daemon = assemble(&root, mark, monitor, events)?;
-    let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
-    record_start(&daemon, memory, &stale)?;
-    let listener = bind(&root, daemon.layout)?;
+    let begun = begin(&root, mark, monitor, events, (memory, confinement));
+    let daemon = begun.inspect_err(|_| unbind(&root))?;
     let (stop, stopped) = bounded::<()>(0);
     start_threads(&daemon, listener, signals, (process, reports), &stopped)
         .map_err(|error| StartError::Machine("a thread", error))?;
-    announce();
+    announcement.make();
     while let Ok(event) = happened.recv() {
         match event {
             Event::Reload => daemon.reload(),
@@ -138,11 +144,37 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     finish(&daemon, first)
 }
 
+/// Confines this process, and sees that it still reaches its root.
+fn confine(root: &Root) -> Result<Confinement, StartError> {
+    let confined = confine_core(root)
+        .map_err(|error| StartError::Machine("to confine the daemon", error))
+        .and_then(|confinement| {
+            let reached = rustix::fs::access(root.join(MARK), rustix::fs::Access::READ_OK);
+            reached.map_err(|_| StartError::Unreachable(root.path().to_owned()))?;
+            Ok(confinement)
+        });
+    confined.inspect_err(|_| unbind(root))
+}
+
+fn begin(
+    root: &Arc<Root>,
+    mark: Mark,
+    monitor: Monitor,
+    events: Sender<Event>,
+    guards: (Memory, Confinement),
+) -> Result<Arc<Daemon>, StartError> {
+    let daemon = assemble(root, mark, monitor, events, guards)?;
+    let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
+    record_start(&daemon, &stale)?;
+    Ok(daemon)
+}
+
 fn assemble(
     root: &Arc<Root>,
     mark: Mark,
     monitor: Monitor,
     events: Sender<Event>,
+    (memory, confinement): (Memory, Confinement),
 ) -> Result<Arc<Daemon>, StartError> {
     let rules = policy_in_force::load(root, POLICY)?;
     let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
@@ -176,6 +208,8 @@ fn assemble(
         layout: mark.layout,
         instance: mark.instance,
         since: clock::wall(),
+        memory,
+        confinement,
         pipeline,
         vaults,
         mounts,
@@ -185,11 +219,20 @@ fn assemble(
     }))
 }
 
-fn record_start(daemon: &Daemon, memory: Memory, stale: &[String]) -> Result<(), StartError> {
-    let mut reason = match memory {
+fn record_start(daemon: &Daemon, stale: &[String]) -> Result<(), StartError> {
+    let mut reason = match daemon.memory {
         Memory::Locked => "memory is locked".to_owned(),
         Memory::Swappable => "memory is not locked and may be swapped out".to_owned(),
     };
+    reason.push_str(match ward_memory::guard() {
+        Guard::Secret => ", keys are in secret memory",
+        Guard::Locked => ", keys are in locked memory, since this kernel has no secret one",
+        Guard::Plain => ", and so may keys: the limit of locked memory is too small",
+    });
+    reason.push_str(&match daemon.confinement.landlock {
+        0 => "; confined without Landlock, which this kernel has not".to_owned(),
+        version => format!("; confined, with Landlock {version}"),
+    });
     if !stale.is_empty() {
         reason.push_str(&format!("; mounts of a daemon that died were ended: {}", stale.len()));
     }
@@ -314,29 +357,11 @@ fn accept(daemon: &Arc<Daemon>, listener: &UnixListener) {
     }
 }
 
-/// Tells whoever started us that we can be reached, and lets go of their standard output.
-fn announce() {
-    let mut output = io::stdout();
-    // Whoever started us may not listen.
-    let _nobody_listens = output.write_all(b"ready\n").and_then(|()| output.flush());
-    if let Ok(null) =
-        rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())
-    {
-        let _stays_open = rustix::stdio::dup2_stdout(&null);
-    }
-}
-
 fn finish(daemon: &Arc<Daemon>, first: OwnedFd) -> Result<(), StartError> {
     daemon.mounts.end_all(Why::DaemonStops);
     daemon.vaults.lock_all();
     let stopped = daemon.append(Record::new(EventType::DaemonStopped));
-    let socket = rustix::fs::unlinkat(
-        daemon.root.as_ref(),
-        crate::root::SOCKET,
-        rustix::fs::AtFlags::empty(),
-    );
-    // The next daemon removes a socket that stays.
-    let _stays_behind = socket;
+    unbind(&daemon.root);
     // Last, so that the monitor outlives every mount.
     drop(first);
     stopped

@@ -18,6 +18,16 @@ pub(crate) enum Memory {
     Swappable,
 }
 
+impl Memory {
+    /// The word of `ward status --json`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::Swappable => "swappable",
+        }
+    }
+}
+
 /// Hardens this process, for good: no core dump, nobody else of its uid may look into it, and what
 /// it makes is its own.
 ///
@@ -33,9 +43,12 @@ pub(crate) fn harden() -> nix::Result<()> {
 }
 
 /// Locks all memory of this process, as far as that is safe.
+///
+/// To be called while root has its privileges: locked memory is then without limit for good.
 pub(crate) fn lock_memory() -> Memory {
-    let is_open = rustix::process::geteuid().is_root()
-        || getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
+    let limit = Resource::RLIMIT_MEMLOCK;
+    let is_open = setrlimit(limit, RLIM_INFINITY, RLIM_INFINITY).is_ok()
+        || getrlimit(limit).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
     let flags = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | ON_FAULT;
     if is_open && mlockall(flags).is_ok() { Memory::Locked } else { Memory::Swappable }
 }

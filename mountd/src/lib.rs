@@ -4,6 +4,7 @@ mod agent_table;
 mod approval_queue;
 mod caller;
 mod clock;
+mod confinement;
 pub mod control;
 mod cpu_latency;
 mod daemon;
@@ -63,5 +64,6 @@ pub fn main() -> ExitCode {
 
 fn run_monitor() -> std::io::Result<()> {
     hardening::harden()?;
+    confinement::confine_monitor()?;
     monitor::serve(rustix::io::dup(rustix::stdio::stdin())?)
 }

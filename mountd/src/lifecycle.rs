@@ -11,9 +11,8 @@ use crossbeam_channel::bounded;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Record};
@@ -92,7 +91,7 @@ pub(crate) struct Mounted {
     owner: UserId,
     is_for_copy: bool,
     /// Dropping it ends the timer.
-    _timer: UnixStream,
+    _timer: PipeWriter,
 }
 
 /// A mount as others see it.
@@ -288,14 +287,14 @@ impl MountTable {
     }
 
     /// Ends the mount at `ends`, on the clock that runs on in suspend, or when the other side closes
-    /// the connection `copier`, unless the stream that is returned is dropped before.
+    /// the connection `copier`, unless the pipe that is returned is dropped before.
     fn start_timer(
         self: &Arc<Self>,
         mount: (VaultName, u64),
         ends: Moment,
         copier: Option<OwnedFd>,
-    ) -> io::Result<UnixStream> {
-        let (keep, cancelled) = UnixStream::pair()?;
+    ) -> io::Result<PipeWriter> {
+        let (cancelled, keep) = io::pipe()?;
         let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_CLOEXEC)?;
         let left = ends.remaining(clock::now()).max(Duration::from_millis(1));
         timer.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())?;
@@ -342,7 +341,7 @@ fn give_top(place: &Place, caller: &Caller) {
 }
 
 /// Waits for the timer or the end of the copier; `None` when it was cancelled.
-fn wait(timer: &TimerFd, cancelled: &UnixStream, copier: Option<&OwnedFd>) -> Option<Why> {
+fn wait(timer: &TimerFd, cancelled: &PipeReader, copier: Option<&OwnedFd>) -> Option<Why> {
     loop {
         let mut descriptors = vec![
             PollFd::new(timer.as_fd(), PollFlags::POLLIN),

@@ -1,11 +1,11 @@
 //! The policy in force: read from the root, swapped whole, kept when a new text is no good.
 
 use crate::clock;
-use rustix::fs::{Mode, OFlags, fstat, openat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, PoisonError, RwLock};
 use ward_policy::{Caller, Decision, Digest, Question, RuleFileError, Rules};
 
@@ -85,10 +85,14 @@ pub fn digest(text: &str) -> Digest {
 pub(crate) fn load(root: &crate::Root, name: &str) -> Result<Rules, LoadPolicyError> {
     let path = root.join(name).display().to_string();
     let read = |error: io::Error| LoadPolicyError::Read(path.clone(), error);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file =
+    // Looked at before it is opened: without privileges we may not open what is somebody else's.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place =
         openat(root.as_fd(), name, flags, Mode::empty()).map_err(|errno| read(errno.into()))?;
-    let stat = fstat(&file).map_err(|errno| read(errno.into()))?;
+    let stat = fstat(&place).map_err(|errno| read(errno.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+        return Err(read(rustix::io::Errno::LOOP.into()));
+    }
     let ours = rustix::process::geteuid().as_raw();
     if stat.st_uid != 0 && stat.st_uid != ours {
         let why = format!("belongs to uid {}, not to root or uid {ours}", stat.st_uid);
@@ -100,6 +104,10 @@ pub(crate) fn load(root: &crate::Root, name: &str) -> Result<Rules, LoadPolicyEr
         let mend = format!("chmod go-w {path}");
         return Err(LoadPolicyError::Ownership { path, why, mend });
     }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file =
+        rustix::fs::open(format!("/proc/self/fd/{}", place.as_raw_fd()), flags, Mode::empty());
+    let file = file.map_err(|errno| read(errno.into()))?;
     let mut bytes = Vec::new();
     File::from(file).take(LONGEST + 1).read_to_end(&mut bytes).map_err(read)?;
     let is_too_long = u64::try_from(bytes.len()).is_ok_and(|length| length > LONGEST);

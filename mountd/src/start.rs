@@ -6,7 +6,7 @@ use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fsync, ftruncate, mkdirat, openat, unlinkat};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
@@ -30,6 +30,11 @@ pub(crate) enum StartError {
     /// The log cannot be opened.
     #[error("the log cannot be opened: {0}")]
     Log(String),
+    /// Without privileges, we cannot go where it lies.
+    #[error(
+        "the daemon cannot reach the root {0} once it has given up its privileges: a directory above is closed to it; move the root to where its owner may go, such as /var/lib"
+    )]
+    Unreachable(PathBuf),
     /// The machine refuses something.
     #[error("the machine refuses {0} ({1})")]
     Machine(&'static str, #[source] io::Error),
@@ -100,4 +105,33 @@ pub(crate) fn bind(root: &Root, layout: Layout) -> Result<UnixListener, StartErr
     };
     chmodat(root, SOCKET, mode, AtFlags::empty()).map_err(|errno| machine(errno.into()))?;
     Ok(listener)
+}
+
+/// Removes the socket. One that stays is removed by the next daemon.
+pub(crate) fn unbind(root: &Root) {
+    let _stays_behind = unlinkat(root, SOCKET, AtFlags::empty());
+}
+
+/// What tells whoever started us that we can be reached.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    null: Option<OwnedFd>,
+}
+
+impl Announcement {
+    /// Opens what is out of reach when the announcement is made.
+    pub(crate) fn prepare() -> Self {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        Self { null: rustix::fs::open("/dev/null", flags, Mode::empty()).ok() }
+    }
+
+    /// Says `ready`, and lets go of their standard output.
+    pub(crate) fn make(self) {
+        let mut output = io::stdout();
+        // Whoever started us may not listen.
+        let _nobody_listens = output.write_all(b"ready\n").and_then(|()| output.flush());
+        if let Some(null) = self.null {
+            let _stays_open = rustix::stdio::dup2_stdout(&null);
+        }
+    }
 }

@@ -168,6 +168,7 @@ mod tests {
             }],
             pending: 2,
             leases: vec![],
+            guards: None,
         };
         let expected = "\
 root     /r

@@ -105,7 +105,7 @@ fn main() -> Result<(), Failure> {
     let cost = appends(&log, &caller, ENTRIES)?;
     writeln!(output, "append, written, names clear: {cost:?} CPU")?;
     log.record_names(RecordNames::Sealed)?;
-    let key = NamesKey::from_bytes(zeroize::Zeroizing::new([7; 32]));
+    let key = NamesKey::from_bytes(ward_memory::SecretBox::make(|| [7; 32]));
     log.seal_names(&VaultName::try_from("work")?, &key)?;
     let cost = appends(&log, &caller, ENTRIES)?;
     writeln!(output, "append, written, names sealed: {cost:?} CPU")?;

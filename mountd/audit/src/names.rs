@@ -15,6 +15,7 @@ use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use ward_memory::SecretBox;
 use ward_policy::VaultName;
 use zeroize::Zeroizing;
 
@@ -24,16 +25,16 @@ const PADDING: usize = 128;
 const PURPOSE: &[u8] = b"wardfs log names v1\0";
 
 /// The keys from which a vault's log keys are made, the newest first; the vault keeps them wrapped.
-pub struct NamesKey(Vec<Zeroizing<[u8; 32]>>);
+pub struct NamesKey(Vec<SecretBox<[u8; 32]>>);
 
 impl NamesKey {
     /// The key with these bytes.
-    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
+    pub fn from_bytes(bytes: SecretBox<[u8; 32]>) -> Self {
         Self(vec![bytes])
     }
 
     /// The key, which took the place of the `older` ones: they seal nothing more, and still open.
-    pub fn after(self, older: Vec<Zeroizing<[u8; 32]>>) -> Self {
+    pub fn after(self, older: Vec<SecretBox<[u8; 32]>>) -> Self {
         Self(self.0.into_iter().chain(older).collect())
     }
 }
@@ -81,11 +82,11 @@ impl fmt::Debug for Keyring {
 }
 
 /// HKDF-SHA256(salt = log id as text, key = names key, info = purpose and vault name).
-struct LogKey(Zeroizing<[u8; 32]>);
+struct LogKey(SecretBox<[u8; 32]>);
 
 impl LogKey {
     fn derive(vault: &VaultName, key: &[u8; 32], log: &str) -> Option<Self> {
-        let mut derived = Zeroizing::new([0; 32]);
+        let mut derived = SecretBox::<[u8; 32]>::default();
         let info = [PURPOSE, vault.as_str().as_bytes()].concat();
         let expander = Hkdf::<Sha256>::new(Some(log.as_bytes()), key);
         expander.expand(&info, &mut derived[..]).ok()?;
@@ -145,7 +146,7 @@ mod tests {
 
     fn keyring(log: &str) -> Keyring {
         let mut keyring = Keyring::default();
-        let key = NamesKey::from_bytes(Zeroizing::new([7; 32]));
+        let key = NamesKey::from_bytes(SecretBox::make(|| [7; 32]));
         keyring.insert(&vault("work"), &key, log);
         keyring.insert(&vault("home"), &key, log);
         keyring
@@ -182,10 +183,10 @@ mod tests {
     fn names_sealed_under_an_older_key_still_open() {
         let mut keyring = keyring("log");
         let sealed = keyring.seal(&vault("work"), 7, &names("a")).unwrap();
-        let newest = || NamesKey::from_bytes(Zeroizing::new([8; 32]));
+        let newest = || NamesKey::from_bytes(SecretBox::make(|| [8; 32]));
         keyring.insert(&vault("work"), &newest(), "log");
         assert_eq!(keyring.open("work", 7, &sealed), None);
-        let both = newest().after(vec![Zeroizing::new([7; 32])]);
+        let both = newest().after(vec![SecretBox::make(|| [7; 32])]);
         keyring.insert(&vault("work"), &both, "log");
         assert_eq!(keyring.open("work", 7, &sealed), Some(names("a")));
         assert_ne!(keyring.seal(&vault("work"), 7, &names("a")), Some(sealed));
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn keys_do_not_show_themselves() {
-        let key = NamesKey::from_bytes(Zeroizing::new([7; 32]));
+        let key = NamesKey::from_bytes(SecretBox::make(|| [7; 32]));
         assert_eq!(format!("{key:?}"), "NamesKey(..)");
         assert_eq!(format!("{:?}", keyring("log")), "{VaultName(\"home\"), VaultName(\"work\")}");
     }

@@ -2,8 +2,8 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditFilter, AuditPage, AuditVerdict, Damage, Done, Failure, FailureCode, LeaseState, LogState,
-    PolicyVerdict, Status, Whoami,
+    AuditFilter, AuditPage, AuditVerdict, Damage, Done, Failure, FailureCode, Guards, LeaseState,
+    LogState, PolicyVerdict, Status, Whoami,
 };
 use super::requests::words;
 use super::session::{About, Control};
@@ -49,6 +49,11 @@ impl Control<'_> {
             agents: self.agent_states(),
             pending: number(pipeline.approvals.pending().len()),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
+            guards: Some(Guards {
+                memory: daemon.memory.name().to_owned(),
+                keys: ward_memory::guard().name().to_owned(),
+                landlock: daemon.confinement.landlock,
+            }),
         })
     }
 

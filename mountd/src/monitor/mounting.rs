@@ -2,6 +2,7 @@
 
 use super::message::{Manner, MonitorError, MonitorFault, Prepare, Prepared};
 use super::mount_table::{MountEntry, mount_of, mounts};
+use nix::unistd::{Uid, setfsuid};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat, fstat, openat, statat, unlinkat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
@@ -28,6 +29,7 @@ pub(crate) struct Mounting {
     path: PathBuf,
     source: String,
     manner: Manner,
+    owner: u32,
     folder_to_remove: Option<(OwnedFd, OsString, Stat)>,
 }
 
@@ -59,8 +61,9 @@ impl Mounting {
             (None, ask_fusermount(&source, &directory, wanted.manner)?)
         };
         let prepared = Prepared { mount: number, path: path.to_string_lossy().into_owned() };
-        let manner = wanted.manner;
-        Ok((Self { directory, mount, path, source, manner, folder_to_remove }, prepared, fuse))
+        let Prepare { manner, owner, .. } = *wanted;
+        let mounting = Self { directory, mount, path, source, manner, owner, folder_to_remove };
+        Ok((mounting, prepared, fuse))
     }
 
     /// Shows it at its directory.
@@ -119,18 +122,22 @@ impl Mounting {
             .map_err(io::Error::from),
             None => end_by_fusermount(&self.path),
         };
-        if let Some((parent, name, made)) = &self.folder_to_remove {
-            let is_same = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (made.st_dev, made.st_ino));
-            if is_same {
-                let _stays_if_not_empty = unlinkat(parent, name, AtFlags::REMOVEDIR);
-            }
+        if let Some(folder) = &self.folder_to_remove {
+            self.as_owner(|| remove_if_same(folder));
         }
         ended.map_err(|error| MonitorError {
             fault: MonitorFault::Machine,
             message: format!("cannot unmount {} ({error})", self.path.display()),
             next: format!("umount -l {}", self.path.display()),
         })
+    }
+
+    /// Does `work` with the rights to files of the user who mounted it, and of nobody else.
+    fn as_owner(&self, work: impl FnOnce()) {
+        let ours = setfsuid(Uid::from_raw(self.owner));
+        work();
+        // Gives back our own rights, with what belongs to them (capabilities(7)).
+        setfsuid(ours);
     }
 }
 
@@ -199,6 +206,14 @@ fn check_mountpoint(directory: &OwnedFd, wanted: &Prepare) -> Result<PathBuf, Mo
         return Err(refuse(&shown, "is not empty"));
     }
     Ok(path)
+}
+
+fn remove_if_same((parent, name, made): &(OwnedFd, OsString, Stat)) {
+    let is_same = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (made.st_dev, made.st_ino));
+    if is_same {
+        let _stays_if_not_empty = unlinkat(parent, name, AtFlags::REMOVEDIR);
+    }
 }
 
 fn is_empty(directory: BorrowedFd<'_>) -> io::Result<bool> {

@@ -9,6 +9,7 @@ use aes_gcm_siv::{AeadInOut as _, Aes256GcmSiv, KeyInit as _};
 #[cfg(feature = "aws-lc")]
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce as OneNonce, UnboundKey};
 use std::fmt;
+use ward_memory::SecretBox;
 use zeroize::ZeroizeOnDrop;
 
 /// The number of bytes of a tag.
@@ -24,12 +25,13 @@ type Chosen = LessSafeKey;
 #[cfg(not(feature = "aws-lc"))]
 type Chosen = Aes256GcmSiv;
 
-/// AES-256-GCM-SIV under one key; both libraries wipe it when dropped.
-pub(crate) struct Cipher(Chosen);
+/// AES-256-GCM-SIV under one key, expanded in memory for keys, except by aws-lc, which keeps it in its
+/// own; both libraries wipe it when dropped.
+pub(crate) struct Cipher(SecretBox<Chosen>);
 
 impl Cipher {
     pub(crate) fn new(key: &[u8; KEY_LENGTH]) -> Self {
-        Self(Chosen::under(key))
+        Self(SecretBox::make(|| Chosen::under(key)))
     }
 
     /// Seals `bytes` in place; `None` above 64 GiB.

@@ -1,4 +1,4 @@
-//! Keys: each a type of its own, wiped when dropped, never shown, never copied.
+//! Keys: each a type of its own in memory for keys, wiped when dropped, never shown, never copied.
 //!
 //! One random vault key at a time; HKDF-SHA256 (RFC 5869) with the vault's id as salt and a distinct label
 //! gives one key for each purpose.
@@ -9,7 +9,8 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
-use zeroize::{Zeroize as _, Zeroizing};
+use ward_memory::{SecretBox, wipe_stack};
+use zeroize::Zeroizing;
 
 /// The number of bytes of every key.
 pub(crate) const KEY_LENGTH: usize = 32;
@@ -26,26 +27,26 @@ const AUDIT_NAMES: &[u8] = b"wardfs audit names v1";
 pub(crate) struct VaultKey {
     /// Which of the keys that the vault ever had: 0 at birth, one more with each rekey.
     number: u32,
-    bytes: Box<[u8; KEY_LENGTH]>,
+    bytes: SecretBox<[u8; KEY_LENGTH]>,
 }
 
 /// What a key slot wraps the vault key under: derived from a passphrase, a key file or a code.
-pub(crate) struct SlotKey(Box<[u8; KEY_LENGTH]>);
+pub(crate) struct SlotKey(SecretBox<[u8; KEY_LENGTH]>);
 
 /// Authenticates a header: of the vault or of a segment.
-pub(crate) struct MacKey(Box<[u8; KEY_LENGTH]>);
+pub(crate) struct MacKey(SecretBox<[u8; KEY_LENGTH]>);
 
 impl VaultKey {
     /// A new one, from getrandom(2).
     pub(crate) fn generate(number: u32) -> Result<Self, getrandom::Error> {
-        let mut key = Self { number, bytes: Box::default() };
+        let mut key = Self { number, bytes: SecretBox::default() };
         getrandom::fill(key.bytes.as_mut_slice())?;
         Ok(key)
     }
 
     /// The key that a slot held; `None` for bytes of another length.
     pub(crate) fn from_bytes(number: u32, bytes: &[u8]) -> Option<Self> {
-        let mut key = Self { number, bytes: Box::default() };
+        let mut key = Self { number, bytes: SecretBox::default() };
         if bytes.len() != KEY_LENGTH {
             return None;
         }
@@ -65,21 +66,21 @@ impl VaultKey {
 
     /// HMAC key of the header.
     pub(crate) fn header_mac(&self, vault: VaultId) -> MacKey {
-        let mut key = MacKey(Box::default());
+        let mut key = MacKey(SecretBox::default());
         self.derive(vault, &[HEADER_MAC], &mut key.0);
         key
     }
 
     /// HMAC key of the pin.
     pub(crate) fn pin_mac(&self, vault: VaultId) -> MacKey {
-        let mut key = MacKey(Box::default());
+        let mut key = MacKey(SecretBox::default());
         self.derive(vault, &[PIN_MAC], &mut key.0);
         key
     }
 
     /// HMAC key of the header of the segment with this random id.
     pub(crate) fn segment_mac(&self, vault: VaultId, segment: &[u8; 16]) -> MacKey {
-        let mut key = MacKey(Box::default());
+        let mut key = MacKey(SecretBox::default());
         self.derive(vault, &[SEGMENT_MAC, segment], &mut key.0);
         key
     }
@@ -101,14 +102,14 @@ impl VaultKey {
 
     /// HMAC key of the mark that this key has a successor.
     pub(crate) fn successor_mac(&self, vault: VaultId) -> MacKey {
-        let mut key = MacKey(Box::default());
+        let mut key = MacKey(SecretBox::default());
         self.derive(vault, &[SUCCESSOR_MAC], &mut key.0);
         key
     }
 
     /// The key under which the audit log seals this vault's names.
-    pub(crate) fn names_key(&self, vault: VaultId) -> Zeroizing<[u8; KEY_LENGTH]> {
-        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+    pub(crate) fn names_key(&self, vault: VaultId) -> SecretBox<[u8; KEY_LENGTH]> {
+        let mut key = SecretBox::default();
         self.derive(vault, &[AUDIT_NAMES], &mut key);
         key
     }
@@ -126,6 +127,8 @@ impl VaultKey {
         if hkdf.expand_multi_info(labels, derived).is_err() {
             unreachable!("HKDF-SHA256 gives 32 bytes");
         }
+        drop(hkdf);
+        wipe_stack();
     }
 }
 
@@ -134,14 +137,14 @@ impl SlotKey {
     pub(crate) fn filled<E>(
         fill: impl FnOnce(&mut [u8; KEY_LENGTH]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut key = Self(Box::default());
+        let mut key = Self(SecretBox::default());
         fill(&mut key.0)?;
         Ok(key)
     }
 
     /// The slot key of 32 secret random bytes: HKDF-SHA256(salt, secret, label).
     pub(crate) fn from_random(secret: &[u8], salt: &[u8], label: &[u8]) -> Self {
-        let mut key = Self(Box::default());
+        let mut key = Self(SecretBox::default());
         let hkdf = Hkdf::<Sha256>::new(Some(salt), secret);
         if hkdf.expand(label, key.0.as_mut_slice()).is_err() {
             unreachable!("HKDF-SHA256 gives 32 bytes");
@@ -181,14 +184,8 @@ impl MacKey {
     }
 }
 
-macro_rules! wiped_and_hidden {
+macro_rules! hidden {
     ($($key:ident)*) => { $(
-        impl Drop for $key {
-            fn drop(&mut self) {
-                self.0.zeroize();
-            }
-        }
-
         impl fmt::Debug for $key {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str(concat!(stringify!($key), "(..)"))
@@ -197,13 +194,7 @@ macro_rules! wiped_and_hidden {
     )* };
 }
 
-wiped_and_hidden!(SlotKey MacKey);
-
-impl Drop for VaultKey {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
+hidden!(SlotKey MacKey);
 
 impl fmt::Debug for VaultKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

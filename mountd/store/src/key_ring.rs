@@ -7,7 +7,7 @@ use crate::header::VaultId;
 use crate::key::{KEY_LENGTH, VaultKey};
 use std::sync::{Arc, PoisonError, RwLock};
 use ward_audit::NamesKey;
-use zeroize::Zeroizing;
+use ward_memory::SecretBox;
 
 /// The keys of a vault at one time.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) enum OlderSecret {
     /// All: segments, images or the pin may be under it.
     Key(Arc<VaultKey>),
     /// What the audit log needs.
-    Names(Arc<Zeroizing<[u8; KEY_LENGTH]>>),
+    Names(Arc<SecretBox<[u8; KEY_LENGTH]>>),
 }
 
 /// The ring of an open vault, which a rekey exchanges for another. A leaf: held to take the ring.
@@ -100,10 +100,10 @@ impl KeyRing {
 }
 
 impl OlderKey {
-    fn names_key(&self, vault: VaultId) -> Zeroizing<[u8; KEY_LENGTH]> {
+    fn names_key(&self, vault: VaultId) -> SecretBox<[u8; KEY_LENGTH]> {
         match &self.secret {
             OlderSecret::Key(key) => key.names_key(vault),
-            OlderSecret::Names(names) => Zeroizing::new(***names),
+            OlderSecret::Names(names) => SecretBox::make(|| ***names),
         }
     }
 }

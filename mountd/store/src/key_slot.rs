@@ -7,7 +7,7 @@ use crate::key::{KEY_LENGTH, SlotKey, VaultKey};
 use crate::passphrase::{CostError, PassphraseCost};
 use crate::slot_secret::{NewSlot, SlotId, SlotKind, SlotSecret};
 use std::io;
-use zeroize::Zeroizing;
+use ward_memory::SecretBox;
 
 const KEYFILE_LABEL: &[u8] = b"wardfs keyfile slot v1";
 const RECOVERY_LABEL: &[u8] = b"wardfs recovery slot v1";
@@ -94,7 +94,7 @@ impl KeySlot {
                 SlotKey::from_random(code.as_bytes(), &self.salt, RECOVERY_LABEL)
             }
         };
-        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        let mut key = SecretBox::<[u8; KEY_LENGTH]>::default();
         let wrapped = self.wrapped.split_at(KEY_LENGTH);
         slot_key
             .cipher()
@@ -157,7 +157,7 @@ mod tests {
         let keyfile = Keyfile::create(&folder.path().join("a")).unwrap();
         let other = Keyfile::create(&folder.path().join("b")).unwrap();
         let code = RecoveryCode::generate().unwrap();
-        let passphrase = Passphrase::new(Zeroizing::new(b"words".to_vec()));
+        let passphrase = Passphrase::new(zeroize::Zeroizing::new(b"words".to_vec()));
         let cost = PassphraseCost::nearly_nothing();
         let (vault, key) = (VaultId([1; 16]), VaultKey::from_bytes(0, &[4; 32]).unwrap());
         let seal = |new| KeySlot::seal((vault, &key), (SlotId(3), 7), &new).unwrap();

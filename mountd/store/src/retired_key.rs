@@ -7,7 +7,7 @@ use crate::key::{KEY_LENGTH, VaultKey};
 use crate::key_ring::{KeyRing, OlderKey, OlderSecret, successor_mark};
 use std::io;
 use std::sync::Arc;
-use zeroize::Zeroizing;
+use ward_memory::SecretBox;
 
 /// Bytes in front of the nonce, which are associated data.
 const FIXED: usize = 8;
@@ -62,7 +62,7 @@ impl RetiredKey {
     }
 
     fn open(&self, vault: VaultId, newest: &VaultKey) -> Option<OlderKey> {
-        let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
+        let mut bytes = SecretBox::<[u8; KEY_LENGTH]>::default();
         let wrapped = self.wrapped.split_at(KEY_LENGTH);
         newest.retired_cipher(vault).open(
             self.nonce,

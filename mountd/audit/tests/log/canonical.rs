@@ -5,11 +5,11 @@ use crate::support::{FIRST, Place, at, caller, entries, lease, path, vault};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use ward_audit::{Durability, EventType, NamesKey, Outcome, Record, VaultKind};
+use ward_memory::SecretBox;
 use ward_policy::{
     Digest, LeaseId, Operation, OperationSet, Question, RecordNames, RequestId, SecretPath, Share,
     Ticket,
 };
-use zeroize::Zeroizing;
 
 /// Writes `value` with sorted keys (by UTF-16 units), no spaces and the shortest escapes.
 fn encode(value: &Value, text: &mut String) {
@@ -79,7 +79,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
         let place = Place::new();
         let log = place.open();
         log.record_names(names).unwrap();
-        log.seal_names(&vault, &NamesKey::from_bytes(Zeroizing::new([7; 32]))).unwrap();
+        log.seal_names(&vault, &NamesKey::from_bytes(SecretBox::make(|| [7; 32]))).unwrap();
         for (number, event) in EventType::ALL.iter().enumerate() {
             let record = Record::new(*event)
                 .by(&caller)

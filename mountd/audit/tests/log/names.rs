@@ -4,11 +4,11 @@
 use crate::support::{FIRST, Place, at, entries, settings, vault};
 use std::ops::ControlFlow;
 use ward_audit::{Durability, EventType, Filter, Log, NamesKey, PathGlob, Record, VaultKind, read};
+use ward_memory::SecretBox;
 use ward_policy::{RecordNames, SecretPath};
-use zeroize::Zeroizing;
 
 fn key() -> NamesKey {
-    NamesKey::from_bytes(Zeroizing::new([7; 32]))
+    NamesKey::from_bytes(SecretBox::make(|| [7; 32]))
 }
 
 /// Appends one entry with every field that can be sealed, and gives the bytes of the file.

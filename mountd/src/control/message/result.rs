@@ -142,6 +142,20 @@ pub struct Status {
     pub pending: u64,
     /// Live leases of approvals.
     pub leases: Vec<LeaseState>,
+    /// What guards the daemon itself; an older one does not tell.
+    #[serde(default)]
+    pub guards: Option<Guards>,
+}
+
+/// What guards the process that has the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// `locked`, or `swappable`.
+    pub memory: String,
+    /// How keys are kept: `secret`, `locked` or `plain`.
+    pub keys: String,
+    /// The version of Landlock in force; 0 is none.
+    pub landlock: u32,
 }
 
 /// The state of the log.

@@ -1,0 +1,56 @@
+//! What each half of the daemon gives up for good when it starts: the core all it can before it has
+//! a key, the monitor the privileges it has no use for.
+//!
+//! Credentials and Landlock belong to a thread and are inherited: so this is done before the first
+//! thread is started.
+
+mod capabilities;
+mod file_tree;
+mod system_calls;
+
+use crate::root::Root;
+use capabilities::keep_capabilities;
+use rustix::thread::{CapabilitySet, set_no_new_privs};
+use std::io;
+
+/// What the monitor does as root, and with which right.
+const OF_THE_MONITOR: CapabilitySet = CapabilitySet::SYS_ADMIN // mount, unmount, abort
+    .union(CapabilitySet::SYS_PTRACE) // exe link, page map and namespaces of callers
+    .union(CapabilitySet::DAC_READ_SEARCH) // programs that only their owner may read
+    .union(CapabilitySet::SETUID); // removes a mountpoint as the user who had it made
+
+/// How far the core is confined, beyond what every kernel that is served can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Confinement {
+    /// The version of Landlock in force; 0 is none.
+    pub(crate) landlock: u32,
+}
+
+/// Leaves this process the files of `root` and the descriptors it has: no capability, no other
+/// file, no new socket, no other program.
+///
+/// # Errors
+/// The kernel refuses what it can do since Linux 3.17. Landlock alone may be absent.
+pub(crate) fn confine_core(root: &Root) -> io::Result<Confinement> {
+    keep_capabilities(CapabilitySet::empty())?;
+    set_no_new_privs(true)?;
+    let landlock = file_tree::restrict_to(root)?;
+    system_calls::restrict()?;
+    Ok(Confinement { landlock })
+}
+
+/// Leaves the monitor what it needs, when it runs as root.
+///
+/// # Errors
+/// As `capset(2)`.
+pub(crate) fn confine_monitor() -> io::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        keep_capabilities(OF_THE_MONITOR)?;
+        // Not for a user's monitor: it mounts through fusermount3, which is set-user-id.
+        set_no_new_privs(true)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

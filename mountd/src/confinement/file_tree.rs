@@ -1,0 +1,68 @@
+//! Landlock (landlock(7)): which part of the file tree a process reaches.
+
+use crate::root::Root;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus,
+    PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+};
+use rustix::fs::{Mode, OFlags};
+use std::io;
+use std::os::fd::AsFd;
+
+/// The newest version we know; of an older kernel's we take what there is.
+const NEWEST: ABI = ABI::V9;
+
+/// What the core does to the files of its root.
+fn of_the_root() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+        | AccessFs::Refer
+}
+
+/// What it reads beside the root: what a passphrase may cost to try, which boot this is, and how
+/// long the kernel lets an open wait.
+const READABLE: [&str; 3] =
+    ["/proc/meminfo", "/proc/sys/kernel/random/boot_id", "/proc/sys/fs/fuse"];
+
+/// Leaves this thread, and those it starts, nothing but `root`; gives the version in force, 0 when
+/// there is no Landlock. What is open already stays open.
+pub(super) fn restrict_to(root: &Root) -> io::Result<u32> {
+    // Its own descriptor names the root only (O_PATH), as Landlock wants it.
+    let directory = rustix::fs::openat(
+        root.as_fd(),
+        ".",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let restrict = || -> Result<_, landlock::RulesetError> {
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .handle_access(AccessNet::from_all(NEWEST))?
+            .scope(Scope::from_all(NEWEST))?
+            .create()?
+            .add_rule(PathBeneath::new(directory, of_the_root()))?;
+        for path in READABLE {
+            // What is not there need not be read.
+            if let Ok(file) = PathFd::new(path) {
+                ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
+            }
+        }
+        ruleset.restrict_self()
+    };
+    let status = restrict().map_err(io::Error::other)?;
+    Ok(match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, _)
+        | (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => 0,
+        (
+            RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced,
+            LandlockStatus::Available { effective_abi, .. },
+        ) => effective_abi as u32,
+    })
+}
