@@ -44,9 +44,21 @@ pub(crate) fn confine_core(root: &Root) -> io::Result<Confinement> {
 /// # Errors
 /// As `capset(2)`.
 pub(crate) fn confine_monitor() -> io::Result<()> {
+    keep_of_root(OF_THE_MONITOR)
+}
+
+/// The same for the watchman, which unmounts and no more.
+///
+/// # Errors
+/// As `capset(2)`.
+pub(crate) fn confine_watchman() -> io::Result<()> {
+    keep_of_root(CapabilitySet::SYS_ADMIN)
+}
+
+fn keep_of_root(kept: CapabilitySet) -> io::Result<()> {
     if rustix::process::geteuid().is_root() {
-        keep_capabilities(OF_THE_MONITOR)?;
-        // Not for a user's monitor: it mounts through fusermount3, which is set-user-id.
+        keep_capabilities(kept)?;
+        // Not for an ordinary user's: they use fusermount3, which is set-user-id.
         set_no_new_privs(true)?;
     }
     Ok(())

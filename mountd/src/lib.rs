@@ -42,7 +42,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The program `ward-mountd`: `ward-mountd --root PATH` is the core, `ward-mountd monitor` the
-/// privileged half that the core starts.
+/// privileged half that the core starts, `ward-mountd watchman INSTANCE` ends what that leaves behind.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let outcome = match arguments.as_slice() {
@@ -50,6 +50,9 @@ pub fn main() -> ExitCode {
             daemon::serve(Path::new(root)).map_err(|error| error.to_string())
         }
         [word] if word == "monitor" => run_monitor().map_err(|error| error.to_string()),
+        [word, instance] if word == "watchman" => {
+            run_watchman(&instance.to_string_lossy()).map_err(|error| error.to_string())
+        }
         _ => Err("usage: ward-mountd --root PATH (ward daemon start does it for you)".to_owned()),
     };
     match outcome {
@@ -66,4 +69,10 @@ fn run_monitor() -> std::io::Result<()> {
     hardening::harden()?;
     confinement::confine_monitor()?;
     monitor::serve(rustix::io::dup(rustix::stdio::stdin())?)
+}
+
+fn run_watchman(instance: &str) -> std::io::Result<()> {
+    hardening::harden()?;
+    confinement::confine_watchman()?;
+    monitor::keep_watch(instance)
 }

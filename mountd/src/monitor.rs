@@ -23,10 +23,12 @@ mod proc;
 mod script;
 mod session_cgroup;
 mod waiting;
+mod watchman;
 
 pub(crate) use attest::{identity, is_alive};
 pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
+pub(crate) use watchman::keep_watch;
 
 use agent_sessions::AgentSessions;
 use attest::{Attested, attest};
@@ -38,6 +40,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use waiting::{Change, watch};
+use watchman::Watchman;
 
 /// How many changes to the set of held callers may wait for the watcher.
 const CHANGES: usize = 1024;
@@ -50,6 +53,8 @@ struct Privileged {
     mounts: Mutex<BTreeMap<u64, Mounting>>,
     next: Mutex<u64>,
     held: Sender<Change>,
+    /// Guards itself only.
+    watchman: Mutex<Option<Watchman>>,
 }
 
 /// Serves the core on `first` until it is gone; then ends every mount.
@@ -61,6 +66,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
         mounts: Mutex::default(),
         next: Mutex::new(1),
         held,
+        watchman: Mutex::default(),
     });
     while let Some((task, mut descriptors)) = receive::<Task>(first.as_fd())? {
         let Some(channel) = descriptors.pop() else {
@@ -167,7 +173,11 @@ impl Privileged {
             }
             Task::CleanUp { instance } => {
                 self.agents.serve(&instance);
-                send(channel, &Ok::<_, MonitorError>(clean_up(&instance)), &[])
+                let stale = clean_up(&instance);
+                // Without one, mounts that outlive this process go with the next start.
+                let watchman = Watchman::start(&instance).ok();
+                *self.watchman() = watchman;
+                send(channel, &Ok::<_, MonitorError>(stale), &[])
             }
             Task::Serve | Task::Report => Ok(()),
         }
@@ -205,6 +215,13 @@ impl Privileged {
             // Nobody is left to tell; a mount that stays is found by the next daemon.
             let _stays = mounting.end();
         }
+        if let Some(watchman) = self.watchman().take() {
+            watchman.dismiss();
+        }
+    }
+
+    fn watchman(&self) -> MutexGuard<'_, Option<Watchman>> {
+        self.watchman.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mounts(&self) -> MutexGuard<'_, BTreeMap<u64, Mounting>> {

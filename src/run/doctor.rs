@@ -11,7 +11,6 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use machine::Machine;
 use serde::Serialize;
-use std::fmt::Write as _;
 use ward_mountd::Layout;
 use ward_mountd::control::message::{Command, Guards, Status};
 
@@ -159,10 +158,9 @@ fn show(findings: &[Finding]) -> String {
             Grade::Note => "note",
         };
         let (found, next) = (escaped(found), escaped(next));
-        let written =
-            writeln!(text, "{grade}  {name}: {found}\n      means: {means}\n      next: {next}");
-        // A string takes everything.
-        drop(written);
+        let finding =
+            format!("{grade}  {name}: {found}\n      means: {means}\n      next: {next}\n");
+        text.push_str(&finding);
     }
     if !findings.iter().any(|finding| finding.grade == Grade::Bad) {
         text.push_str("nothing bad found\n");

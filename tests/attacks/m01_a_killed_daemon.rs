@@ -12,9 +12,9 @@ pub(super) fn send(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
-/// The privileged half of a daemon: its one child.
-pub(super) fn monitor_of(core: u32) -> u32 {
-    let tasks = std::fs::read_dir(format!("/proc/{core}/task")).unwrap();
+/// The one child of a process: the monitor of a core, the watchman of a monitor.
+pub(crate) fn child_of(process: u32) -> u32 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let children = tasks.map(|task| task.unwrap().path().join("children"));
     let found = children.map(|path| std::fs::read_to_string(path).unwrap_or_default());
     let found: String = found.collect();
@@ -56,8 +56,9 @@ fn a_daemon_whose_monitor_is_killed_ends_and_the_next_one_serves() {
     let mut person = Person::of(OWNER);
     person.must(&format!("file = os.open({path:?}, os.O_RDONLY)"));
     let core = stage.root().running().unwrap();
-    send(monitor_of(core), Signal::SIGKILL);
+    send(child_of(core), Signal::SIGKILL);
     assert!(wait::has_ended(core), "the core goes on without its monitor");
+    assert!(wait::until(|| stage.root().mounts().is_empty()), "the watchman left a mount");
     assert!(["ESTALE", "ENOTCONN"].contains(&person.fails("os.pread(file, 9, 0)").as_str()));
     start_again(&stage);
     assert_eq!(stage.root().mounts().len(), 1);
@@ -70,12 +71,14 @@ fn a_new_daemon_ends_stale_mounts_of_its_own_root_and_of_no_other() {
     let path = other.secret("read/token", "s3cret");
     stage.secret("read/token", "s3cret");
     let core = stage.root().running().unwrap();
-    let monitor = monitor_of(core);
-    // Stopped first, so that it cannot clean up.
-    send(monitor, Signal::SIGSTOP);
+    let monitor = child_of(core);
+    let watchman = child_of(monitor);
+    // Stopped first, so that they cannot clean up.
+    let both = [watchman, monitor];
+    both.iter().for_each(|process| send(*process, Signal::SIGSTOP));
     send(core, Signal::SIGKILL);
-    send(monitor, Signal::SIGKILL);
-    assert!(wait::has_ended(core) && wait::has_ended(monitor));
+    both.iter().for_each(|process| send(*process, Signal::SIGKILL));
+    assert!(wait::has_ended(core) && both.iter().all(|process| wait::has_ended(*process)));
     assert_eq!(stage.root().mounts().len(), 1, "a stale mount was to be left");
     stage.root().ward(&["daemon", "start"]).succeed();
     assert_eq!(stage.root().mounts(), Vec::<String>::new());
@@ -114,11 +117,13 @@ fn either_half_killed_under_load_leaves_no_mount_and_loses_nothing_that_was_ackn
         };
         assert!(wait::until(|| paths.iter().all(|path| value(path) > 5)), "nobody writes");
         let core = stage.root().running().unwrap();
-        send(if is_core { core } else { monitor_of(core) }, Signal::SIGKILL);
-        assert!(wait::has_ended(core));
+        let monitor = child_of(core);
+        let watchman = child_of(monitor);
+        send(if is_core { core } else { monitor }, Signal::SIGKILL);
+        assert!([core, monitor, watchman].into_iter().all(wait::has_ended));
         let acknowledged: Vec<u64> =
             writers.iter_mut().map(|writer| writer.end().unwrap().as_u64().unwrap()).collect();
-        assert!(!is_core || wait::until(|| stage.root().mounts().is_empty()), "a mount is left");
+        assert!(wait::until(|| stage.root().mounts().is_empty()), "a mount is left");
         start_again(&stage);
         assert_eq!(stage.root().mounts().len(), 1);
         for (path, least) in paths.iter().zip(acknowledged) {

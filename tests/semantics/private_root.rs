@@ -1,5 +1,6 @@
 //! A private root: the same way of a read for one user without privileges, by fusermount3.
 
+use crate::attacks::m01_a_killed_daemon::child_of;
 use crate::support::person::Person;
 use crate::support::root::Root;
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
@@ -54,12 +55,17 @@ fn its_mount_ends_under_an_open_descriptor_and_a_busy_user() {
 }
 
 #[test]
-fn its_killed_daemon_leaves_no_mount() {
+fn either_half_killed_leaves_no_mount_and_the_next_daemon_serves() {
     let Some((root, path)) = mounted("10m") else { return };
-    let core = root.running().unwrap();
-    kill(Pid::from_raw(i32::try_from(core).unwrap()), Signal::SIGKILL).unwrap();
-    assert!(wait::until(|| root.mounts().is_empty()));
-    let again = root.ward(&["vault", "mount", "default", &path]).by(OWNER).run();
-    assert_eq!(again.status, Some(0), "{again:?}");
-    assert_eq!(Person::of(OWNER).reads(&(path + "/token")), Ok("s3cret".to_owned()));
+    for kills_core in [true, false] {
+        let core = root.running().unwrap();
+        let monitor = child_of(core);
+        let killed = if kills_core { core } else { monitor };
+        kill(Pid::from_raw(i32::try_from(killed).unwrap()), Signal::SIGKILL).unwrap();
+        assert!([core, monitor].into_iter().all(wait::has_ended));
+        assert!(wait::until(|| root.mounts().is_empty()), "a mount is left");
+        let again = root.ward(&["vault", "mount", "default", &path]).by(OWNER).run();
+        assert_eq!(again.status, Some(0), "{again:?}");
+        assert_eq!(Person::of(OWNER).reads(&(path.clone() + "/token")), Ok("s3cret".to_owned()));
+    }
 }

@@ -20,8 +20,8 @@ pub(super) fn keep_capabilities(kept: CapabilitySet) -> io::Result<()> {
             Ok(()) => {}
             // Behind the last one that this kernel knows.
             Err(Errno::INVAL) => break,
-            // An ordinary user has none, and no_new_privs keeps programs from giving one.
-            Err(Errno::PERM) if had.is_empty() => break,
+            // Who may not change what programs could give back: no_new_privs sees to it.
+            Err(Errno::PERM) if !had.contains(CapabilitySet::SETPCAP) => break,
             Err(errno) => return Err(errno.into()),
         }
     }

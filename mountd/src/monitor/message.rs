@@ -70,8 +70,9 @@ pub(crate) enum Task {
         /// Its id.
         session: String,
     },
-    /// Serve this instance: end mounts that an earlier daemon of it left, and remove what its agent
-    /// sessions left: the paths of the mounts.
+    /// Serve this instance: end mounts that an earlier daemon of it left, remove what its agent
+    /// sessions left, and see that mounts of this one end even when the monitor is killed: the paths
+    /// of the mounts.
     CleanUp {
         /// The instance.
         instance: String,
