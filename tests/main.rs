@@ -20,6 +20,7 @@ mod keeping;
 mod keys;
 mod mounts;
 mod mounts_of_copies;
+mod notify;
 mod ownership;
 mod passphrases;
 mod past;

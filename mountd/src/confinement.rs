@@ -17,7 +17,8 @@ use std::io;
 const OF_THE_MONITOR: CapabilitySet = CapabilitySet::SYS_ADMIN // mount, unmount, abort
     .union(CapabilitySet::SYS_PTRACE) // exe link, page map and namespaces of callers
     .union(CapabilitySet::DAC_READ_SEARCH) // programs that only their owner may read
-    .union(CapabilitySet::SETUID); // removes a mountpoint as the user who had it made
+    .union(CapabilitySet::SETUID) // removes a mountpoint as the user who had it made; helpers
+    .union(CapabilitySet::SETGID); // helpers run as their user
 
 /// How far the core is confined, beyond what every kernel that is served can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,17 @@ pub(crate) fn confine_monitor() -> io::Result<()> {
 /// As `capset(2)`.
 pub(crate) fn confine_watchman() -> io::Result<()> {
     keep_of_root(CapabilitySet::SYS_ADMIN)
+}
+
+/// Leaves a helper no privilege and no way to one. It is an ordinary user's process, and the
+/// programs that it runs inherit this.
+///
+/// # Errors
+/// As `prctl(2)` and `seccomp(2)`.
+pub(crate) fn confine_helper() -> io::Result<()> {
+    keep_capabilities(CapabilitySet::empty())?;
+    set_no_new_privs(true)?;
+    system_calls::restrict_helper()
 }
 
 fn keep_of_root(kept: CapabilitySet) -> io::Result<()> {

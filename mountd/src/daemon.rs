@@ -9,6 +9,7 @@ use crate::control::{self, Connection, ConnectionTable};
 use crate::cpu_latency::CpuLatency;
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
+use crate::helper::{Notifier, Notify};
 use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
 use crate::monitor::{Monitor, Started, follow_reports};
@@ -117,10 +118,12 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let root =
         Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
     let mark = Mark::read(&root)?;
+    let notify = mark.notify.as_ref().map(Notify::resolve).transpose();
+    let notify = notify.map_err(|error| StartError::Helper(path.to_owned(), error))?;
     let _lock = Lock::take(&root)?;
     complete(&root)?;
-    let Started { monitor, process, first, reports } =
-        Monitor::start().map_err(|error| StartError::Machine("the monitor process", error))?;
+    let Started { monitor, process, first, reports } = Monitor::start(notify.as_ref())
+        .map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
     let announcement = Announcement::prepare();
     let listener = bind(&root, mark.layout)?;
@@ -185,6 +188,9 @@ fn assemble(
     log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
     let log = Arc::new(log);
+    let told = mark.notify.as_ref().map(|_| Arc::clone(&monitor));
+    let notifier = Notifier::start(told, Arc::clone(&log))
+        .map_err(|error| StartError::Machine("a thread", error))?;
     // Only the superuser may; without, all is as well, and slower.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     let agents = Arc::new(AgentTable::default());
@@ -198,6 +204,7 @@ fn assemble(
         handles: HandleTable::default(),
         log: Arc::clone(&log),
         cpu_latency,
+        notifier,
     });
     let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
     pipeline.callers.look_at_ancestors(asks_for_ancestors);

@@ -141,7 +141,8 @@ fn make(folder: &Path, settings: &InitSettings, instance: &str) -> Result<(), In
     let policy = default_policy(settings.owner, kind);
     write(&folder.join(POLICY), policy.as_bytes()).map_err(disk)?;
     begin_log(folder, &policy, &vault)?;
-    let mark = Mark { version: 1, layout: settings.layout, instance: instance.to_owned() };
+    let mark =
+        Mark { version: 1, layout: settings.layout, instance: instance.to_owned(), notify: None };
     write(&folder.join(MARK), mark.text().as_bytes()).map_err(disk)?;
     if settings.layout == Layout::System {
         let mode = Mode::RWXU | Mode::XGRP | Mode::XOTH;

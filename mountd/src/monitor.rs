@@ -14,6 +14,7 @@ mod file_view;
 mod filesystem_kind;
 mod handle;
 mod hashes;
+mod helpers;
 mod line;
 mod mapped_code;
 pub(crate) mod message;
@@ -30,10 +31,12 @@ pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
 pub(crate) use watchman::keep_watch;
 
+use crate::helper::RunAs;
 use agent_sessions::AgentSessions;
 use attest::{Attested, attest};
 use crossbeam_channel::{Sender, bounded};
 use executable::Programs;
+use helpers::start_notify;
 use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
 use std::collections::BTreeMap;
@@ -55,10 +58,13 @@ struct Privileged {
     held: Sender<Change>,
     /// Guards itself only.
     watchman: Mutex<Option<Watchman>>,
+    notify: Option<RunAs>,
 }
 
 /// Serves the core on `first` until it is gone; then ends every mount.
-pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
+///
+/// `notify` is the helper that the core may ask for: how it is run was said before.
+pub(crate) fn serve(first: OwnedFd, notify: Option<RunAs>) -> std::io::Result<()> {
     let (held, changes) = bounded(CHANGES);
     let privileged = Arc::new(Privileged {
         programs: Programs::default(),
@@ -67,6 +73,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
         next: Mutex::new(1),
         held,
         watchman: Mutex::default(),
+        notify,
     });
     while let Some((task, mut descriptors)) = receive::<Task>(first.as_fd())? {
         let Some(channel) = descriptors.pop() else {
@@ -95,6 +102,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             | Task::LimitCpuLatency
             | Task::BeginSession(_)
             | Task::CountSession { .. }
+            | Task::StartNotify
             | Task::CleanUp { .. } => {}
         }
     }
@@ -171,6 +179,10 @@ impl Privileged {
             Task::CountSession { session } => {
                 send(channel, &Ok::<_, MonitorError>(self.agents.count(&session)), &[])
             }
+            Task::StartNotify => match start_notify(self.notify.as_ref()) {
+                Ok(socket) => send(channel, &Ok::<_, MonitorError>(()), &[socket.as_fd()]),
+                Err(error) => send(channel, &Err::<(), _>(error), &[]),
+            },
             Task::CleanUp { instance } => {
                 self.agents.serve(&instance);
                 let stale = clean_up(&instance);

@@ -127,6 +127,7 @@ impl Newer {
             | EventType::DaemonStopped
             | EventType::FileOpen
             | EventType::FileRead
+            | EventType::HelperFailed
             | EventType::LeaseEnded
             | EventType::LogRecovered
             | EventType::MountBegun
@@ -334,6 +335,7 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         | EventType::DaemonStarted
         | EventType::DaemonStopped
         | EventType::FileRead
+        | EventType::HelperFailed
         | EventType::LeaseEnded
         | EventType::LogRecovered
         | EventType::MountEnded

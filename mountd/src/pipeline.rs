@@ -23,6 +23,7 @@ use crate::caller::{Asker, Callers};
 use crate::clock;
 use crate::cpu_latency::CpuLatency;
 use crate::handle_table::{HandleId, HandleTable};
+use crate::helper::Notifier;
 use crate::lease_table::{LeaseTable, Reach};
 use crate::monitor::Monitor;
 use crate::place::Place;
@@ -44,6 +45,7 @@ pub(crate) struct Pipeline {
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
     pub(crate) cpu_latency: Arc<CpuLatency>,
+    pub(crate) notifier: Notifier,
 }
 
 /// Bytes wanted of an open file.

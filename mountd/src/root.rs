@@ -1,5 +1,6 @@
 //! A root: the state directory of one daemon, and what lies in it under which name.
 
+use crate::helper::Notify;
 use rustix::fs::{Mode, OFlags, openat};
 use std::fs::File;
 use std::io::{self, Read};
@@ -86,6 +87,9 @@ pub(crate) struct Mark {
     pub(crate) layout: Layout,
     /// A ULID; mounts carry it, so that a daemon knows its own.
     pub(crate) instance: String,
+    /// Who is told of new requests. The only table that a person adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) notify: Option<Notify>,
 }
 
 /// Why a directory is not known as a root.
@@ -95,8 +99,20 @@ pub(crate) enum MarkError {
     #[error("{0} is no root of wardfs ({1}); make one: ward init")]
     Missing(PathBuf, #[source] io::Error),
     /// The mark is not one that this version wrote.
-    #[error("{0}/ward.toml is damaged or of a newer version; update wardfs, or restore the root")]
+    #[error("{0}/ward.toml is of a newer version; update wardfs")]
     Unknown(PathBuf),
+    /// It is no TOML, or says what we do not know.
+    #[error("{path}/ward.toml, line {line}, column {column}: {message}")]
+    Fault {
+        /// The root.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
 }
 
 impl Mark {
@@ -107,16 +123,24 @@ impl Mark {
         let file = file.map_err(|errno| missing(errno.into()))?;
         let mut text = String::new();
         File::from(file).take(4096).read_to_string(&mut text).map_err(missing)?;
-        let mark: Self =
-            toml::from_str(&text).map_err(|_| MarkError::Unknown(root.path.clone()))?;
+        let mark: Self = toml::from_str(&text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+            MarkError::Fault {
+                path: root.path.clone(),
+                line: before.matches('\n').count() + 1,
+                column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+                message: error.message().to_owned(),
+            }
+        })?;
         if mark.version == 1 { Ok(mark) } else { Err(MarkError::Unknown(root.path.clone())) }
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { version, layout, instance } = self;
+        let Self { version, layout, instance, notify: _ } = self;
         let layout = layout.name();
         format!(
-            "# Made by ward init. Not for editing.\nversion = {version}\nlayout = \"{layout}\"\ninstance = \"{instance}\"\n"
+            "# Made by ward init. Not for editing, but for the table [notify].\nversion = {version}\nlayout = \"{layout}\"\ninstance = \"{instance}\"\n"
         )
     }
 }

@@ -1,5 +1,6 @@
 //! What a daemon needs before it can serve: the lock of its root, and its socket.
 
+use crate::helper::ResolveError;
 use crate::policy_in_force::LoadPolicyError;
 use crate::root::{LOCK, Layout, MarkError, PINS, Root, SOCKET};
 use nix::fcntl::{Flock, FlockArg};
@@ -19,6 +20,9 @@ pub(crate) enum StartError {
     /// The directory is no root.
     #[error(transparent)]
     Mark(#[from] MarkError),
+    /// A helper cannot be run as it is configured.
+    #[error("{0}/ward.toml: {1}")]
+    Helper(PathBuf, #[source] ResolveError),
     /// Another daemon serves this root.
     #[error(
         "a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop"

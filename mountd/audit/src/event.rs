@@ -45,6 +45,8 @@ event_types! {
     FileRename = "file.rename";
     /// Bytes were written.
     FileWrite = "file.write";
+    /// A helper did not do what it was asked, or not in time.
+    HelperFailed = "helper.failed";
     /// A lease was over or taken back.
     LeaseEnded = "lease.ended";
     /// A torn tail was cut: so many `bytes`, with this `sha256`.

@@ -223,6 +223,27 @@ const HOSTILE_HERE: &[libc::c_long] =
 #[cfg(not(target_arch = "x86_64"))]
 const HOSTILE_HERE: &[libc::c_long] = &[];
 
+/// What programs of a helper need of that: to run others, and to talk to them.
+const OF_A_HELPER: &[libc::c_long] = &[
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_memfd_create,
+];
+
+/// Restricts a helper and what it runs: what is hostile elsewhere is not permitted (EPERM).
+pub(super) fn restrict_helper() -> io::Result<()> {
+    let mut rules = any(HOSTILE);
+    rules.retain(|call, _| !OF_A_HELPER.contains(call));
+    install(rules, SeccompAction::Allow, SeccompAction::Errno(errno(libc::EPERM)))
+}
+
 /// Restricts every thread of this process, for good.
 pub(super) fn restrict() -> io::Result<()> {
     let unlisted = if cfg!(debug_assertions) {
@@ -237,14 +258,18 @@ pub(super) fn restrict() -> io::Result<()> {
         (allowed()?, unlisted, SeccompAction::Allow),
     ];
     for (rules, otherwise, action) in filters {
-        let architecture = TargetArch::try_from(std::env::consts::ARCH);
-        let filter = architecture
-            .and_then(|architecture| SeccompFilter::new(rules, otherwise, action, architecture))
-            .and_then(seccompiler::BpfProgram::try_from)
-            .map_err(io::Error::other)?;
-        seccompiler::apply_filter_all_threads(&filter).map_err(io::Error::other)?;
+        install(rules, otherwise, action)?;
     }
     Ok(())
+}
+
+fn install(rules: Rules, otherwise: SeccompAction, action: SeccompAction) -> io::Result<()> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH);
+    let filter = architecture
+        .and_then(|architecture| SeccompFilter::new(rules, otherwise, action, architecture))
+        .and_then(seccompiler::BpfProgram::try_from)
+        .map_err(io::Error::other)?;
+    seccompiler::apply_filter_all_threads(&filter).map_err(io::Error::other)
 }
 
 fn any(calls: &[libc::c_long]) -> Rules {

@@ -5,6 +5,7 @@ use super::message::{
     Task, Wanted, receive, send,
 };
 use crate::cpu_latency::Limit;
+use crate::helper::RunAs;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::de::DeserializeOwned;
@@ -45,10 +46,14 @@ pub(crate) struct Started {
 
 impl Monitor {
     /// Starts the privileged half: this program anew, with the argument `monitor`.
-    pub(crate) fn start() -> io::Result<Started> {
+    ///
+    /// `notify` is the helper it may start. It is told here and never again, so that a core that was
+    /// taken over has no program run but that.
+    pub(crate) fn start(notify: Option<&RunAs>) -> io::Result<Started> {
         let (first, theirs) = pair()?;
         let process = Command::new("/proc/self/exe")
             .arg("monitor")
+            .args(notify.map(RunAs::arguments).unwrap_or_default())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(theirs))
@@ -101,6 +106,11 @@ impl Monitor {
     pub(crate) fn limit_cpu_latency(&self) -> Result<Limit, MonitorError> {
         let (most, mut descriptors) = self.ask(&Task::LimitCpuLatency, None)?;
         Ok(Limit { device: descriptors.pop().ok_or_else(gone)?.into(), most })
+    }
+
+    pub(crate) fn start_notify(&self) -> Result<OwnedFd, MonitorError> {
+        let ((), mut descriptors) = self.ask(&Task::StartNotify, None)?;
+        descriptors.pop().ok_or_else(gone)
     }
 
     pub(crate) fn clean_up(&self, instance: &str) -> Result<Vec<String>, MonitorError> {

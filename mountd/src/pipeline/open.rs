@@ -6,6 +6,7 @@ use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, NoRoom};
 use crate::handle_table::{Handle, HandleId, Opened, Pages};
+use crate::helper::Notice;
 use crate::lease_table::NoRandomness;
 use crate::place::{Access, Place, Secret};
 use std::fmt::Display;
@@ -220,6 +221,8 @@ impl Pipeline {
             let record = record.decision(ward_audit::Outcome::NeedsApproval).request(id);
             let record = record.reason(reason.unwrap_or_default());
             let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
+            let vault = grant.vault.as_ref();
+            self.notifier.tell(id, || Notice::new(id, vault, &words(caller, &grant, reason)));
         }
         Ok(id)
     }
@@ -398,6 +401,15 @@ impl Handle {
             Opened::Node(_) => Ok(vault.read_node(lease, self.file, offset, length)?),
         }
     }
+}
+
+/// A question as a human is told of it.
+fn words(caller: &Caller, grant: &ward_policy::Grant, reason: Option<&str>) -> String {
+    let program = caller.executable.as_ref().and_then(|executable| executable.path.as_deref());
+    let program = program.map(String::from_utf8_lossy).unwrap_or_default();
+    let path = grant.path.as_ref().map(ToString::to_string).unwrap_or_default();
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("uid {} asks by {program} for {path}{reason}", caller.uid.0)
 }
 
 /// The kernel aborts a whole mount under an open held longer than this sysctl says
