@@ -1,6 +1,7 @@
 //! How the daemon of a root starts and ends, and what it inherits.
 
 use crate::support::root::Root;
+use crate::support::users::{OWNER, can_act_as_others, user};
 use crate::support::wait;
 use crate::support::ward::{DAEMON, WARD};
 use nix::sys::signal::{Signal, kill};
@@ -164,4 +165,23 @@ fn a_log_with_half_a_line_at_its_end_is_torn() {
     std::io::Write::write_all(&mut file, b"{\"entry\":{").unwrap();
     let ended = root.run(&["audit", "verify"]);
     assert_eq!(ended.status, Some(3), "{ended:?}");
+}
+
+#[test]
+fn a_root_that_lies_where_its_owner_may_not_go_is_refused_with_what_to_do() {
+    if !can_act_as_others() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let owner = user(OWNER);
+    std::os::unix::fs::chown(folder.path(), Some(owner.uid.as_raw()), None).unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), closed).unwrap();
+    let root = Root::at(folder.path().join("root"));
+    root.ward(&["init", "--for", OWNER]).succeed();
+    let ended = root.run(&["daemon", "start"]);
+    assert_ne!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("cannot reach the root"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("such as /var/lib"), "{}", ended.stderr);
+    assert!(!root.path().join("control.sock").exists());
 }
