@@ -39,6 +39,7 @@ use executable::Programs;
 use helpers::start_notify;
 use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -169,27 +170,18 @@ impl Privileged {
                 let ended = mounting.map_or_else(|| Err(no_mount("it has ended")), Mounting::end);
                 send(channel, &ended, &[])
             }
-            Task::LimitCpuLatency => match cpu_latency::open() {
-                Ok((device, most)) => {
-                    send(channel, &Ok::<_, MonitorError>(most), &[device.as_fd()])
-                }
-                Err(error) => send(channel, &Err::<i32, _>(error), &[]),
-            },
-            Task::BeginSession(wanted) => self.begin_session(channel, &wanted),
+            Task::LimitCpuLatency => {
+                answer_with(channel, cpu_latency::open().map(|(device, most)| (most, device)))
+            }
+            Task::BeginSession(wanted) => answer_with(channel, self.agents.begin(&wanted)),
             Task::CountSession { session } => {
                 send(channel, &Ok::<_, MonitorError>(self.agents.count(&session)), &[])
             }
-            Task::StartNotify => match start_notify(self.notify.as_ref()) {
-                Ok(socket) => send(channel, &Ok::<_, MonitorError>(()), &[socket.as_fd()]),
-                Err(error) => send(channel, &Err::<(), _>(error), &[]),
-            },
+            Task::StartNotify => {
+                answer_with(channel, start_notify(self.notify.as_ref()).map(|socket| ((), socket)))
+            }
             Task::CleanUp { instance } => {
-                self.agents.serve(&instance);
-                let stale = clean_up(&instance);
-                // Without one, mounts that outlive this process go with the next start.
-                let watchman = Watchman::start(&instance).ok();
-                *self.watchman() = watchman;
-                send(channel, &Ok::<_, MonitorError>(stale), &[])
+                send(channel, &Ok::<_, MonitorError>(self.clean_up(&instance)), &[])
             }
             Task::Serve | Task::Report => Ok(()),
         }
@@ -210,15 +202,12 @@ impl Privileged {
         }
     }
 
-    fn begin_session(
-        &self,
-        channel: BorrowedFd<'_>,
-        wanted: &message::BeginSession,
-    ) -> std::io::Result<()> {
-        match self.agents.begin(wanted) {
-            Ok((begun, first)) => send(channel, &Ok::<_, MonitorError>(begun), &[first.as_fd()]),
-            Err(error) => send(channel, &Err::<message::SessionBegun, _>(error), &[]),
-        }
+    fn clean_up(&self, instance: &str) -> Vec<String> {
+        self.agents.serve(instance);
+        let stale = clean_up(instance);
+        // Without one, mounts that outlive this process go with the next start.
+        *self.watchman() = Watchman::start(instance).ok();
+        stale
     }
 
     fn end_all(&self) {
@@ -245,6 +234,19 @@ impl Privileged {
         let number = *next;
         *next += 1;
         number
+    }
+}
+
+/// Answers with a descriptor.
+fn answer_with<T: Serialize>(
+    channel: BorrowedFd<'_>,
+    answer: Result<(T, OwnedFd), MonitorError>,
+) -> std::io::Result<()> {
+    match answer {
+        Ok((answer, descriptor)) => {
+            send(channel, &Ok::<_, MonitorError>(answer), &[descriptor.as_fd()])
+        }
+        Err(error) => send(channel, &Err::<T, _>(error), &[]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! M6: who looks at a mount that is dead, ending or busy with questions is answered at once.
 
-use super::m01_a_killed_daemon::{monitor_of, send, start_again};
+use super::m01_a_killed_daemon::{child_of, send, start_again};
 use crate::support::person::Person;
 use crate::support::stage::Stage;
 use crate::support::users::OWNER;
@@ -42,7 +42,7 @@ fn a_mount_whose_daemon_was_killed_answers_at_once() {
     let mut person = onlooker();
     looks(&mut person, &stage, "alive");
     let core = stage.root().running().unwrap();
-    let monitor = monitor_of(core);
+    let monitor = child_of(core);
     // The monitor cannot clean up yet: nobody is there to answer.
     send(monitor, Signal::SIGSTOP);
     send(core, Signal::SIGKILL);

@@ -1,6 +1,7 @@
 //! M11: what a program of another user, and of the daemon's own, gets of the daemon's memory; and
 //! what the daemon could do to others if an attacker's code ran in it.
 
+use super::m01_a_killed_daemon::child_of;
 use crate::support::person::Person;
 use crate::support::root::Root;
 use crate::support::stage::Stage;
@@ -17,14 +18,6 @@ fn threads(process: u32) -> Vec<BTreeMap<String, String>> {
         pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect()
     };
     texts.map(|text| lines(text.unwrap())).collect()
-}
-
-/// The privileged half of a daemon: its child.
-fn monitor_of(core: u32) -> u32 {
-    let tasks = std::fs::read_dir(format!("/proc/{core}/task")).unwrap();
-    let children = tasks.map(|task| task.unwrap().path().join("children"));
-    let found = children.map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    found.collect::<String>().trim().parse().unwrap()
 }
 
 const NO_CAPABILITY: &str = "0000000000000000";
@@ -61,7 +54,7 @@ fn a_program_of_another_user_gets_nothing_of_either_process() {
     let Some(stage) = Stage::set() else { return };
     let core = stage.root().running().unwrap();
     let mut person = Person::of(OWNER);
-    for process in [core, monitor_of(core)] {
+    for process in [core, child_of(core)] {
         is_closed_to(&mut person, process);
         assert_eq!(person.fails(&format!("os.kill({process}, signal.SIGKILL)")), "EPERM");
     }
@@ -83,7 +76,7 @@ fn a_program_of_the_same_user_gets_nothing_of_either_process_of_a_private_root()
     let plain = person.must("subprocess.Popen(['sleep', '600']).pid");
     assert!(person.must(&format!("read('/proc/{plain}/environ')")).is_string());
     person.must(&format!("os.kill({plain}, signal.SIGKILL)"));
-    for process in [core, monitor_of(core)] {
+    for process in [core, child_of(core)] {
         is_closed_to(&mut person, process);
     }
     // It can end what is its own; that is no way to a key.
@@ -97,7 +90,7 @@ fn a_program_of_the_same_user_gets_nothing_of_either_process_of_a_private_root()
 fn neither_process_leaves_a_core_dump_and_the_keys_are_not_swapped() {
     let Some(stage) = Stage::set() else { return };
     let core = stage.root().running().unwrap();
-    for process in [core, monitor_of(core)] {
+    for process in [core, child_of(core)] {
         let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
         assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
@@ -138,7 +131,7 @@ fn no_thread_of_the_core_has_a_privilege_or_may_gain_one() {
 #[test]
 fn the_monitor_keeps_five_privileges_and_may_gain_none() {
     let Some(stage) = Stage::set() else { return };
-    let monitor = monitor_of(stage.root().running().unwrap());
+    let monitor = child_of(stage.root().running().unwrap());
     // CAP_DAC_READ_SEARCH 2, CAP_SETGID 6, CAP_SETUID 7, CAP_SYS_PTRACE 19, CAP_SYS_ADMIN 21.
     let kept = format!("{:016x}", 1 << 2 | 1 << 6 | 1 << 7 | 1 << 19 | 1 << 21);
     for thread in threads(monitor) {
