@@ -24,7 +24,7 @@ mod i18_ways_around_open;
 mod i19_the_kernel_as_the_caller;
 mod i20_an_agent_name_is_not_an_argument;
 mod i21_a_helper_of_the_attacker;
-pub(crate) mod m01_a_killed_daemon;
+mod m01_a_killed_daemon;
 mod m02_a_busy_mount;
 mod m06_a_dead_mount;
 mod m11_memory_of_the_daemon;

@@ -6,6 +6,7 @@ pub(crate) mod desk;
 pub(crate) mod gocryptfs;
 pub(crate) mod house;
 pub(crate) mod person;
+pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod root;
 pub(crate) mod session;

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use ward_policy::{Caller, GroupId, Moment, ThreadId, UserId};
+use ward_policy::{Caller, Doubt, GroupId, Moment, ThreadId, UserId};
 
 /// How many threads are remembered; each costs three descriptors.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -219,6 +219,10 @@ impl Callers {
 
     fn caller_of(&self, asker: Asker, facts: Facts) -> (Caller, Option<Arc<RunningAgent>>) {
         let agent = facts.agent.as_deref().and_then(|id| self.agents.find(id));
+        let mut doubts = facts.doubts.to_vec();
+        if !(facts.uids.contains(&asker.uid) && facts.gids.contains(&asker.gid)) {
+            doubts.push(Doubt::LentIds);
+        }
         let caller = Caller {
             thread: ThreadId(asker.thread),
             process: facts.process,
@@ -235,7 +239,7 @@ impl Callers {
             tracer: facts.tracer,
             agent: agent.as_ref().map(|agent| Arc::clone(&agent.session)),
             parents: facts.parents,
-            doubts: facts.doubts,
+            doubts: doubts.into(),
         };
         (caller, agent)
     }

@@ -18,7 +18,9 @@ const OF_THE_MONITOR: CapabilitySet = CapabilitySet::SYS_ADMIN // mount, unmount
     .union(CapabilitySet::SYS_PTRACE) // exe link, page map and namespaces of callers
     .union(CapabilitySet::DAC_READ_SEARCH) // programs that only their owner may read
     .union(CapabilitySet::SETUID) // removes a mountpoint as the user who had it made; helpers
-    .union(CapabilitySet::SETGID); // helpers run as their user
+    .union(CapabilitySet::SETGID) // helpers run as their user
+    .union(CapabilitySet::DAC_OVERRIDE) // cgroups of agent sessions: nobody may write at the top
+    .union(CapabilitySet::KILL); // what is left of an agent session
 
 /// How far the core is confined, beyond what every kernel that is served can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

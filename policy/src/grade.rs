@@ -23,6 +23,8 @@ pub enum Doubt {
     UserNamespace,
     /// Another process traces it, and can change its memory.
     Traced,
+    /// Its request carries ids of somebody else, who lent them (`io_uring_register(2)`, personality).
+    LentIds,
     /// A variable of its environment makes the loader run other code.
     LoaderVariable(String),
     /// Its program cannot be opened.
@@ -72,6 +74,7 @@ impl Doubt {
         match self {
             Self::UserNamespace
             | Self::Traced
+            | Self::LentIds
             | Self::LoaderVariable(_)
             | Self::UnreadableProgram
             | Self::OtherProgram
@@ -91,6 +94,7 @@ impl fmt::Display for Doubt {
         let words = match self {
             Self::UserNamespace => "it is in a user namespace of its own",
             Self::Traced => "another process traces it",
+            Self::LentIds => "its request carries ids that it does not have itself",
             Self::LoaderVariable(name) => {
                 return write!(formatter, "{name} is set, which makes the loader run other code");
             }

@@ -50,6 +50,26 @@ fn requests_of_io_uring_are_decided_for_the_process_that_made_them() {
 }
 
 #[test]
+fn ids_that_another_user_lent_to_a_ring_make_nobody_that_user() {
+    if !has_io_uring() {
+        return;
+    }
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("read/token", "s3cret");
+    let folder = users::folder(OWNER);
+    let program = compiled(folder.path(), "uring", include_str!("uring.c"), &[]);
+    let mut admin = Person::started_by(&[], None);
+    let (owner, stranger) = (user(OWNER).uid.to_string(), user(STRANGER).uid.to_string());
+    let mut lent = |user: &str| {
+        let words = format!("run({program:?}, {path:?}, 'plain', {owner:?}, {user:?})");
+        admin.must(&words)
+    };
+    assert_eq!(lent(&owner)[1], "s3cret", "who lends to himself loses nothing");
+    let ended = lent(&stranger);
+    assert!(ended[0] != 0 && ended[1] == "", "{ended}");
+}
+
+#[test]
 fn a_loop_device_on_a_secret_reads_nothing() {
     if !Path::new("/dev/loop-control").exists() {
         eprintln!("skipped: there are no loop devices here");

@@ -2,24 +2,11 @@
 
 use crate::support::gocryptfs::Gocryptfs;
 use crate::support::person::Person;
+use crate::support::process::{child_of, send};
 use crate::support::stage::Stage;
 use crate::support::users::OWNER;
 use crate::support::wait;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-pub(super) fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
-}
-
-/// The one child of a process: the monitor of a core, the watchman of a monitor.
-pub(crate) fn child_of(process: u32) -> u32 {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let children = tasks.map(|task| task.unwrap().path().join("children"));
-    let found = children.map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    let found: String = found.collect();
-    found.trim().parse().unwrap()
-}
+use nix::sys::signal::Signal;
 
 pub(super) fn start_again(stage: &Stage) {
     stage.root().ward(&["daemon", "start"]).succeed();

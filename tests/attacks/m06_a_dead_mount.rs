@@ -1,7 +1,8 @@
 //! M6: who looks at a mount that is dead, ending or busy with questions is answered at once.
 
-use super::m01_a_killed_daemon::{child_of, send, start_again};
+use super::m01_a_killed_daemon::start_again;
 use crate::support::person::Person;
+use crate::support::process::{child_of, send};
 use crate::support::stage::Stage;
 use crate::support::users::OWNER;
 use crate::support::wait;

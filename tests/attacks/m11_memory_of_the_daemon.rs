@@ -1,8 +1,8 @@
 //! M11: what a program of another user, and of the daemon's own, gets of the daemon's memory; and
 //! what the daemon could do to others if an attacker's code ran in it.
 
-use super::m01_a_killed_daemon::child_of;
 use crate::support::person::Person;
+use crate::support::process::child_of;
 use crate::support::root::Root;
 use crate::support::stage::Stage;
 use crate::support::users::{OWNER, can_act_as_others, user};

@@ -1,7 +1,7 @@
 //! A private root: the same way of a read for one user without privileges, by fusermount3.
 
-use crate::attacks::m01_a_killed_daemon::child_of;
 use crate::support::person::Person;
+use crate::support::process::child_of;
 use crate::support::root::Root;
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
 use crate::support::wait;

@@ -5,18 +5,18 @@ use crate::support::stage::{Stage, replace};
 use crate::support::users::OWNER;
 use std::os::unix::fs::PermissionsExt;
 
-/// `cat` may read when `timeout` runs it; which is the program's own child here.
+/// `cat` may read when RUNNER runs it.
 const ANCESTRY: &str = r#"
-[clients.timeout]
-exe = "/usr/bin/timeout"
+[clients.runner]
+exe = "RUNNER"
 
 [clients.child]
 exe = "/usr/bin/cat"
-ancestor = { client = "timeout" }
+ancestor = { client = "runner" }
 
 [clients.descendant]
 exe = "/usr/bin/cat"
-ancestor = { client = "timeout", match = "tree" }
+ancestor = { client = "runner", match = "tree" }
 
 [[rule]]
 name = "child"
@@ -33,16 +33,26 @@ path = ["tree/*"]
 decide = "allow"
 "#;
 
+/// A stage, and the path of the runner, which starts whatever it is told to as its child. It is a
+/// copy, since the tests themselves may be run by the original.
+fn kin() -> Option<(Stage, String)> {
+    let stage = Stage::set()?;
+    let runner = stage.root().directory().join("runner");
+    std::fs::copy("/usr/bin/timeout", &runner).unwrap();
+    let runner = runner.to_str().unwrap().to_owned();
+    stage.change_rules("1s", &ANCESTRY.replace("RUNNER", &runner));
+    Some((stage, runner))
+}
+
 #[test]
 fn a_rule_about_an_ancestor_means_the_parent_or_the_whole_tree_as_it_says() {
-    let Some(stage) = Stage::with("1s", ANCESTRY) else { return };
+    let Some((stage, runner)) = kin() else { return };
     let (child, tree) = (stage.secret("child/a", "one"), stage.secret("tree/a", "two"));
     let mut person = Person::of(OWNER);
     let mut output = |command: String| person.must(&command)[1].as_str().unwrap().to_owned();
     assert_eq!(output(format!("run('/usr/bin/cat', {child:?})")), "", "nobody's child");
-    assert_eq!(output(format!("run('/usr/bin/timeout', '9', '/usr/bin/cat', {child:?})")), "one");
-    let below =
-        |path: &str| format!("run('/usr/bin/timeout', '9', '/bin/sh', '-c', 'cat {path}; :')");
+    assert_eq!(output(format!("run({runner:?}, '9', '/usr/bin/cat', {child:?})")), "one");
+    let below = |path: &str| format!("run({runner:?}, '9', '/bin/sh', '-c', 'cat {path}; :')");
     assert_eq!(output(below(&child)), "", "a grandchild is no child");
     assert_eq!(output(below(&tree)), "two");
     assert_eq!(output(format!("run('/bin/sh', '-c', 'cat {tree}; :')")), "");
@@ -50,12 +60,12 @@ fn a_rule_about_an_ancestor_means_the_parent_or_the_whole_tree_as_it_says() {
 
 #[test]
 fn an_ancestor_that_cannot_be_believed_is_none() {
-    let Some(stage) = Stage::with("1s", ANCESTRY) else { return };
+    let Some((stage, runner)) = kin() else { return };
     let path = stage.secret("tree/a", "two");
     let mut person = Person::of(OWNER);
     // The child has a clean environment; its parent runs whatever it was told to load.
     let command = format!(
-        "run('/usr/bin/env', 'LD_PRELOAD=/lib/x86_64-linux-gnu/libm.so.6', '/usr/bin/timeout', \
+        "run('/usr/bin/env', 'LD_PRELOAD=/lib/x86_64-linux-gnu/libm.so.6', {runner:?}, \
          '9', '/usr/bin/env', '-u', 'LD_PRELOAD', '/usr/bin/cat', {path:?})"
     );
     assert_eq!(person.must(&command)[1], "");

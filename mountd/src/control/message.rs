@@ -4,10 +4,12 @@
 //! it came.
 
 mod result;
+mod status;
 mod whoami;
 
 pub use crate::owner::Owner;
 pub use result::*;
+pub use status::*;
 pub use whoami::{ParentProcess, Whoami};
 
 use serde::{Deserialize, Serialize};

@@ -85,6 +85,8 @@ pub(crate) fn attest(
         namespaces: wanted.namespaces.then(|| namespaces(&proc).ok()).flatten(),
         tracer: Some(status.tracer).filter(|tracer| *tracer != 0),
         parents,
+        uids: status.uids.clone(),
+        gids: status.gids.clone(),
         groups: status.groups.iter().copied().map(GroupId).collect(),
         doubts: believed.looked.doubts.into(),
         status: identity(text.as_bytes()),

@@ -162,6 +162,9 @@ pub(crate) struct Facts {
     pub(crate) tracer: Option<u32>,
     pub(crate) parents: Arc<[Parent]>,
     pub(crate) doubts: Arc<[Doubt]>,
+    /// Real, effective, saved and filesystem ids.
+    pub(crate) uids: Vec<u32>,
+    pub(crate) gids: Vec<u32>,
     /// SHA-256 over what `status` says of it: while that stays, so do these facts.
     pub(crate) status: [u8; 32],
 }

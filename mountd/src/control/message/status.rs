@@ -1,0 +1,128 @@
+//! The state of the daemon and of all it holds.
+
+use serde::{Deserialize, Serialize};
+
+/// The daemon and all it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The root directory.
+    pub root: String,
+    /// The daemon's process number.
+    pub pid: u32,
+    /// The daemon's version.
+    pub version: String,
+    /// Since when it runs, RFC 3339.
+    pub since: String,
+    /// Whether the log takes records.
+    pub log: LogState,
+    /// SHA-256 of the policy in force.
+    pub policy: String,
+    /// `private` or `system`.
+    pub layout: String,
+    /// Every mount.
+    pub mounts: Vec<MountState>,
+    /// Vaults that the patrol found damaged since the daemon started.
+    #[serde(default)]
+    pub damage: Vec<Damage>,
+    /// Agent sessions, oldest first.
+    #[serde(default)]
+    pub agents: Vec<AgentState>,
+    /// How many requests wait.
+    pub pending: u64,
+    /// Live leases of approvals.
+    pub leases: Vec<LeaseState>,
+    /// What guards the daemon itself; an older one does not tell.
+    #[serde(default)]
+    pub guards: Option<Guards>,
+}
+
+/// What guards the process that has the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// `locked`, or `swappable`.
+    pub memory: String,
+    /// How keys are kept: `secret`, `locked` or `plain`.
+    pub keys: String,
+    /// The version of Landlock in force; 0 is none.
+    pub landlock: u32,
+}
+
+/// The state of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogState {
+    /// `healthy`, or why it takes no records.
+    pub state: String,
+    /// The last entry's number.
+    pub last: u64,
+    /// `durable`, or `written` when the policy relaxes opens.
+    pub opens: String,
+}
+
+/// A vault with damage; the log names the places (`vault.damaged`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// The vault.
+    pub vault: String,
+    /// How many places of it.
+    pub places: u64,
+}
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountState {
+    /// The vault.
+    pub vault: String,
+    /// Where.
+    pub path: String,
+    /// Who mounted it.
+    pub owner: u32,
+    /// Whether changes through it are refused.
+    pub read_only: bool,
+    /// When it ends, RFC 3339.
+    pub ends: String,
+    /// Seconds until then.
+    pub ends_in: u64,
+    /// Open files.
+    pub handles: u64,
+    /// It is the private mount of an export or import, and ends with that command.
+    #[serde(default)]
+    pub for_copy: bool,
+}
+
+/// One agent session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentState {
+    /// The agent.
+    pub agent: String,
+    /// The session's id.
+    pub session: String,
+    /// Since when it runs, RFC 3339.
+    pub since: String,
+    /// Who began it.
+    pub uid: u32,
+    /// Its first process, with which it ends.
+    pub pid: u32,
+    /// How many processes are in it beside that one.
+    pub processes: u64,
+    /// How the kernel tells them from others: `cgroup v2`, `cgroup v1` or `descent`.
+    pub kept_by: String,
+}
+
+/// One lease that an approval opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseState {
+    /// Its id.
+    pub lease: String,
+    /// The vault.
+    pub vault: String,
+    /// The secret.
+    pub path: String,
+    /// What it allows.
+    pub operations: Vec<String>,
+    /// Whose it is.
+    pub uid: u32,
+    /// The request it answered.
+    pub request: String,
+    /// Seconds until it ends.
+    pub ends_in: u64,
+}
