@@ -44,15 +44,18 @@ fn a_mount_whose_daemon_was_killed_answers_at_once() {
     looks(&mut person, &stage, "alive");
     let core = stage.root().running().unwrap();
     let monitor = child_of(core);
-    // The monitor cannot clean up yet: nobody is there to answer.
+    let watchman = child_of(monitor);
+    // They cannot clean up yet: nobody is there to answer.
+    send(watchman, Signal::SIGSTOP);
     send(monitor, Signal::SIGSTOP);
     send(core, Signal::SIGKILL);
     assert!(wait::has_ended(core));
     looks(&mut person, &stage, "the core is dead and the monitor does nothing");
+    send(watchman, Signal::SIGKILL);
     send(monitor, Signal::SIGKILL);
-    assert!(wait::has_ended(monitor));
+    assert!(wait::has_ended(watchman) && wait::has_ended(monitor));
     assert_eq!(stage.root().mounts().len(), 1, "a dead mount was to be left");
-    looks(&mut person, &stage, "both are dead");
+    looks(&mut person, &stage, "all are dead");
     start_again(&stage);
     looks(&mut person, &stage, "the next daemon");
 }

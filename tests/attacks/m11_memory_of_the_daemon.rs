@@ -129,11 +129,13 @@ fn no_thread_of_the_core_has_a_privilege_or_may_gain_one() {
 }
 
 #[test]
-fn the_monitor_keeps_five_privileges_and_may_gain_none() {
+fn the_monitor_keeps_seven_privileges_and_may_gain_none() {
     let Some(stage) = Stage::set() else { return };
     let monitor = child_of(stage.root().running().unwrap());
-    // CAP_DAC_READ_SEARCH 2, CAP_SETGID 6, CAP_SETUID 7, CAP_SYS_PTRACE 19, CAP_SYS_ADMIN 21.
-    let kept = format!("{:016x}", 1 << 2 | 1 << 6 | 1 << 7 | 1 << 19 | 1 << 21);
+    // CAP_DAC_OVERRIDE 1, CAP_DAC_READ_SEARCH 2, CAP_KILL 5, CAP_SETGID 6, CAP_SETUID 7,
+    // CAP_SYS_PTRACE 19, CAP_SYS_ADMIN 21.
+    let kept = [1, 2, 5, 6, 7, 19, 21].into_iter().fold(0_u64, |kept, it| kept | 1 << it);
+    let kept = format!("{kept:016x}");
     for thread in threads(monitor) {
         for set in ["CapPrm", "CapEff", "CapBnd"] {
             assert_eq!(thread[set], kept, "{set} of {}", thread["Name"]);
