@@ -8,6 +8,7 @@ mod failure;
 mod history;
 mod keys;
 pub mod message;
+mod peer;
 mod requests;
 mod secrets;
 mod session;

@@ -125,9 +125,30 @@ fn who_connects_and_hands_the_connection_over_lends_no_rights() {
         "number = os.fork()\nif number == 0:\n    os.setgroups([])\n    \
          os.setresuid({stranger}, {stranger}, {stranger})\n    {get}\n    signal.pause()"
     ));
-    let answer = admin.must("link.recv(10000)");
+    // Closed without a word, and recorded.
+    assert_eq!(admin.must("link.recv(10000)"), "");
     admin.must("os.kill(number, signal.SIGKILL)");
-    assert_eq!(code(&answer), "not-found", "{answer}");
+    let log = stage.log();
+    let refused = log.iter().rev().find(|entry| entry["eventType"] == "refused").unwrap();
+    assert_eq!(refused["actor"]["uid"], stranger.as_raw());
+    assert!(refused["reason"].as_str().unwrap().contains("somebody else"), "{refused}");
+}
+
+#[test]
+fn a_process_that_connects_and_becomes_another_program_is_answered_no_more() {
+    let Some(stage) = Stage::set() else { return };
+    let mut person = Person::of(OWNER);
+    connect(&stage, &mut person, "link");
+    let line = r#"{"version":1,"command":{"name":"whoami"}}"#;
+    // Who connected, and was answered, is python; who sends then is the shell that it becomes.
+    person.must(&format!("line = {line:?}"));
+    person.must("link.sendall((line + '\\n').encode()) or len(link.recv(9999))");
+    person.must("os.dup2(link.fileno(), 9)");
+    person.begin("os.execv('/bin/sh', ['sh', '-c', 'echo \"$0\" 1>&9; cat 0<&9', line])");
+    person.wait_for_its_end();
+    let log = stage.log();
+    let refused = log.iter().rev().find(|entry| entry["eventType"] == "refused").unwrap();
+    assert!(refused["reason"].as_str().unwrap().contains("another program"), "{refused}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Line, ReceiveError};
 use super::failure::{ask_an_approver, denied, needs_approval, of_open};
 use super::message::{Answer, Command, Failure, FailureCode, Outcome, Request, VERSION};
+use super::peer::{Peer, PeerError};
 use crate::approval_queue::Answerers;
 use crate::caller::Asker;
 use crate::clock;
@@ -54,9 +55,26 @@ impl<'a> About<'a> {
 
 /// Serves one connection until it ends.
 pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
+    let callers = &daemon.pipeline.callers;
+    let peer = Peer::of(&connection, callers);
     loop {
         let answer = match connection.receive() {
-            Ok(Some(line)) => answer(daemon, line, connection.as_fd()),
+            Ok(Some(line)) => {
+                let sender = match &peer {
+                    Ok(peer) => peer.identify(line.sender, callers),
+                    Err(PeerError::Unidentified(error)) => {
+                        let failure = super::failure::of_identity(error);
+                        let _other_side_is_gone =
+                            connection.send(&encoded::<()>(Err(failure)), None);
+                        return;
+                    }
+                    Err(_) => return,
+                };
+                match sender {
+                    Ok(sender) => answer(daemon, line, sender, connection.as_fd()),
+                    Err(error) => return refuse(daemon, &error),
+                }
+            }
             Ok(None) => return,
             Err(error @ ReceiveError::TooLong) => {
                 let failure = malformed(&error.to_string());
@@ -75,17 +93,29 @@ pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
     }
 }
 
+/// Records who sent on a connection that is not theirs; it is closed without a word.
+fn refuse(daemon: &Arc<Daemon>, error: &PeerError) {
+    if let Some(intruder) = error.intruder() {
+        let reason = error.to_string();
+        let record =
+            Record::new(EventType::Refused).by(intruder).decision(ward_audit::Outcome::Denied);
+        // A log that has stopped serves nobody in any case.
+        let record = record.reason(&reason);
+        let _log_has_stopped =
+            daemon.pipeline.log.append(record, Durability::Durable, clock::stamp());
+    }
+}
+
 /// The answer to one line, ready to be sent.
-fn answer(daemon: &Arc<Daemon>, line: Line, connection: BorrowedFd<'_>) -> Zeroizing<Vec<u8>> {
-    let sender = line.sender;
+fn answer(
+    daemon: &Arc<Daemon>,
+    line: Line,
+    (asker, caller): (Asker, Arc<Caller>),
+    connection: BorrowedFd<'_>,
+) -> Zeroizing<Vec<u8>> {
     let request = match parse(&line.bytes) {
         Ok(request) => request,
         Err(failure) => return encoded::<()>(Err(failure)),
-    };
-    let asker = Asker { thread: sender.process, uid: sender.uid, gid: sender.gid };
-    let caller = match daemon.pipeline.callers.identify(asker) {
-        Ok(caller) => caller,
-        Err(error) => return encoded::<()>(Err(super::failure::of_identity(&error))),
     };
     let control = Control { daemon, caller, asker, descriptor: line.descriptor, connection };
     control.perform(request.command)
