@@ -400,7 +400,7 @@ fn read_agent(field: Field<'_>) -> Result<AgentName, Fault> {
     AgentName::try_from(field.text()?).map_err(|error| field.fault(error.to_string()))
 }
 
-fn read_grade(field: Field<'_>) -> Result<Grade, Fault> {
+pub(crate) fn read_grade(field: Field<'_>) -> Result<Grade, Fault> {
     let grade = |grade: Grade| (grade.name(), grade);
     field.choice(&[grade(Grade::Verified), grade(Grade::Weak), grade(Grade::Untrusted)])
 }

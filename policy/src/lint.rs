@@ -101,6 +101,10 @@ fn overrides(other: &Rule, rule: &Rule) -> bool {
 
 /// Whether every caller that `narrow` speaks to is one that `wide` speaks to.
 fn hears_all_of(wide: &Rule, narrow: &Rule) -> bool {
+    // `None` is less than any grade.
+    if wide.grade > narrow.grade {
+        return false;
+    }
     let Some(wide_least) = wide.least_grade() else {
         return includes(&wide.clients, &narrow.clients);
     };

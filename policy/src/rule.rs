@@ -1,6 +1,6 @@
 //! A rule: for whom, for what, when, and what it says.
 
-use crate::client::{Client, Clients, UnknownHash};
+use crate::client::{Client, Clients, UnknownHash, read_grade};
 use crate::handle_terms::HandleTerms;
 use crate::pattern::Patterns;
 use crate::rule_text::{Fault, Field, Table};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The keys of a rule.
 const KEYS: &[&str] = &[
     "name", "clients", "ops", "path", "targets", "when", "ticket", "priority", "decide", "reason",
-    "scope", "approve", "mapped", "share",
+    "scope", "approve", "mapped", "share", "grade",
 ];
 /// Conditions of the design that nobody enforces yet.
 const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "hold"];
@@ -33,6 +33,8 @@ pub(crate) struct Rule {
     pub(crate) when: Vec<Window>,
     pub(crate) ticket: Option<bool>,
     pub(crate) priority: i64,
+    /// The least grade it accepts of anybody, whatever its clients accept.
+    pub(crate) grade: Option<Grade>,
     pub(crate) verdict: Verdict,
     pub(crate) handle: HandleTerms,
 }
@@ -97,6 +99,7 @@ impl Rule {
                 None => Vec::new(),
             },
             ticket: table.field("ticket").map(Field::flag).transpose()?,
+            grade: read_rule_grade(&table)?,
             priority: table.field("priority").map_or(Ok(0), Field::number)?,
             verdict: read_verdict(&table, vocabulary)?,
             handle: HandleTerms::read(&table)?,
@@ -118,6 +121,9 @@ impl Rule {
 
     /// Whether it speaks to `caller`. A deny rule does so in whatever grade.
     pub(crate) fn speaks_to(&self, caller: &Caller, unknown_hash: UnknownHash) -> bool {
+        if self.grade.is_some_and(|least| caller.grade() < least) {
+            return false;
+        }
         match self.least_grade() {
             None => self.clients.include(caller, unknown_hash),
             Some(least) => self.clients.admit(caller, least, unknown_hash),
@@ -142,6 +148,17 @@ impl Rule {
     pub(crate) fn takes(&self, ticket: Option<&Ticket>) -> bool {
         self.ticket.is_none_or(|wanted| wanted == ticket.is_some())
     }
+}
+
+/// The least grade. A deny rule that speaks to the believed alone would let the others pass.
+fn read_rule_grade(table: &Table<'_>) -> Result<Option<Grade>, Fault> {
+    let Some(field) = table.field("grade") else {
+        return Ok(None);
+    };
+    if table.field("decide").is_some_and(|decide| decide.text().is_ok_and(|word| word == "deny")) {
+        return Err(field.key_fault("a deny rule speaks to every grade; remove `grade`"));
+    }
+    read_grade(field).map(Some)
 }
 
 fn read_clients(field: Field<'_>, known: &[Arc<Client>]) -> Result<Clients, Fault> {

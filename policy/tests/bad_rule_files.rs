@@ -272,6 +272,8 @@ fn a_rule_says_for_whom_what_where_and_how() {
             ("ticket = @@'yes'", "must be true or false"),
             ("priority = @@'high'", "must be a whole number"),
             ("reason = @@1", "must be a text"),
+            ("grade = @@'high'", "must be \"verified\" or"),
+            ("decide = 'deny'\n@@grade = 'weak'", "a deny rule speaks to every grade"),
             ("share = @@'all'", "must be \"exec\" or \"children\""),
             ("mapped = @@'no'", "must be true or false"),
             ("decide = 'deny'\n@@mapped = false", "this rule opens none; remove it"),
