@@ -46,7 +46,8 @@ fn each_doubt_is_told_by_name_and_lowers_the_grade() {
     let preloaded = told("LD_PRELOAD", HARMLESS, "untrusted");
     // Who is untrusted is no client of anybody.
     assert_eq!(preloaded["clients"], serde_json::json!([]));
-    told("LD_LIBRARY_PATH", "/tmp", "untrusted");
+    // Nothing came by it: build tools set it for all they run.
+    told("LD_LIBRARY_PATH", "/tmp", "weak");
     told("PYTHONPATH", "/usr/lib", "weak");
     told("NODE_OPTIONS", "--no-warnings", "weak");
     let plain = whoami(&stage, &[("LD_LIBRARY_PATH", "/usr/lib")]);

@@ -4,7 +4,7 @@
 //! thread (proc(5)).
 
 use super::agent_sessions::AgentSessions;
-use super::environment::Environment;
+use super::environment::{Environment, LIBRARIES};
 use super::executable::{Looked, Programs};
 use super::file_view::Folders;
 use super::hashes::Hashing;
@@ -141,6 +141,15 @@ pub(super) fn believe(
             doubts.push(Doubt::Changeable);
         }
         script = Some(pinned.script);
+    }
+    // A program that others can change anyway is no easier to bring code into by a variable.
+    let by_path = Doubt::PathVariable(LIBRARIES.to_owned());
+    if doubts.contains(&by_path)
+        && !doubts.contains(&Doubt::Changeable)
+        && !matches!(mapped_code::changeable(proc, folders), Ok(None))
+    {
+        doubts.retain(|doubt| *doubt != by_path);
+        doubts.push(Doubt::LoaderVariable(LIBRARIES.to_owned()));
     }
     // The longest look, and no use where something else leaves less.
     if Grade::of(doubts) == Grade::Verified {

@@ -8,8 +8,9 @@ use ward_policy::Doubt;
 
 /// Variables that make the loader, or the C library, run other code (ld.so(8), iconv(1)).
 const LOADER: [&str; 3] = ["GCONV_PATH", "LD_AUDIT", "LD_PRELOAD"];
-/// The one that names folders to find it in: those of root are as good as the loader's own.
-const LIBRARIES: &[u8] = b"LD_LIBRARY_PATH";
+/// The one that names folders to find it in. Build tools set it for all they run, so it counts as a
+/// path, unless code came by it. Folders of root are as good as the loader's own.
+pub(super) const LIBRARIES: &str = "LD_LIBRARY_PATH";
 /// Variables that say where a program looks for code, or what it runs first.
 const PATHS: [&str; 32] = [
     "CLASSPATH",
@@ -62,12 +63,13 @@ impl Environment {
     /// What speaks against the process.
     pub(super) fn doubts(&self, folders: &mut Folders) -> Vec<Doubt> {
         let doubt = |(name, value): (&[u8], &[u8])| {
-            let is_loaders = name == LIBRARIES && !are_all_of_root(value, folders);
             let named = || String::from_utf8_lossy(name).into_owned();
-            if is_loaders || is_among(name, &LOADER) {
+            if is_among(name, &LOADER) {
                 return Some(Doubt::LoaderVariable(named()));
             }
-            is_among(name, &PATHS).then(|| Doubt::PathVariable(named()))
+            let is_path = is_among(name, &PATHS)
+                || (name == LIBRARIES.as_bytes() && !are_all_of_root(value, folders));
+            is_path.then(|| Doubt::PathVariable(named()))
         };
         self.set().filter_map(doubt).collect()
     }
@@ -132,7 +134,7 @@ mod tests {
         for path in
             ["LD_LIBRARY_PATH=/usr/lib:/tmp/x", "LD_LIBRARY_PATH=:/usr/lib", "LD_LIBRARY_PATH=."]
         {
-            assert_eq!(told(&[path]), [Doubt::LoaderVariable("LD_LIBRARY_PATH".to_owned())]);
+            assert_eq!(told(&[path]), [Doubt::PathVariable("LD_LIBRARY_PATH".to_owned())]);
         }
     }
 
