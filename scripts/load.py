@@ -4,7 +4,7 @@ A content is the beginning of an endless stream of bytes drawn from a seed, so t
 can be told from anything else. Each worker has a directory of its own and keeps a journal on another
 filesystem: what it is about to do, and when an fsync of it has returned.
 """
-import contextlib, functools, json, mmap, multiprocessing, os, random, traceback
+import contextlib, functools, json, mmap, multiprocessing, os, random, time, traceback
 
 LARGEST = 256 << 10
 NAMES = [f"file-{number}" for number in range(12)]
@@ -20,8 +20,8 @@ def stream(seed):
 class Worker:
     """Changes and reads files in one directory; knows what each holds."""
 
-    def __init__(self, folder, journal, state, kind, is_over):
-        self.folder, self.state, self.kind, self.is_over = folder, dict(state), kind, is_over
+    def __init__(self, folder, journal, state, kind, beat, is_over):
+        self.folder, self.state, self.kind, self.beat, self.is_over = folder, dict(state), kind, beat, is_over
         self.journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self.drawn = random.Random()
         self.directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -34,9 +34,12 @@ class Worker:
         steps += [self.truncate, self.remove, self.list] + [self.read] * 4
         if self.kind != "secrets":
             steps.append(self.map)
+        following = time.monotonic()
         while not self.is_over.is_set():
             name = self.drawn.choice(NAMES)
             self.drawn.choice(steps)(name, self.state.get(name))
+            following = max(following + self.beat, time.monotonic() - 1)
+            time.sleep(max(0, following - time.monotonic()))
 
     def begin(self, name, after, least):
         """Says that `name` may from now on hold the stream `after[0]`, of `least` to `after[1]` bytes."""
@@ -140,10 +143,10 @@ def compare(content, wanted):
 
 
 class Load:
-    """Workers on a tree, and the state of their files across crashes."""
+    """Workers on a tree, each with a step every `beat` seconds, and the state of their files across crashes."""
 
-    def __init__(self, tree, kind, workers=4):
-        self.tree, self.kind = tree, kind
+    def __init__(self, tree, kind, workers=4, beat=0):
+        self.tree, self.kind, self.beat = tree, kind, beat
         self.states = [{} for _ in range(workers)]
         self.counts = {"synced": 0, "old": 0, "new": 0, "prefix": 0}
         for number in range(workers):
@@ -165,7 +168,7 @@ class Load:
 
     def work(self, number, state):
         try:
-            Worker(self.folder(number), self.journal(number), state, self.kind, self.is_over).run()
+            Worker(self.folder(number), self.journal(number), state, self.kind, self.beat, self.is_over).run()
         except BaseException:
             with open(f"{self.journal(number)}.fault", "w") as file:
                 file.write(traceback.format_exc(limit=-3))
