@@ -9,9 +9,7 @@ use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid, getpgrp, tcgetpgrp, tcsetpgrp};
-use std::ffi::OsString;
 use std::io;
-use std::process::Command;
 use ward_mountd::control::message::FailureCode;
 
 /// Signals that end a program, unless it catches them.
@@ -54,20 +52,14 @@ impl AgentTree {
         Ok(Self(()))
     }
 
-    /// Runs the command, and waits until nothing of it is left.
-    pub(crate) fn run(self, words: &[OsString]) -> Result<ExitCode, Trouble> {
-        let (program, arguments) = words.split_first().ok_or_else(|| failed(Errno::EINVAL))?;
-        let started = match Command::new(program).args(arguments).spawn() {
-            Ok(started) => started,
-            Err(error) => return Err(not_started(program, &error)),
-        };
+    /// Waits until nothing of the command is left that was just started.
+    pub(crate) fn look_after(self, command: Pid) -> Result<ExitCode, Trouble> {
         // Only now: the command must not find them blocked. One that comes earlier ends us, and
         // so all.
         let signals: SigSet =
             ENDING.into_iter().chain(PASSED_ON).chain([Signal::SIGCHLD]).collect();
         signals.thread_block().map_err(failed)?;
         let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).map_err(failed)?;
-        let command = Pid::from_raw(i32::try_from(started.id()).map_err(|_| failed(Errno::ESRCH))?);
         Running { command, ended: None }.wait(&signals)
     }
 }
@@ -132,15 +124,6 @@ impl Running {
     }
 }
 
-fn not_started(program: &OsString, error: &io::Error) -> Trouble {
-    let program = program.to_string_lossy();
-    let mut trouble = Trouble::new(FailureCode::Failed, format!("cannot run {program}: {error}"));
-    // As shells do.
-    let is_absent = error.kind() == io::ErrorKind::NotFound;
-    trouble.exit = ExitCode::OfCommand(if is_absent { 127 } else { 126 });
-    trouble.next("give a program that is on your PATH, or its whole path")
-}
-
-fn failed(errno: Errno) -> Trouble {
+pub(crate) fn failed(errno: Errno) -> Trouble {
     Trouble::new(FailureCode::Failed, format!("cannot look after the command: {errno}"))
 }

@@ -56,6 +56,9 @@ pub(crate) enum Command {
     Deny(DenyArguments),
     /// Run a command as an agent: it and all it starts carry the agent's name
     Run(RunArguments),
+    /// Become a command that stands still for its parent before its first instruction
+    #[command(hide = true)]
+    Held(HeldArguments),
     /// Show the daemon, its mounts, agents, requests and leases
     Status,
     /// Show what the daemon attests about this very process
@@ -274,6 +277,18 @@ pub(crate) struct RunArguments {
     /// The agent: a name that the policy lets you take (operation agent.run, the name as its path)
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: String,
+    /// Have CMD read a sealed copy of this script, which the policy knows by its hash: FILE must be a
+    /// word of CMD, as in `--script a.py -- python3 -I a.py`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<OsString>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Of `ward held`.
+#[derive(Debug, Args)]
+pub(crate) struct HeldArguments {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,

@@ -1,6 +1,7 @@
 //! The command line `ward`: a thin client of the daemon (docs/cli-contract.md).
 #![forbid(unsafe_code)]
 
+mod agent_command;
 mod agent_tree;
 mod client;
 mod command;

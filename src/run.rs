@@ -34,6 +34,7 @@ mod vault_status;
 mod vault_unmount;
 mod whoami;
 
+use crate::agent_command;
 use crate::command::{
     AuditCommand, Command, DaemonCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
     VaultCommand,
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
+        Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
         Command::Status => print(form, status::run(settings)?),
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),

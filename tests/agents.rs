@@ -2,4 +2,5 @@
 
 mod end;
 mod names;
+mod scripts;
 mod ways;

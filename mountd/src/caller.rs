@@ -13,7 +13,7 @@ use crate::agent_table::{AgentTable, RunningAgent};
 use crate::clock;
 use crate::fair_queue::FairQueue;
 use crate::monitor::message::{Facts, Wanted};
-use crate::monitor::{Attestation, Monitor, MonitorError, identity};
+use crate::monitor::{Attestation, Monitor, MonitorError, identity, is_same_program};
 use lru::LruCache;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::num::NonZeroUsize;
@@ -307,12 +307,10 @@ impl Known {
     }
 
     fn runs_same_program(&self) -> bool {
-        // One entry of pagemap is 8 bytes, of any address; of an image that is gone there is none.
-        let mut entry = [0; 8];
         // A session that has ended names nobody any more, at once.
         self.agent.as_ref().is_none_or(|agent| agent.is_alive())
             && self.is_alive()
-            && rustix::io::pread(&self.image, &mut entry, 0).is_ok_and(|count| count == 8)
+            && is_same_program(&self.image)
     }
 
     fn is_alive(&self) -> bool {

@@ -34,6 +34,7 @@ mod vault_table;
 mod whoami;
 
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
+pub use monitor::takes_script;
 pub use policy_in_force::digest as policy_digest;
 pub use root::{Layout, Root};
 

@@ -22,13 +22,15 @@ mod mount_table;
 mod mounting;
 mod proc;
 mod script;
+mod script_pins;
 mod session_cgroup;
 mod waiting;
 mod watchman;
 
-pub(crate) use attest::{identity, is_alive};
+pub(crate) use attest::{identity, is_alive, is_same_program};
 pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
+pub use script_pins::takes_script;
 pub(crate) use watchman::keep_watch;
 
 use crate::helper::RunAs;
@@ -39,6 +41,7 @@ use executable::Programs;
 use helpers::start_notify;
 use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
+use script_pins::ScriptPins;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -103,6 +106,7 @@ pub(crate) fn serve(first: OwnedFd, notify: Option<RunAs>) -> std::io::Result<()
             | Task::LimitCpuLatency
             | Task::BeginSession(_)
             | Task::CountSession { .. }
+            | Task::PinScript(_)
             | Task::StartNotify
             | Task::CleanUp { .. } => {}
         }
@@ -176,6 +180,9 @@ impl Privileged {
             Task::BeginSession(wanted) => answer_with(channel, self.agents.begin(&wanted)),
             Task::CountSession { session } => {
                 send(channel, &Ok::<_, MonitorError>(self.agents.count(&session)), &[])
+            }
+            Task::PinScript(wanted) => {
+                send(channel, &ScriptPins::pin(&wanted, &self.programs), &[])
             }
             Task::StartNotify => {
                 answer_with(channel, start_notify(self.notify.as_ref()).map(|socket| ((), socket)))

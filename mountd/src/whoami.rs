@@ -20,7 +20,7 @@ pub(crate) fn whoami(caller: &Caller, rules: &Rules) -> Whoami {
         login_uid: caller.login_uid.map(|user| user.0),
         exe: path.map(shown),
         sha256: caller.program().map(|digest| digest.to_string()),
-        script: script.map(|script| shown(&script.path)),
+        script: script.filter(|it| !it.path.is_empty()).map(|script| shown(&script.path)),
         script_sha256: script.map(|script| script.sha256.to_string()),
         grade: caller.grade().name().to_owned(),
         doubts: caller.doubts.iter().map(|doubt| shown(doubt.to_string().as_bytes())).collect(),
@@ -44,7 +44,7 @@ fn parent(parent: &ward_policy::Parent) -> ParentProcess {
 }
 
 /// Without what controls a terminal or turns text around: a process chooses its own names.
-fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let is_deceptive = |character: char| {
         character.is_control()
             || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,5 +1,7 @@
-//! `ward run`: a command in a session of its own, all of which carries an agent's name.
+//! `ward run`: a command in a session of its own, all of which carries an agent's name. Of an interpreter
+//! the daemon knows the script, too.
 
+use crate::agent_command::{AgentCommand, seal};
 use crate::agent_tree::AgentTree;
 use crate::client::Client;
 use crate::command::RunArguments;
@@ -8,7 +10,7 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use ward_mountd::control::message::{self, AgentBegun};
+use ward_mountd::control::message::{self, AgentBegun, FailureCode, ScriptPinned};
 
 /// Runs it to the end of all that it started.
 pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
@@ -19,12 +21,36 @@ pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitC
             Client::connect(settings)?
         }
     };
+    let mut words = arguments.command.clone();
+    let script = arguments.script.as_deref();
+    let copy = script.map(|script| seal(script, &mut words)).transpose()?;
     let tree = AgentTree::prepare()?;
     let command = message::Command::AgentRun { agent: arguments.agent.clone() };
     let AgentBegun { .. } = client.ask(command)?;
     // The daemon vouches from here on for whatever we start.
-    drop(client);
-    tree.run(&arguments.command)
+    let process = match AgentCommand::start(&words)? {
+        AgentCommand::Ended(code) => return Ok(ExitCode::OfCommand(code)),
+        AgentCommand::Held(held) => {
+            let pinned = client.ask(message::Command::AgentPin { pid: held.process() });
+            match pinned {
+                // Without a pin it is an interpreter like any other, unless it must have one.
+                Err(trouble) if script.is_some() => {
+                    held.end();
+                    return Err(trouble);
+                }
+                Ok(ScriptPinned { .. }) | Err(_) => held.let_go()?,
+            }
+        }
+        AgentCommand::Running(process) if script.is_none() => process,
+        AgentCommand::Running(_) => {
+            // It ends with us.
+            let message = "the command is no interpreter whose script can be known";
+            return Err(Trouble::new(FailureCode::Conflict, message)
+                .next("run the script by python3 -I, perl, sh or bash"));
+        }
+    };
+    drop((client, copy));
+    tree.look_after(process)
 }
 
 /// Has another process start the daemon, so that it is none of the session.

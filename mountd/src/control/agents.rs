@@ -1,11 +1,11 @@
 //! Commands about agent sessions: begin one, and what is known of those that run.
 
 use super::failure::{bad_input, denied, failure, of_monitor, of_open};
-use super::message::{AgentBegun, AgentState, Failure, FailureCode};
+use super::message::{AgentBegun, AgentState, Failure, FailureCode, ScriptPinned};
 use super::session::{About, Control};
 use crate::agent_table::RunningAgent;
 use crate::clock;
-use crate::monitor::message::BeginSession;
+use crate::monitor::message::{BeginSession, PinScript};
 use std::sync::Arc;
 use ward_audit::{EventType, Outcome, Record};
 use ward_policy::{
@@ -33,6 +33,32 @@ impl Control<'_> {
         // What is remembered of it was seen before it had a session.
         self.daemon.pipeline.callers.forget(first);
         Ok(begun)
+    }
+
+    /// Pins the script of a process that the one that asks holds at its first instruction.
+    pub(super) fn agent_pin(&self, process: u32) -> Result<ScriptPinned, Failure> {
+        let Some(session) = &self.caller.agent else {
+            let message = "a script is pinned within an agent session alone";
+            return Err(failure(
+                FailureCode::Conflict,
+                message,
+                "begin one: ward run --agent NAME",
+            ));
+        };
+        let wanted = PinScript { process, holder: self.caller.process.number };
+        let pinned = self.daemon.pipeline.monitor.pin_script(wanted);
+        let script = pinned.map_err(|error| of_monitor(&error))?;
+        let next = "name it like claude or ci-bot";
+        let path = SecretPath::try_from(session.name.as_str());
+        let path = path.map_err(|error| bad_input(error, next))?;
+        let reason = format!("pid {process} runs the script {}", script.sha256);
+        let record = Record::new(EventType::Command).by(&self.caller).named(&path).reason(&reason);
+        let record = record.operations(OperationSet::of(Operation::AgentRun));
+        self.record(record.decision(Outcome::Permitted))?;
+        // What was seen of it before had no script.
+        self.daemon.pipeline.callers.forget(process);
+        let shown = (!script.path.is_empty()).then(|| crate::whoami::shown(&script.path));
+        Ok(ScriptPinned { script: shown, sha256: script.sha256.to_string() })
     }
 
     /// What is known of the sessions that live, oldest first.

@@ -272,7 +272,7 @@ pub(super) fn of_mount(error: &MountError) -> Failure {
 pub(super) fn of_monitor(error: &MonitorError) -> Failure {
     let code = match error.fault {
         MonitorFault::NoProcess => FailureCode::Denied,
-        MonitorFault::Mountpoint => FailureCode::Conflict,
+        MonitorFault::Mountpoint | MonitorFault::Script => FailureCode::Conflict,
         MonitorFault::Machine => FailureCode::Unsupported,
         MonitorFault::Gone => FailureCode::Failed,
     };

@@ -295,6 +295,12 @@ pub enum Command {
         /// The agent.
         agent: String,
     },
+    /// Pins the script of an interpreter that the process that asks holds at its first instruction:
+    /// [`ScriptPinned`].
+    AgentPin {
+        /// The interpreter.
+        pid: u32,
+    },
     /// A page of the log: [`AuditPage`].
     AuditShow {
         /// Which entries.

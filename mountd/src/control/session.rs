@@ -210,6 +210,7 @@ impl Control<'_> {
                 encoded(self.header_restore(&vault, &header, passphrase.as_ref()))
             }
             Command::AgentRun { agent } => encoded(self.agent_run(&agent)),
+            Command::AgentPin { pid } => encoded(self.agent_pin(pid)),
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
             Command::AuditVerify {} => encoded(self.audit_verify()),
             Command::PolicyCheck {} => encoded(self.policy_check()),

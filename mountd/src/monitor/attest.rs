@@ -129,18 +129,19 @@ pub(super) fn believe(
         Err(_) => doubts.push(Doubt::Unreadable),
     }
     let path = looked.executable.as_ref().and_then(|executable| executable.path.as_deref());
-    let steers = |environment: &Environment| environment.steers_shells();
     let mut script = None;
     if let (Some(path), Ok(environment)) = (path, &environment)
         && doubts.contains(&Doubt::Interpreter)
-        && !steers(environment)
-        && let Some(pinned) = programs.script(proc, path, folders)
     {
-        doubts.retain(|doubt| *doubt != Doubt::Interpreter);
-        if pinned.is_changeable && !doubts.contains(&Doubt::Changeable) {
-            doubts.push(Doubt::Changeable);
+        let held = || programs.script(proc, path, folders);
+        let held = || (!environment.steers_shells()).then(held).flatten();
+        if let Some(known) = programs.pins.of(status.process).or_else(held) {
+            doubts.retain(|doubt| *doubt != Doubt::Interpreter);
+            if known.is_changeable && !doubts.contains(&Doubt::Changeable) {
+                doubts.push(Doubt::Changeable);
+            }
+            script = Some(known.script);
         }
-        script = Some(pinned.script);
     }
     // A program that others can change anyway is no easier to bring code into by a variable.
     let by_path = Doubt::PathVariable(LIBRARIES.to_owned());
@@ -179,6 +180,14 @@ pub(crate) fn is_alive(pidfd: &OwnedFd) -> bool {
     use std::os::fd::AsFd;
     let mut descriptors = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready == 0)
+}
+
+/// Whether a process still runs the program that it ran when its `pagemap` was opened (proc(5)): of an
+/// image that is gone there is nothing.
+pub(crate) fn is_same_program(image: &OwnedFd) -> bool {
+    // One entry is 8 bytes, of any address.
+    let mut entry = [0; 8];
+    rustix::io::pread(image, &mut entry, 0).is_ok_and(|count| count == 8)
 }
 
 fn login_uid(text: &str) -> Option<UserId> {
@@ -240,11 +249,11 @@ fn is_in_our_user_namespace(proc: &Proc) -> bool {
     ours.is_some() && *ours == proc.namespace("user").ok()
 }
 
-fn gone(source: io::Error) -> MonitorError {
+pub(super) fn gone(source: io::Error) -> MonitorError {
     no_process(&format!("its /proc entry cannot be read ({source})"))
 }
 
-fn no_process(why: &str) -> MonitorError {
+pub(super) fn no_process(why: &str) -> MonitorError {
     MonitorError {
         fault: MonitorFault::NoProcess,
         message: format!("the caller cannot be identified: {why}"),

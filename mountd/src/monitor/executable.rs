@@ -7,6 +7,7 @@ use super::file_view::{FileView, Folders, leads_to};
 use super::filesystem_kind::FilesystemKinds;
 use super::hashes::{Hash, Hashes, Hashing};
 use super::proc::Proc;
+use super::script_pins::ScriptPins;
 use std::os::fd::AsFd;
 use ward_policy::{Doubt, Executable};
 
@@ -33,6 +34,7 @@ pub(super) struct Looked {
 pub(crate) struct Programs {
     pub(super) hashes: Hashes,
     pub(super) kinds: FilesystemKinds,
+    pub(super) pins: ScriptPins,
 }
 
 impl Programs {

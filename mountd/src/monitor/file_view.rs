@@ -58,6 +58,10 @@ impl FileView {
         self.mode & libc::S_IFMT == libc::S_IFREG
     }
 
+    pub(super) const fn is_link(&self) -> bool {
+        self.mode & libc::S_IFMT == libc::S_IFLNK
+    }
+
     /// Whether somebody else than root can put a file into this folder, sticky or not.
     pub(super) const fn takes_files_of_others(&self) -> bool {
         self.is_open_to_others() || self.mode & 0o002 != 0
@@ -66,9 +70,10 @@ impl FileView {
     /// Whether somebody else than root can change it, by owner and mode.
     const fn is_open_to_others(&self) -> bool {
         let is_sticky = self.mode & 0o1000 != 0;
-        self.uid != 0
-            || (self.mode & 0o020 != 0 && self.gid != 0)
-            || (self.mode & 0o002 != 0 && !is_sticky)
+        // The mode of a link says nothing.
+        let by_mode =
+            (self.mode & 0o020 != 0 && self.gid != 0) || (self.mode & 0o002 != 0 && !is_sticky);
+        self.uid != 0 || (by_mode && !self.is_link())
     }
 }
 

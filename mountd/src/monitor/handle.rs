@@ -1,8 +1,8 @@
 //! The core's end of the monitor: tasks over a few channels, so that a slow one delays no other.
 
 use super::message::{
-    BeginSession, Facts, Interrupted, MonitorError, MonitorFault, Prepare, Prepared, SessionBegun,
-    Task, Wanted, receive, send,
+    BeginSession, Facts, Interrupted, MonitorError, MonitorFault, PinScript, Prepare, Prepared,
+    SessionBegun, Task, Wanted, receive, send,
 };
 use crate::cpu_latency::Limit;
 use crate::helper::RunAs;
@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use ward_policy::Script;
 
 /// How many tasks can be under way at once.
 const CHANNELS: usize = 6;
@@ -129,6 +130,11 @@ impl Monitor {
     pub(crate) fn count_session(&self, session: &str) -> Result<u64, MonitorError> {
         let task = Task::CountSession { session: session.to_owned() };
         self.ask(&task, None).map(|(count, _)| count)
+    }
+
+    /// Pins the script that an interpreter is about to run.
+    pub(crate) fn pin_script(&self, wanted: PinScript) -> Result<Script, MonitorError> {
+        self.ask(&Task::PinScript(wanted), None).map(|(script, _)| script)
     }
 
     pub(crate) fn watch(&self, thread: u32, token: u64) -> Result<(), MonitorError> {

@@ -72,6 +72,8 @@ pub(crate) enum Task {
         /// Its id.
         session: String,
     },
+    /// Pin the script of a process that stands at its first instruction: the `Script`.
+    PinScript(PinScript),
     /// Serve this instance: end mounts that an earlier daemon of it left, remove what its agent
     /// sessions left, and see that mounts of this one end even when the monitor is killed: the paths
     /// of the mounts.
@@ -114,6 +116,15 @@ pub(crate) struct BeginSession {
     pub(crate) session: String,
     /// Its first process.
     pub(crate) first: ProcessId,
+}
+
+/// A script to be pinned to the process that is about to run it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PinScript {
+    /// The process, an interpreter.
+    pub(crate) process: u32,
+    /// Who made it stand still, and asks: our own `ward`.
+    pub(crate) holder: u32,
 }
 
 /// A session was begun.
@@ -188,6 +199,8 @@ pub(crate) enum MonitorFault {
     NoProcess,
     /// The directory cannot be a mountpoint.
     Mountpoint,
+    /// What a process runs cannot be told.
+    Script,
     /// The machine cannot do it.
     Machine,
     /// The connection to the monitor failed: the daemon is ending.

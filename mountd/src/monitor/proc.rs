@@ -98,6 +98,8 @@ impl Status {
 /// What is needed of `stat`; the name in it may hold spaces and parentheses.
 #[derive(Debug)]
 pub(super) struct Stat {
+    /// `t`: it stands still for who traces it.
+    pub(super) state: char,
     pub(super) parent: u32,
     pub(super) session: u32,
     /// The device number of the controlling terminal, 0 for none.
@@ -113,10 +115,12 @@ impl Stat {
     fn parse(text: &str) -> Option<Self> {
         let (_, after_name) = text.rsplit_once(')')?;
         let mut fields = after_name.split_whitespace();
+        let state = fields.next()?.chars().next()?;
         // After the name come state (3), parent (4), group (5), session (6), terminal (7) ... start
         // time (22). The terminal is printed as a signed number.
         Some(Self {
-            parent: fields.nth(1)?.parse().ok()?,
+            state,
+            parent: fields.next()?.parse().ok()?,
             session: fields.nth(1)?.parse().ok()?,
             terminal: fields.next()?.parse::<i32>().ok()?.cast_unsigned(),
             start_ticks: fields.nth(14)?.parse().ok()?,
@@ -169,8 +173,9 @@ mod tests {
 
     #[test]
     fn a_terminal_has_the_name_below_dev() {
-        let name =
-            |terminal| Stat { parent: 1, session: 1, terminal, start_ticks: 1 }.terminal_name();
+        let name = |terminal| {
+            Stat { state: 'R', parent: 1, session: 1, terminal, start_ticks: 1 }.terminal_name()
+        };
         assert_eq!(name(0), None);
         assert_eq!(name(0x0401).as_deref(), Some("tty1"));
         assert_eq!(name(0x0440).as_deref(), Some("ttyS0"));

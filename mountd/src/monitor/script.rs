@@ -1,4 +1,5 @@
-//! The script that a shell runs: told only where the shell holds it open.
+//! The script that a shell runs: told where the shell holds it open. What other interpreters run is
+//! known by `script_pins.rs` alone.
 //!
 //! bash keeps its script at descriptor 255, dash at the first that is free from 10 on. The first argument must be that same file, so
 //! that a descriptor alone is no claim, and no variable may make the shell run something else first.
@@ -8,18 +9,18 @@ use super::executable::{Programs, stem_of};
 use super::file_view::{FileView, Folders, leads_to, open_cached};
 use super::hashes::{Hash, Hashing};
 use super::proc::Proc;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use ward_policy::Script;
 
 /// Options that change nothing of what a shell runs.
 const HARMLESS: &[u8] = b"eux";
 
 /// The largest script that is known, in bytes: it is read while others wait.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
 
 /// A script, and whether somebody else than root can change it.
-#[derive(Debug)]
-pub(super) struct Pinned {
+#[derive(Clone, Debug)]
+pub(super) struct KnownScript {
     pub(super) script: Script,
     pub(super) is_changeable: bool,
 }
@@ -32,13 +33,13 @@ impl Programs {
         proc: &Proc,
         program: &[u8],
         folders: &mut Folders,
-    ) -> Option<Pinned> {
+    ) -> Option<KnownScript> {
         let mut descriptors = match stem_of(program) {
             b"bash" => 255..=255,
             b"dash" | b"sh" => 10..=19,
             _ => return None,
         };
-        let named = argument(&proc.bytes("cmdline").ok()?)?;
+        let named = shell_script(&proc.bytes("cmdline").ok()?)?;
         let stands_in = proc.open_place("cwd").ok()?;
         let meant = FileView::of(open_cached(stands_in.as_fd(), &named).ok()?.as_fd()).ok()?;
         let (descriptor, held, view) = descriptors.find_map(|number: u32| {
@@ -47,21 +48,32 @@ impl Programs {
             let view = FileView::of(held.as_fd()).ok()?;
             view.is_file_of(&meant).then_some((descriptor, held, view))
         })?;
-        let path = proc.link(&descriptor).ok()?;
-        let is_local = self.kinds.strange(proc, held.as_fd(), &view).is_none();
-        if !(is_local && view.size <= LARGEST && leads_to(&path, &view)) {
+        self.known_script(proc, held.as_fd(), &view, proc.link(&descriptor).ok()?, folders)
+    }
+
+    /// The script at a place that a process sees, when all of it can be believed.
+    pub(super) fn known_script(
+        &self,
+        proc: &Proc,
+        place: BorrowedFd<'_>,
+        view: &FileView,
+        path: Vec<u8>,
+        folders: &mut Folders,
+    ) -> Option<KnownScript> {
+        let is_local = self.kinds.strange(proc, place, view).is_none();
+        if !(is_local && view.size <= LARGEST && leads_to(&path, view)) {
             return None;
         }
-        let Hash::Known(sha256) = self.hashes.of(held.as_fd(), &view, Hashing::Now) else {
+        let Hash::Known(sha256) = self.hashes.of(place, view, Hashing::Now) else {
             return None;
         };
-        let is_changeable = folders.let_others_change(&path, &view);
-        Some(Pinned { script: Script { path: path.into(), sha256 }, is_changeable })
+        let is_changeable = folders.let_others_change(&path, view);
+        Some(KnownScript { script: Script { path: path.into(), sha256 }, is_changeable })
     }
 }
 
 /// The script among the arguments of a shell: the first, or the second after harmless options.
-fn argument(arguments: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn shell_script(arguments: &[u8]) -> Option<Vec<u8>> {
     let mut arguments = arguments.split(|byte| *byte == 0).skip(1);
     let first = arguments.next()?;
     let script = match first.strip_prefix(b"-") {
@@ -81,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_script_is_the_first_argument_or_follows_options_that_change_nothing() {
-        let told = |words: &[u8]| argument(words).map(|it| String::from_utf8(it).unwrap());
+        let told = |words: &[u8]| shell_script(words).map(|it| String::from_utf8(it).unwrap());
         assert_eq!(told(b"sh\0/a.sh\0x\0").as_deref(), Some("/a.sh"));
         assert_eq!(told(b"sh\0-eu\0a.sh\0").as_deref(), Some("a.sh"));
         for words in [

@@ -124,6 +124,15 @@ pub struct AgentBegun {
     pub joined: bool,
 }
 
+/// The script that a process is known to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptPinned {
+    /// Its path; none for a sealed copy.
+    pub script: Option<String>,
+    /// SHA-256 of its content.
+    pub sha256: String,
+}
+
 /// Vaults of the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vaults {

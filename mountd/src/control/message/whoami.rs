@@ -24,7 +24,7 @@ pub struct Whoami {
     pub exe: Option<String>,
     /// SHA-256 of the program.
     pub sha256: Option<String>,
-    /// The script that a shell holds open.
+    /// The script that its program runs; none of a sealed copy.
     pub script: Option<String>,
     /// SHA-256 of the script.
     pub script_sha256: Option<String>,
@@ -80,8 +80,9 @@ impl Display for Whoami {
         )?;
         line("exe", &or(self.exe.as_ref(), "unknown"))?;
         line("sha256", &or(self.sha256.as_ref(), "unknown"))?;
+        let sealed = self.script_sha256.as_ref().map(|_| "a sealed copy".to_owned());
         for (key, value) in [
-            ("script", &self.script),
+            ("script", &self.script.clone().or(sealed)),
             ("", &self.script_sha256),
             ("agent", &self.agent),
             ("cgroup", &self.cgroup),
