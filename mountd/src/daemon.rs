@@ -227,9 +227,10 @@ fn assemble(
 }
 
 fn record_start(daemon: &Daemon, stale: &[String]) -> Result<(), StartError> {
-    let mut reason = match daemon.memory {
-        Memory::Locked => "memory is locked".to_owned(),
-        Memory::Swappable => "memory is not locked and may be swapped out".to_owned(),
+    let mut reason = match daemon.memory.name() {
+        "locked" => "memory is locked".to_owned(),
+        "replies" => "replies are locked, other memory may be swapped out".to_owned(),
+        _ => "memory is not locked and may be swapped out".to_owned(),
     };
     reason.push_str(match ward_memory::guard() {
         Guard::Secret => ", keys are in secret memory",

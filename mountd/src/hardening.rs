@@ -13,16 +13,17 @@ const ON_FAULT: MlockAllFlags = MlockAllFlags::from_bits_retain(libc::MCL_ONFAUL
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     Locked,
-    /// The limit of locked memory (RLIMIT_MEMLOCK) is not open, and a lock that fails later would
-    /// end the daemon.
+    /// All but keys and replies can be: the limit of locked memory (RLIMIT_MEMLOCK) is not open, and a
+    /// lock of everything that fails later would end the daemon.
     Swappable,
 }
 
 impl Memory {
-    /// The word of `ward status --json`.
-    pub(crate) const fn name(self) -> &'static str {
+    /// The word of `ward status --json`: what is on its way to readers is locked piece by piece.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Locked => "locked",
+            Self::Swappable if ward_memory::buffers_are_locked() => "replies",
             Self::Swappable => "swappable",
         }
     }

@@ -114,11 +114,16 @@ fn of_daemon(status: &Status) -> Vec<Finding> {
 fn of_guards(guards: &Guards) -> Vec<Finding> {
     let mut findings = Vec::new();
     if guards.memory != "locked" {
+        let only_others = guards.memory == "replies";
         findings.push(Finding {
             name: "memory",
-            grade: Grade::Bad,
+            grade: if only_others { Grade::Note } else { Grade::Bad },
             found: "the memory of the daemon is not locked".to_owned(),
-            means: "plaintext on its way to a reader may be swapped to disk",
+            means: if only_others {
+                "a value that is being written may be swapped to disk; keys and replies are locked"
+            } else {
+                "plaintext on its way to a reader may be swapped to disk"
+            },
             next: "start it without a limit of locked memory (ulimit -l unlimited, or LimitMEMLOCK=infinity in its unit), or encrypt the swap"
                 .to_owned(),
         });
@@ -189,6 +194,8 @@ mod tests {
         };
         let swappable = Guards { memory: "swappable".into(), ..guards() };
         assert_eq!(named(swappable), [("memory", Grade::Bad)]);
+        let replies = Guards { memory: "replies".into(), ..guards() };
+        assert_eq!(named(replies), [("memory", Grade::Note)]);
         let locked = Guards { keys: "locked".into(), ..guards() };
         assert_eq!(named(locked), [("keys", Grade::Note)]);
         let plain = Guards { keys: "plain".into(), ..guards() };

@@ -2,11 +2,13 @@
 //! reach even of the kernel's own ways into the memory of a process.
 //!
 //! Such memory cannot be given to the kernel for its own use of pages: a reply to FUSE straight from
-//! it fails (EFAULT, measured). So plaintext does not lie here.
+//! it fails (EFAULT, measured). So plaintext for replies has memory of another sort, a [`LockedBuffer`].
 
+mod buffer;
 mod pool;
 mod region;
 
+pub use buffer::{LockedBuffer, buffers_are_locked};
 pub use region::{Guard, guard};
 
 use std::fmt;

@@ -5,7 +5,7 @@
 //! the page, and bytes for a reply at page + 2048.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use zeroize::optimization_barrier;
+use ward_memory::LockedBuffer;
 
 /// The size of a page.
 pub(crate) const PAGE: usize = 4096;
@@ -17,50 +17,40 @@ const REPLY: usize = 2048;
 const LARGE: usize = 64 << 10;
 /// The largest storage that is kept: a whole request, with its frame around it.
 const LARGEST: usize = (1 << 20) + LARGE;
-/// How many of each sort are kept.
+/// How many are kept.
 const KEPT: usize = 4;
 
+/// Storage for ciphertext that nobody uses. Guards the list only.
+static FREE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
 /// Bytes that start at a chosen offset of a page.
+#[derive(Debug)]
 pub(crate) struct Buffer {
-    storage: Vec<u8>,
-    start: usize,
+    storage: Storage,
     length: usize,
-    /// Up to where it may have been written.
-    end: usize,
-    sort: &'static Sort,
 }
 
-/// A sort of storage, and what is kept of it. Guards the list only.
-struct Sort {
-    kept: Mutex<Vec<Vec<u8>>>,
-    /// Whether it is wiped when dropped, and so holds zeros again.
-    is_secret: bool,
+/// Where the bytes lie.
+enum Storage {
+    Sealed { bytes: Vec<u8>, start: usize },
+    Plain(LockedBuffer),
 }
-
-/// For plaintext.
-static SECRET: Sort = Sort { kept: Mutex::new(Vec::new()), is_secret: true };
-/// For ciphertext.
-static SEALED: Sort = Sort { kept: Mutex::new(Vec::new()), is_secret: false };
 
 impl Buffer {
     /// Room for ciphertext, at the same offset in the page as `offset` has in its file. It holds
     /// anything: zeros, or ciphertext of before.
     pub(crate) fn for_file(offset: u64, length: usize) -> Self {
         let in_page = crate::fields::in_memory(offset % crate::fields::on_disk(PAGE));
-        Self::at(in_page, length, &SEALED)
+        let bytes = take(length + 2 * PAGE);
+        // `align_offset` may answer `usize::MAX`; then the placement is given up, not the bytes.
+        let to_page = bytes.as_ptr().align_offset(PAGE);
+        let start = if to_page < PAGE { to_page + in_page } else { 0 };
+        Self { storage: Storage::Sealed { bytes, start }, length }
     }
 
     /// Zeros for plaintext, where a reply's bytes should lie.
     pub(crate) fn for_reply(length: usize) -> Self {
-        Self::at(REPLY, length, &SECRET)
-    }
-
-    fn at(in_page: usize, length: usize, sort: &'static Sort) -> Self {
-        let storage = sort.take(length + 2 * PAGE);
-        // `align_offset` may answer `usize::MAX`; then the placement is given up, not the bytes.
-        let to_page = storage.as_ptr().align_offset(PAGE);
-        let start = if to_page < PAGE { to_page + in_page } else { 0 };
-        Self { storage, start, length, end: start + length, sort }
+        Self { storage: Storage::Plain(LockedBuffer::new(length, REPLY)), length }
     }
 
     /// Keeps the first `length` bytes.
@@ -69,50 +59,51 @@ impl Buffer {
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.storage[self.start..self.start + self.length]
+        match &self.storage {
+            Storage::Sealed { bytes, start } => &bytes[*start..*start + self.length],
+            Storage::Plain(bytes) => &bytes[..self.length],
+        }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
-        &mut self.storage[self.start..self.start + self.length]
+        match &mut self.storage {
+            Storage::Sealed { bytes, start } => &mut bytes[*start..*start + self.length],
+            Storage::Plain(bytes) => &mut bytes[..self.length],
+        }
     }
 }
 
-impl std::fmt::Debug for Buffer {
+impl std::fmt::Debug for Storage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Buffer(..)")
+        formatter.write_str("Storage(..)")
     }
 }
 
-impl Drop for Buffer {
+impl Drop for Storage {
     fn drop(&mut self) {
-        if self.sort.is_secret {
-            // `zeroize` writes byte by byte, which costs more than the decryption.
-            self.storage[self.start..self.end].fill(0);
-            optimization_barrier(&self.storage);
+        if let Self::Sealed { bytes, .. } = self {
+            keep(std::mem::take(bytes));
         }
-        self.sort.keep(std::mem::take(&mut self.storage));
     }
 }
 
-impl Sort {
-    fn take(&self, length: usize) -> Vec<u8> {
-        if length < LARGE {
-            return vec![0; length];
-        }
-        let kept = self.kept().pop();
-        kept.filter(|storage| storage.len() >= length).unwrap_or_else(|| vec![0; length])
+fn take(length: usize) -> Vec<u8> {
+    if length < LARGE {
+        return vec![0; length];
     }
+    let kept = free().pop();
+    kept.filter(|storage| storage.len() >= length).unwrap_or_else(|| vec![0; length])
+}
 
-    fn keep(&self, storage: Vec<u8>) {
-        let mut kept = self.kept();
-        if (LARGE..=LARGEST).contains(&storage.len()) && kept.len() < KEPT {
-            kept.push(storage);
-        }
+fn keep(storage: Vec<u8>) {
+    let mut free = free();
+    if (LARGE..=LARGEST).contains(&storage.len()) && free.len() < KEPT {
+        free.push(storage);
     }
+}
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn free() -> MutexGuard<'static, Vec<Vec<u8>>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub struct Status {
 /// What guards the process that has the keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guards {
-    /// `locked`, or `swappable`.
+    /// `locked`; `replies` when only what is on its way to readers is; or `swappable`.
     pub memory: String,
     /// How keys are kept: `secret`, `locked` or `plain`.
     pub keys: String,
