@@ -8,10 +8,10 @@ use super::environment::{Environment, LIBRARIES};
 use super::executable::{Looked, Programs};
 use super::file_view::Folders;
 use super::hashes::Hashing;
-use super::line::{line, process};
+use super::line::process;
 use super::mapped_code;
 use super::message::{Facts, MonitorError, MonitorFault, Wanted};
-use super::proc::{Proc, Stat, StatFile, Status};
+use super::proc::{Proc, Stat, StatFile, Status, once};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sha2::{Digest as _, Sha256};
@@ -57,7 +57,7 @@ pub(crate) fn attest(
     let pidfd = pidfd_open(number, PIDFD_THREAD).map_err(|errno| gone(errno.into()))?;
     let image = proc.open_file("pagemap").map_err(gone)?;
     let status_file = proc.open_file("status").map_err(gone)?;
-    let text = proc.text("status").map_err(gone)?;
+    let text = String::from_utf8_lossy(&once(&status_file).map_err(gone)?).into_owned();
     let status = Status::parse(&text).ok_or_else(|| no_process("its status cannot be read"))?;
     let other = (status.process != thread).then(|| Proc::open(status.process));
     let other = other.transpose().map_err(gone)?;
@@ -69,9 +69,10 @@ pub(crate) fn attest(
     let mut folders = Folders::default();
     let believed = believe(&proc, &status, programs, &mut folders, hashing);
     let process = ProcessId { number: status.process, start_ticks: stat.start_ticks };
-    let parents =
-        line((&stat_file, &stat), wanted.ancestors.then_some((programs, hashing)), &mut folders);
-    let session = session(&proc, process, &stat, &parents);
+    let look = wanted.ancestors.then_some((programs, hashing));
+    let parents = programs.lines.above((&stat_file, &stat), look, &mut folders);
+    let cgroup_text = proc.bytes("cgroup").unwrap_or_default();
+    let session = session(process, &stat, &parents, &cgroup_text);
     let facts = Facts {
         process,
         login_uid: proc.text("loginuid").ok().and_then(|text| login_uid(&text)),
@@ -80,7 +81,7 @@ pub(crate) fn attest(
         script: believed.script.map(Arc::new),
         invocation: invocation(session.as_ref()),
         session,
-        agent: agents.of(process, &proc.bytes("cgroup").unwrap_or_default()),
+        agent: agents.of(process, &cgroup_text),
         terminal: stat.terminal_name().map(Into::into),
         namespaces: wanted.namespaces.then(|| namespaces(&proc).ok()).flatten(),
         tracer: Some(status.tracer).filter(|tracer| *tracer != 0),
@@ -203,14 +204,19 @@ fn namespaces(proc: &Proc) -> io::Result<Namespaces> {
 /// A session is its leader. One whose leader has ended (a detached job, a shell entered from outside
 /// the pid namespace) is the eldest of the caller's line that is still in it: a process with a start
 /// time, which no later one can be taken for.
-fn session(proc: &Proc, caller: ProcessId, stat: &Stat, parents: &[Parent]) -> Option<Session> {
+fn session(
+    caller: ProcessId,
+    stat: &Stat,
+    parents: &[Parent],
+    cgroup_text: &[u8],
+) -> Option<Session> {
     // Most often it is the process itself, or one of its line, which was looked at already.
     let mut near = parents.iter().map(|parent| parent.process).chain([caller]);
     let known = near.find(|process| process.number == stat.session);
     let eldest = || super::line::eldest_in_session(stat).unwrap_or(caller);
     let other = || process(stat.session).map_or_else(eldest, |(process, _)| process);
     let leader = known.unwrap_or_else(other);
-    Some(Session { leader, cgroup: cgroup(&proc.bytes("cgroup").ok()?) })
+    (!cgroup_text.is_empty()).then(|| Session { leader, cgroup: cgroup(cgroup_text) })
 }
 
 /// The run of a systemd unit, as it writes it on the unit's cgroup (`INVOCATION_ID`, systemd.exec(5)).

@@ -6,6 +6,7 @@
 use super::file_view::{FileView, Folders, leads_to};
 use super::filesystem_kind::FilesystemKinds;
 use super::hashes::{Hash, Hashes, Hashing};
+use super::line::Lines;
 use super::proc::Proc;
 use super::script_pins::ScriptPins;
 use std::os::fd::AsFd;
@@ -35,6 +36,7 @@ pub(crate) struct Programs {
     pub(super) hashes: Hashes,
     pub(super) kinds: FilesystemKinds,
     pub(super) pins: ScriptPins,
+    pub(super) lines: Lines,
 }
 
 impl Programs {

@@ -54,7 +54,8 @@ impl FilesystemKinds {
 /// kernel writes it, wherever the process lives.
 fn find(proc: &Proc, file: BorrowedFd<'_>) -> io::Result<Option<String>> {
     let number = mount_number(file)?.to_string();
-    let table = proc.text("mountinfo")?;
+    let table = proc.pieces("mountinfo")?;
+    let table = String::from_utf8_lossy(&table);
     let line = table.lines().find(|line| line.split(' ').next() == Some(number.as_str()));
     let kind =
         line.and_then(|line| line.split_once(" - ")).and_then(|(_, it)| it.split(' ').next());

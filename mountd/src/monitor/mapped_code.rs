@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 /// The first file with code of this process that somebody else than root can change, or that is gone
 /// from where it was.
 pub(super) fn changeable(proc: &Proc, folders: &mut Folders) -> io::Result<Option<String>> {
-    let maps = proc.bytes("maps")?;
+    let maps = proc.pieces("maps")?;
     let mut seen = BTreeSet::new();
     for line in maps.split(|byte| *byte == b'\n') {
         let Some((inode, path)) = code_of(line) else { continue };

@@ -4,6 +4,7 @@
 
 use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -238,25 +239,35 @@ pub(crate) fn send<T: Serialize>(
 pub(crate) fn receive<T: DeserializeOwned>(
     socket: BorrowedFd<'_>,
 ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut bytes = vec![0; LONGEST];
-    let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
-    let (count, descriptors) = loop {
-        let mut slices = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
-            Ok(message) => {
-                break (message.bytes, crate::descriptor::received(message.cmsgs()?));
-            }
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(nix::errno::Errno::ECONNRESET) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-        }
-    };
-    if count == 0 {
-        return Ok(None);
+    thread_local! {
+        // The kernel wants as much as the longest packet each time; most are short.
+        static BYTES: RefCell<Vec<u8>> = RefCell::new(vec![0; LONGEST]);
     }
-    let message = serde_json::from_slice(bytes.get(..count).unwrap_or_default())?;
-    Ok(Some((message, descriptors)))
+    BYTES.with_borrow_mut(|bytes| {
+        let Some((count, descriptors)) = receive_into(socket, bytes)? else {
+            return Ok(None);
+        };
+        let message = serde_json::from_slice(bytes.get(..count).unwrap_or_default())?;
+        Ok(Some((message, descriptors)))
+    })
+}
+
+fn receive_into(
+    socket: BorrowedFd<'_>,
+    bytes: &mut [u8],
+) -> io::Result<Option<(usize, Vec<OwnedFd>)>> {
+    let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+    loop {
+        let mut slices = [IoSliceMut::new(bytes)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        return match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
+            Ok(message) if message.bytes == 0 => Ok(None),
+            Ok(message) => Ok(Some((message.bytes, crate::descriptor::received(message.cmsgs()?)))),
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(nix::errno::Errno::ECONNRESET) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        };
+    }
 }
 
 /// The one descriptor that the setuid mount helper sends; its one byte means nothing.

@@ -34,14 +34,14 @@ impl Proc {
         Ok(openat(&self.directory, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
     }
 
+    /// A text that the kernel makes as one piece: all but `maps`.
     pub(super) fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(USUAL);
-        File::from(self.open_file(name)?).take(LONGEST).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length < LONGEST) {
-            Ok(bytes)
-        } else {
-            Err(io::Error::other("it is too long"))
-        }
+        once(&self.open_file(name)?)
+    }
+
+    /// A text that the kernel gives piece by piece.
+    pub(super) fn pieces(&self, name: &str) -> io::Result<Vec<u8>> {
+        whole(&self.open_file(name)?, Vec::with_capacity(4 * USUAL))
     }
 
     /// As text; what is no UTF-8 (a process chooses its own name) becomes a replacement mark.
@@ -58,6 +58,29 @@ impl Proc {
     pub(super) fn namespace(&self, name: &str) -> io::Result<u64> {
         let flags = rustix::fs::AtFlags::empty();
         Ok(rustix::fs::statat(&self.directory, format!("ns/{name}"), flags)?.st_ino)
+    }
+}
+
+/// What an open text says now: the kernel gives all that fits, so less is all.
+pub(super) fn once(file: &OwnedFd) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; USUAL];
+    let count = rustix::io::pread(file, &mut bytes, 0)?;
+    if count < USUAL {
+        bytes.truncate(count);
+        return Ok(bytes);
+    }
+    whole(file, bytes)
+}
+
+/// All of a text, in place of what was read of it.
+fn whole(file: &OwnedFd, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    bytes.clear();
+    let file = File::from(file.try_clone()?);
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length < LONGEST) {
+        Ok(bytes)
+    } else {
+        Err(io::Error::other("it is too long"))
     }
 }
 
