@@ -40,8 +40,9 @@ pub(crate) enum AgentCommand {
 pub(crate) struct Held(Pid);
 
 impl AgentCommand {
-    /// Starts it, and has it stand still when it is an interpreter whose script can be known.
-    pub(crate) fn start(words: &[OsString]) -> Result<Self, Trouble> {
+    /// Starts it, and has it stand still when it is an interpreter whose script can be known;
+    /// with `must_be_held` it is not started otherwise.
+    pub(crate) fn start(words: &[OsString], must_be_held: bool) -> Result<Self, Trouble> {
         let (program, arguments) = words.split_first().ok_or_else(|| failed(Errno::EINVAL))?;
         if find(program).is_some_and(|program| is_interpreted(&program)) {
             // The daemon looks only at what the kernel has in its cache.
@@ -52,6 +53,11 @@ impl AgentCommand {
             if !matches!(started, Self::Ended(NOT_HELD)) {
                 return Ok(started);
             }
+        }
+        if must_be_held {
+            let message = "the command is no interpreter whose script can be known";
+            return Err(Trouble::new(FailureCode::Conflict, message)
+                .next("run the script by python3 -I, perl, sh or bash"));
         }
         match Command::new(program).args(arguments).spawn() {
             Ok(child) => Ok(Self::Running(number_of(child.id())?)),

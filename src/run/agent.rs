@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use ward_mountd::control::message::{self, AgentBegun, FailureCode, ScriptPinned};
+use ward_mountd::control::message::{self, AgentBegun, ScriptPinned};
 
 /// Runs it to the end of all that it started.
 pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitC
     let command = message::Command::AgentRun { agent: arguments.agent.clone() };
     let AgentBegun { .. } = client.ask(command)?;
     // The daemon vouches from here on for whatever we start.
-    let process = match AgentCommand::start(&words)? {
+    let process = match AgentCommand::start(&words, script.is_some())? {
         AgentCommand::Ended(code) => return Ok(ExitCode::OfCommand(code)),
         AgentCommand::Held(held) => {
             let pinned = client.ask(message::Command::AgentPin { pid: held.process() });
@@ -41,13 +41,7 @@ pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitC
                 Ok(ScriptPinned { .. }) | Err(_) => held.let_go()?,
             }
         }
-        AgentCommand::Running(process) if script.is_none() => process,
-        AgentCommand::Running(_) => {
-            // It ends with us.
-            let message = "the command is no interpreter whose script can be known";
-            return Err(Trouble::new(FailureCode::Conflict, message)
-                .next("run the script by python3 -I, perl, sh or bash"));
-        }
+        AgentCommand::Running(process) => process,
     };
     drop((client, copy));
     tree.look_after(process)
