@@ -464,8 +464,8 @@ impl Pending {
         if !is_approver && !is_own {
             return Err(AnswerError::NotApprover);
         }
-        let lacking = obligations.factors.iter().find(|any| !any.contains(&Factor::Local));
-        match lacking.and_then(|any| any.first()) {
+        let lacking = obligations.factors.iter().find(|any| !any.contains(Factor::Local));
+        match lacking.and_then(|any| any.iter().next()) {
             Some(factor) => Err(AnswerError::Factor(factor.name())),
             None => Ok(()),
         }

@@ -1,10 +1,10 @@
 //! The clock: the one file that reads it.
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use ulid::Ulid;
 use ward_audit::{BootId, BootIdError, Stamp};
-use ward_policy::{LocalTime, Moment, Weekday};
+use ward_policy::{LocalTime, Moment, Rules};
 use ward_store::WallTime;
 
 /// The moment it is, on the boot clock.
@@ -42,20 +42,9 @@ pub(crate) fn text(wall: Timestamp) -> String {
     wall.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The minute of the week in the policy's time zone, which is UTC.
-pub(crate) fn local() -> LocalTime {
-    let zoned: Zoned = wall().to_zoned(TimeZone::UTC);
-    let weekday = match zoned.weekday() {
-        jiff::civil::Weekday::Monday => Weekday::Monday,
-        jiff::civil::Weekday::Tuesday => Weekday::Tuesday,
-        jiff::civil::Weekday::Wednesday => Weekday::Wednesday,
-        jiff::civil::Weekday::Thursday => Weekday::Thursday,
-        jiff::civil::Weekday::Friday => Weekday::Friday,
-        jiff::civil::Weekday::Saturday => Weekday::Saturday,
-        jiff::civil::Weekday::Sunday => Weekday::Sunday,
-    };
-    let minute = u16::try_from(i32::from(zoned.hour()) * 60 + i32::from(zoned.minute()));
-    LocalTime { weekday, minute: minute.unwrap_or(0) }
+/// The minute of the week in the time zone of a policy.
+pub(crate) fn local(rules: &Rules) -> LocalTime {
+    rules.local_time(wall().as_second())
 }
 
 /// A new id, unguessable, that sorts by time. `None` when the kernel gives no random bytes.

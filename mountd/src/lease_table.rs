@@ -41,6 +41,7 @@ impl Entry {
             && granted.policy == wanted.policy
             && granted.rules == wanted.rules
             && granted.ticket == wanted.ticket
+            && granted.secrets == wanted.secrets
             && wanted.operations.iter().all(|each| granted.operations.contains(each))
             && self.lease.active_for(caller, now).is_ok()
     }

@@ -183,6 +183,7 @@ impl Secret {
             path: Some(&self.path),
             file: self.file,
             ticket,
+            ..Question::default()
         }
     }
 }

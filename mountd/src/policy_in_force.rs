@@ -59,7 +59,8 @@ impl PolicyInForce {
 
     /// Decides by the rules as they are now, at the time it is now.
     pub(crate) fn evaluate(&self, caller: &Caller, question: &Question<'_>) -> Decision {
-        self.rules().evaluate(caller, question, clock::local())
+        let rules = self.rules();
+        rules.evaluate(caller, question, clock::local(&rules))
     }
 
     /// The same, with an approver's yes even where a rule allows it.
@@ -68,7 +69,8 @@ impl PolicyInForce {
         caller: &Caller,
         question: &Question<'_>,
     ) -> Decision {
-        self.rules().evaluate_with_a_human(caller, question, clock::local())
+        let rules = self.rules();
+        rules.evaluate_with_a_human(caller, question, clock::local(&rules))
     }
 
     pub(crate) fn replace(&self, rules: Rules) {

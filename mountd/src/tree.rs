@@ -114,9 +114,9 @@ pub(crate) fn is_visible(place: &Place, rules: &Rules, caller: &Caller, file: Fi
         return false;
     };
     match attributes.kind {
-        NodeKind::File => rules.is_visible(caller, &place.vault.name, &path, clock::local()),
+        NodeKind::File => rules.is_visible(caller, &place.vault.name, &path, clock::local(rules)),
         NodeKind::Directory => {
-            rules.may_write_in(caller, &place.vault.name, Some(&path), clock::local())
+            rules.may_write_in(caller, &place.vault.name, Some(&path), clock::local(rules))
                 || vault
                     .entries(file)
                     .iter()

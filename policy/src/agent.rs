@@ -27,6 +27,8 @@ pub struct AgentSession {
     pub name: AgentName,
     /// The process that asked for it, from which all others of the session descend.
     pub first: ProcessId,
+    /// The profile that the daemon confined it to.
+    pub sandbox: Option<Arc<str>>,
 }
 
 impl AgentName {

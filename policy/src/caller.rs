@@ -158,6 +158,11 @@ impl Caller {
         Some(Fingerprint { uid: self.uid, program, agent, scope })
     }
 
+    /// The profile that its `ward run` session was confined to.
+    pub fn sandbox(&self) -> Option<&str> {
+        self.agent.as_ref().and_then(|agent| agent.sandbox.as_deref())
+    }
+
     /// The `ward run` session, by its id.
     pub fn agent_session(&self) -> Option<AgentSessionId> {
         self.agent.as_ref().map(|agent| agent.id)

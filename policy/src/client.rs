@@ -1,5 +1,6 @@
 //! A client: a named set of facts that a caller must show.
 
+use crate::index::{Alternative, Demand, Handle, Key, Kind};
 use crate::pattern::Glob;
 use crate::rule_text::{Fault, Field, Table};
 use crate::{AgentName, Caller, Cgroup, Digest, Grade, GroupId, Parent, UserId};
@@ -211,6 +212,32 @@ impl Client {
             })
     }
 
+    /// By what a caller that shows its facts is found.
+    fn handles(&self) -> Alternative {
+        let users = |kind, users: &Vec<UserId>| -> Handle {
+            users.iter().map(|user| Key::number(kind, user.0)).collect()
+        };
+        let groups = |groups: &Vec<GroupId>| -> Handle {
+            groups.iter().map(|group| Key::number(Kind::Group, group.0)).collect()
+        };
+        let agents = |agents: &Vec<AgentName>| -> Handle {
+            agents.iter().map(|name| Key::bytes(Kind::Agent, name.as_str().as_bytes())).collect()
+        };
+        // Programs can be found by their paths when no pattern is among them.
+        let programs = |globs: &Vec<Glob>| -> Option<Handle> {
+            let key = |glob: &Glob| Some(Key::bytes(Kind::Program, &glob.literal()?));
+            globs.iter().map(key).collect()
+        };
+        let handles = [
+            self.uid.as_ref().map(|uid| users(Kind::User, uid)),
+            self.login_uid.as_ref().map(|uid| users(Kind::Login, uid)),
+            self.gid.as_ref().map(groups),
+            self.sessions.as_ref().map(agents),
+            self.programs.as_ref().and_then(programs),
+        ];
+        handles.into_iter().flatten().collect()
+    }
+
     /// Whether an ancestor shows its facts in a grade it accepts.
     fn is_parent(&self, parent: &Parent) -> bool {
         let program = parent.executable.as_deref();
@@ -290,6 +317,14 @@ impl Ancestor {
 }
 
 impl Clients {
+    /// By what one of them is found; `None` when it may be anybody.
+    pub(crate) fn demand(&self) -> Option<Demand> {
+        match self {
+            Self::Everybody => None,
+            Self::AnyOf(clients) => Some(clients.iter().map(|client| client.handles()).collect()),
+        }
+    }
+
     /// Whether `caller` is one of them in at least the grade that it, or else `least`, demands.
     pub(crate) fn admit(&self, caller: &Caller, least: Grade, unknown_hash: UnknownHash) -> bool {
         match self {

@@ -1,13 +1,13 @@
 //! A decision: denied, needs approval, or permitted.
 
-use crate::client::UnknownHash;
-use crate::rule::{Rule, Verdict};
-use crate::target::Sensitivity;
+use crate::rule::{Rank, Rule, Verdict};
+use crate::subject::Subject;
 use crate::terms::Terms;
 use crate::{
     ApprovalRequest, Approvers, Basis, Caller, FileId, Grant, HandleTerms, LocalTime, Mapping,
     Obligations, Operation, OperationSet, Permit, Rules, SameUser, SecretPath, Ticket, VaultName,
 };
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const APPROVER_OPERATIONS: OperationSet = OperationSet::of(Operation::RequestApp
     .with(Operation::RequestList);
 
 /// What a caller asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Question<'a> {
     /// Everything it would do, decided together.
     pub operations: OperationSet,
@@ -29,6 +29,8 @@ pub struct Question<'a> {
     pub file: Option<FileId>,
     /// The ticket it is asked with.
     pub ticket: Option<&'a Ticket>,
+    /// The names of secrets that the daemon derived from it; never those the asker gives.
+    pub secrets: &'a [SecretPath],
 }
 
 /// The outcome. Nobody can ignore it, and only `Permitted` carries a permit.
@@ -58,10 +60,13 @@ pub enum Denial {
     PagesAreKept,
 }
 
-/// What speaks for a question: rules by their place in the text, or a role.
+/// Rules by their places in the text. A decision of more than these takes memory.
+type Places = SmallVec<[usize; 8]>;
+
+/// What speaks for a question: rules, or a role.
 #[derive(Default)]
 struct Voices<'rules> {
-    rules: Vec<(usize, &'rules Rule)>,
+    rules: Places,
     role: Option<&'rules Arc<str>>,
 }
 
@@ -71,26 +76,30 @@ impl Rules {
     /// Each operation is decided alone: of the matching rules the highest priority counts, and in
     /// it deny > approve > allow. Then the strictest counts, and obligations add up.
     pub fn evaluate(&self, caller: &Caller, question: &Question<'_>, time: LocalTime) -> Decision {
-        let mut voices = Voices::default();
         if question.operations.is_empty() {
             return Decision::Denied(Denial::NoRule);
         }
+        let subject = Subject::new(self, *question);
+        let mut voices = Voices::default();
         for operation in question.operations.iter() {
-            if let Err(denial) = self.hear(operation, caller, question, time, &mut voices) {
+            if let Err(denial) = self.hear(operation, caller, &subject, time, &mut voices) {
                 return Decision::Denied(denial);
             }
         }
-        voices.rules.sort_unstable_by_key(|(place, _)| *place);
-        voices.rules.dedup_by_key(|(place, _)| *place);
+        voices.rules.sort_unstable();
+        voices.rules.dedup();
         let grant = self.grant(question, &voices);
-        let is_approve = |(_, rule): &(usize, &Rule)| matches!(rule.verdict, Verdict::Approve(_));
-        if !voices.rules.iter().any(is_approve) {
+        let mut asking = self.spoken_by(&voices).filter_map(Rule::terms).peekable();
+        if asking.peek().is_none() {
             return Decision::Permitted(Permit::new(grant, Basis::Rule));
         }
-        let obligations = self.obligations(caller, question, &voices);
-        if obligations.approvers == Approvers::Clients([].into())
-            && self.same_user == SameUser::Deny
-        {
+        let widest = self.defaults.widest_scope(caller);
+        let is_sensitive = subject.sensitivity().is_high();
+        let sum = Terms::add_up(asking, widest, self.defaults.hold);
+        let obligations = Obligations { is_sensitive, ..sum };
+        let has_none =
+            matches!(&obligations.approvers, Approvers::Clients(names) if names.is_empty());
+        if has_none && self.same_user == SameUser::Deny {
             return Decision::Denied(Denial::NoApprover);
         }
         Decision::NeedsApproval(ApprovalRequest::new(grant, obligations))
@@ -107,11 +116,12 @@ impl Rules {
         match self.evaluate(caller, question, time) {
             Decision::Permitted(permit) => {
                 let (grant, _) = permit.spend();
-                if self.same_user == SameUser::Deny && !self.has_approver() {
+                if self.same_user == SameUser::Deny && !self.has_approver {
                     return Decision::Denied(Denial::NoApprover);
                 }
-                let is_sensitive = self.is_sensitive(question);
-                let obligations = Obligations { is_sensitive, ..Terms::of_a_human(self.hold) };
+                let is_sensitive = self.sensitivity(question).is_high();
+                let terms = Terms::of_a_human(self.defaults.hold);
+                let obligations = Obligations { is_sensitive, ..terms };
                 Decision::NeedsApproval(ApprovalRequest::new(grant, obligations))
             }
             decided @ (Decision::Denied(_) | Decision::NeedsApproval(_)) => decided,
@@ -123,22 +133,27 @@ impl Rules {
         &'rules self,
         operation: Operation,
         caller: &Caller,
-        question: &Question<'_>,
+        subject: &Subject<'_>,
         time: LocalTime,
         voices: &mut Voices<'rules>,
     ) -> Result<(), Denial> {
-        let matching = || {
-            self.rules.iter().enumerate().filter(|(_, rule)| {
-                rule.speaks_to(caller, UnknownHash::Differs)
-                    && rule.speaks_of(operation, question.vault, question.path)
-                    && rule.takes(question.ticket)
-                    && rule.speaks_at(time)
-            })
-        };
-        let is_deny = |(_, rule): (usize, &Rule)| matches!(rule.verdict, Verdict::Deny);
-        if APPROVER_OPERATIONS.contains(operation)
+        let mut strongest = Strongest::default();
+        let mut is_denied = false;
+        let is_answer = APPROVER_OPERATIONS.contains(operation);
+        self.index.visit(caller, subject.question(), OperationSet::of(operation), |place| {
+            let Some(rule) = self.rules.get(place) else { return };
+            let (rank, may_count) = (rule.rank(), strongest.may_be(rule.rank(), place));
+            let forbids_answer = is_answer && rank.is_deny();
+            if (forbids_answer || may_count) && rule.matches(caller, subject, operation, time) {
+                is_denied |= forbids_answer;
+                if may_count {
+                    strongest.add(rank, place);
+                }
+            }
+        });
+        if is_answer
+            && !is_denied
             && let Some(client) = self.approver_role(caller)
-            && !matching().any(is_deny)
         {
             voices.role = Some(client.table());
             return Ok(());
@@ -146,52 +161,67 @@ impl Rules {
         if self.risk(operation).is_none() {
             return Err(Denial::UnlistedOperation);
         }
-        let Some(strongest) = strongest(matching().map(|(_, rule)| rule)) else {
-            return Err(Denial::NoRule);
-        };
-        match strongest.verdict {
-            Verdict::Deny => Err(Denial::Rule(Arc::clone(&strongest.name))),
-            Verdict::Allow | Verdict::Approve(_) => {
-                voices.rules.extend(matching().filter(|(_, rule)| rank(rule) == rank(strongest)));
-                Ok(())
-            }
+        let first = strongest.places.iter().min().and_then(|place| self.rules.get(*place));
+        match first {
+            None => Err(Denial::NoRule),
+            Some(first) => match first.verdict {
+                Verdict::Deny => Err(Denial::Rule(Arc::clone(&first.name))),
+                Verdict::Allow | Verdict::Approve(_) => {
+                    voices.rules.extend(strongest.places);
+                    Ok(())
+                }
+            },
         }
     }
 
+    fn spoken_by(&self, voices: &Voices<'_>) -> impl Iterator<Item = &Rule> {
+        voices.rules.iter().filter_map(|place| self.rules.get(*place))
+    }
+
     fn grant(&self, question: &Question<'_>, voices: &Voices<'_>) -> Grant {
-        let rules = voices.rules.iter().map(|(_, rule)| &rule.name);
-        let handle = voices.rules.iter().map(|(_, rule)| rule.handle);
+        let rules = self.spoken_by(voices).map(|rule| &rule.name);
+        let handle = self.spoken_by(voices).map(|rule| rule.handle);
         Grant {
             operations: question.operations,
             vault: question.vault.cloned(),
             path: question.path.cloned(),
             file: question.file,
             ticket: question.ticket.cloned(),
+            secrets: question.secrets.to_vec(),
             rules: rules.chain(voices.role).cloned().collect(),
             policy: self.digest,
             handle: handle.reduce(HandleTerms::narrowed_by).unwrap_or_default(),
         }
     }
+}
 
-    fn obligations(
-        &self,
-        caller: &Caller,
-        question: &Question<'_>,
-        voices: &Voices<'_>,
-    ) -> Obligations {
-        let terms = voices.rules.iter().filter_map(|(_, rule)| match &rule.verdict {
-            Verdict::Approve(terms) => Some(terms),
-            Verdict::Allow | Verdict::Deny => None,
-        });
-        let is_sensitive = self.is_sensitive(question);
-        Obligations { is_sensitive, ..Terms::add_up(terms, caller, self.hold) }
+/// The rules that count among those that match.
+#[derive(Default)]
+struct Strongest {
+    rank: Option<Rank>,
+    places: Places,
+}
+
+impl Strongest {
+    /// Whether a rule of that rank and place would count. Of deny rules the first one is named.
+    fn may_be(&self, rank: Rank, place: usize) -> bool {
+        match self.rank {
+            Some(highest) if rank == highest && rank.is_deny() => {
+                self.places.first().is_none_or(|first| place < *first)
+            }
+            highest => highest.is_none_or(|highest| rank >= highest),
+        }
     }
 
-    fn is_sensitive(&self, question: &Question<'_>) -> bool {
-        self.targets.iter().any(|target| {
-            target.sensitivity >= Sensitivity::Restricted
-                && target.paths.matches(question.vault, question.path)
-        })
+    /// Takes a rule that matches; twice is as good as once.
+    fn add(&mut self, rank: Rank, place: usize) {
+        if self.rank != Some(rank) || rank.is_deny() {
+            self.rank = Some(rank);
+            self.places.clear();
+        }
+        if !self.places.contains(&place) {
+            self.places.push(place);
+        }
     }
 }
 
@@ -229,14 +259,4 @@ impl fmt::Display for Denial {
             }
         }
     }
-}
-
-/// The rule that counts: of the highest priority the strictest, of equals the first.
-pub(crate) fn strongest<'rules>(rules: impl Iterator<Item = &'rules Rule>) -> Option<&'rules Rule> {
-    rules.reduce(|best, rule| if rank(rule) > rank(best) { rule } else { best })
-}
-
-/// What counts first: priority, then strictness.
-pub(crate) const fn rank(rule: &Rule) -> (i64, u8) {
-    (rule.priority, rule.verdict.strictness())
 }

@@ -1,6 +1,6 @@
 //! The policy a new root begins with: its owner may do everything, nobody else anything.
 
-use crate::{Operation, Risk, UserId};
+use crate::{Operation, UserId};
 
 /// For whom a root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,7 @@ pub fn default_policy(owner: UserId, kind: RootKind) -> String {
 }
 
 fn line_of(operation: Operation) -> String {
-    let risk = match operation.risk() {
-        Risk::Low => "low",
-        Risk::Medium => "medium",
-        Risk::High => "high",
-        Risk::Critical => "critical",
-    };
+    let risk = operation.risk();
     let key = format!("\"{operation}\"");
     format!("{key:<22} = \"{risk}\"\n")
 }
@@ -51,7 +46,7 @@ hold = "15s"
 # What an answer takes: "local" is the approver's own terminal, "signed" a signature over the
 # request, "hardware" a signature with a touch. { all = [..] } takes each of them.
 factors = { any = ["local"] }
-# For the hours of `when`.
+# For the hours of `when`: "UTC", or a zone such as "Europe/Berlin".
 timezone = "UTC"
 
 [approval]

@@ -3,7 +3,6 @@
 //! Compares patterns and names as written. Says nothing rather than guess.
 
 use crate::client::Clients;
-use crate::decision::rank;
 use crate::handle_terms::HandleTerms;
 use crate::pattern::Patterns;
 use crate::rule::{Rule, Verdict};
@@ -44,6 +43,7 @@ impl Rules {
                     .to_owned(),
             ));
         }
+        findings.extend(self.asks_for_what_is_not_there(rule).map(finding));
         if let Some(other) = self.rules.iter().find(|other| silences(other, rule)) {
             findings.push(finding(format!(
                 "never decides, because rule {} always does; remove it or raise its `priority`",
@@ -59,6 +59,26 @@ impl Rules {
             ))
         }));
         findings
+    }
+
+    /// Conditions that nothing can meet.
+    fn asks_for_what_is_not_there(&self, rule: &Rule) -> impl Iterator<Item = String> {
+        let conditions = &rule.conditions;
+        let label = conditions.label_of_none(&self.targets).map(|label| {
+            format!(
+                "never decides, because no target has the label `{label}` in a value that `where` \
+                 asks for; add it to [targets]"
+            )
+        });
+        let sandbox = conditions.ask_for_a_sandbox().then(|| {
+            "never decides, because no session is confined to a sandbox yet; remove `sandbox`"
+                .to_owned()
+        });
+        let secrets = conditions.ask_for_secrets().then(|| {
+            "never decides, because no operation names secrets yet; use `path` for `secrets`"
+                .to_owned()
+        });
+        [label, sandbox, secrets].into_iter().flatten()
     }
 
     /// Operations that a rule would permit and `[ops]` denies to everybody.
@@ -81,9 +101,8 @@ impl Rules {
 
 /// Whether `rule` can never decide, since `other` always speaks too and counts more.
 fn silences(other: &Rule, rule: &Rule) -> bool {
-    rank(other) > rank(rule)
-        && (other.when.is_empty() || other.when == rule.when)
-        && (other.ticket.is_none() || other.ticket == rule.ticket)
+    other.rank() > rule.rank()
+        && other.conditions.cover(&rule.conditions)
         && rule.operations.iter().all(|operation| other.operations.contains(operation))
         && hears_all_of(other, rule)
         && holds_all_of(other, rule)

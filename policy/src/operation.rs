@@ -1,19 +1,7 @@
 //! Operations: everything a caller can ask for, files and commands alike.
 
+use crate::Risk;
 use std::fmt;
-
-/// How bad it is when an operation is misused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Risk {
-    /// Shows names or states.
-    Low,
-    /// Shows a value.
-    Medium,
-    /// Changes a value.
-    High,
-    /// Changes who may do what, or destroys.
-    Critical,
-}
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $risk:ident;)*) => {

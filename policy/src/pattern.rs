@@ -2,6 +2,7 @@
 //!
 //! Bytes and segments; never looks at a file. Time grows with pattern times path, not faster.
 
+use crate::index::{Alternative, Demand, Key, Kind};
 use crate::{SecretPath, VaultName};
 
 /// A list of patterns, of which one must match.
@@ -75,6 +76,26 @@ impl Patterns {
     }
 }
 
+impl Patterns {
+    /// By what a name that they match is found; `None` when they match anything.
+    pub(crate) fn demand_of_name(&self) -> Option<Demand> {
+        match self {
+            Self::Anything => None,
+            Self::AnyOf(patterns) => Some(patterns.iter().map(Pattern::handles_of_name).collect()),
+        }
+    }
+
+    /// By what a folder is found below which they may match a name.
+    pub(crate) fn demand_of_folder(&self) -> Option<Demand> {
+        match self {
+            Self::Anything => None,
+            Self::AnyOf(patterns) => {
+                Some(patterns.iter().map(Pattern::handles_of_folder).collect())
+            }
+        }
+    }
+}
+
 impl Pattern {
     /// Reads `[VAULT:]GLOB`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -98,6 +119,46 @@ impl Pattern {
             // A name outside of every vault, such as that of an agent.
             None => self.vault.is_none() && path.is_some_and(names),
         }
+    }
+
+    fn handles_of_name(&self) -> Alternative {
+        let mut handles: Alternative = self.vault_key().into_iter().map(|key| vec![key]).collect();
+        // A whole vault is asked about without a path.
+        if self.is_whole_vault {
+            return handles;
+        }
+        let head = self.glob.head();
+        if !head.is_empty() {
+            handles.push(vec![Key::bytes(Kind::Head, &head.join(&b'/'))]);
+        }
+        for segment in &self.glob.0 {
+            let Segment::One(text) = segment else { continue };
+            match literal_edges(text) {
+                None => handles.push(vec![Key::bytes(Kind::Part, text)]),
+                Some((start, end)) => {
+                    let edges = [Key::prefix(start), Key::suffix(end)];
+                    handles.extend(edges.into_iter().flatten().map(|key| vec![key]));
+                }
+            }
+        }
+        handles
+    }
+
+    fn handles_of_folder(&self) -> Alternative {
+        let mut handles: Alternative = self.vault_key().into_iter().map(|key| vec![key]).collect();
+        let head = self.glob.head();
+        if !head.is_empty() {
+            // Every folder above its literal parts, and what lies below them all.
+            let above = (0..head.len()).filter_map(|count| head.get(..count));
+            let above = above.map(|parts| Key::bytes(Kind::Below, &parts.join(&b'/')));
+            let own = Key::bytes(Kind::Head, &head.join(&b'/'));
+            handles.push(above.chain([own]).collect());
+        }
+        handles
+    }
+
+    fn vault_key(&self) -> Option<Key> {
+        self.vault.as_ref().map(|vault| Key::bytes(Kind::Vault, vault.as_str().as_bytes()))
     }
 
     fn is_of(&self, vault: &VaultName) -> bool {
@@ -162,6 +223,22 @@ impl Glob {
         path.strip_prefix(b"/").is_some_and(|path| self.matches(path))
     }
 
+    /// The key of an absolute path that is written in full.
+    pub(crate) fn literal(&self) -> Option<Vec<u8>> {
+        let parts = self.head();
+        (parts.len() == self.0.len()).then(|| [b"/".as_slice(), &parts.join(&b'/')].concat())
+    }
+
+    /// The parts at its beginning that are written in full.
+    fn head(&self) -> Vec<&[u8]> {
+        let literal = |segment: &'_ Segment| match segment {
+            Segment::One(text) if literal_edges(text).is_none() => true,
+            Segment::One(_) | Segment::Any => false,
+        };
+        let parts = self.0.iter().take_while(|segment| literal(segment));
+        parts.map(Segment::text).collect()
+    }
+
     /// Whether it surely matches all that `narrow` matches. May say no where yes were true.
     fn covers(&self, narrow: &Self) -> bool {
         matches_row(&self.0, narrow.0.iter(), Segment::is_any, |wide, narrow| {
@@ -191,6 +268,13 @@ impl Segment {
         matches!(self, Self::Any)
     }
 
+    fn text(&self) -> &[u8] {
+        match self {
+            Self::Any => b"**",
+            Self::One(text) => text,
+        }
+    }
+
     fn takes(&self, part: &[u8]) -> bool {
         match self {
             Self::Any => true,
@@ -202,6 +286,14 @@ impl Segment {
             ),
         }
     }
+}
+
+/// What is written in full before the first `*` or `?` and after the last; `None` when all of it is.
+fn literal_edges(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let is_wild = |byte: &u8| matches!(byte, b'*' | b'?');
+    let start = text.get(..text.iter().position(is_wild)?)?;
+    let end = text.get(text.iter().rposition(is_wild)? + 1..)?;
+    Some((start, end))
 }
 
 /// `rest`, and `rest` with its leading `**` taken as nothing.

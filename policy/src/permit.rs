@@ -1,12 +1,16 @@
 //! A permit: proof of a yes, spent once.
 
 use crate::{Digest, HandleTerms, OperationSet, RequestId, SecretPath, Ticket, VaultName};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A file of a vault by number; a name that moves keeps it, a new file under the name has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u64);
+
+/// Names of rules or of clients. A few of them take no memory of their own.
+pub type Names = SmallVec<[Arc<str>; 4]>;
 
 /// What exactly was permitted, and which text said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +25,10 @@ pub struct Grant {
     pub file: Option<FileId>,
     /// The ticket it was asked with.
     pub ticket: Option<Ticket>,
+    /// The names of secrets that the daemon derived from the question.
+    pub secrets: Vec<SecretPath>,
     /// The rules that decided, in the order of the file.
-    pub rules: Arc<[Arc<str>]>,
+    pub rules: Names,
     /// SHA-256 of the policy that decided.
     pub policy: Digest,
     /// Of a file that is opened with it: who may go on with it, and how.

@@ -1,7 +1,7 @@
 //! A request: a question waiting for a human.
 
 use crate::permit::{Basis, Permit};
-use crate::{Grant, caller::ScopeKind};
+use crate::{Factors, Grant, Names, caller::ScopeKind};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,35 +57,13 @@ pub enum Require {
     Always,
 }
 
-/// A class of evidence for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Factor {
-    /// The approver's own process on the control socket, attested.
-    Local,
-    /// A signature over the request's binding.
-    Signed,
-    /// Such a signature with a touch.
-    Hardware,
-}
-
-impl Factor {
-    /// The word of the policy.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Signed => "signed",
-            Self::Hardware => "hardware",
-        }
-    }
-}
-
 /// Who may answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Approvers {
     /// Every client whose role is approver.
     AnyApprover,
     /// Approvers among these clients, by name.
-    Clients(Arc<[Arc<str>]>),
+    Clients(Names),
 }
 
 /// Everything that all winning approve rules demand together.
@@ -93,8 +71,8 @@ pub enum Approvers {
 pub struct Obligations {
     /// How often to ask.
     pub require: Require,
-    /// Evidence: for each inner list, one of it is enough.
-    pub factors: Arc<[Arc<[Factor]>]>,
+    /// Evidence.
+    pub factors: Factors,
     /// The longest the lease may last.
     pub lease: Duration,
     /// The longest an open may wait.

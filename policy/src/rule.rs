@@ -1,23 +1,27 @@
 //! A rule: for whom, for what, when, and what it says.
 
+use crate::ScopeKind;
 use crate::client::{Client, Clients, UnknownHash, read_grade};
+use crate::condition::{Conditions, Manner};
 use crate::handle_terms::HandleTerms;
+use crate::index::{Demand, Key, Kind};
 use crate::pattern::Patterns;
 use crate::rule_text::{Fault, Field, Table};
+use crate::subject::Subject;
+use crate::suggestion::nearest;
 use crate::target::{Target, read_patterns};
 use crate::terms::{Defaults, Terms};
-use crate::window::Window;
-use crate::{Caller, Grade, LocalTime, Operation, OperationSet, SameUser, ScopeKind};
-use crate::{SecretPath, Ticket, VaultName};
+use crate::{Caller, Grade, LocalTime, Operation, OperationSet, Question, SameUser};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The keys of a rule.
+/// The keys of a rule, beside those of its conditions.
 const KEYS: &[&str] = &[
-    "name", "clients", "ops", "path", "targets", "when", "ticket", "priority", "decide", "reason",
-    "scope", "approve", "mapped", "share", "grade",
+    "name", "clients", "ops", "path", "targets", "priority", "decide", "reason", "scope",
+    "approve", "mapped", "share", "grade", "when", "ticket", "where", "secrets", "risk", "sandbox",
 ];
 /// Conditions of the design that nobody enforces yet.
-const LATER: &[&str] = &["where", "secrets", "risk", "sandbox", "rate", "hold"];
+const LATER: &[&str] = &["rate", "hold"];
 
 /// One `[[rule]]`.
 #[derive(Debug)]
@@ -30,8 +34,7 @@ pub(crate) struct Rule {
     pub(crate) spelled_out: OperationSet,
     pub(crate) paths: Option<Patterns>,
     pub(crate) targets: Vec<Arc<Target>>,
-    pub(crate) when: Vec<Window>,
-    pub(crate) ticket: Option<bool>,
+    pub(crate) conditions: Conditions,
     pub(crate) priority: i64,
     /// The least grade it accepts of anybody, whatever its clients accept.
     pub(crate) grade: Option<Grade>,
@@ -50,21 +53,56 @@ pub(crate) enum Verdict {
 /// Everything of a policy that rules may name.
 #[derive(Debug)]
 pub(crate) struct Vocabulary<'policy> {
-    pub(crate) clients: &'policy [Arc<Client>],
-    pub(crate) targets: &'policy [Arc<Target>],
+    pub(crate) clients: BTreeMap<&'policy str, &'policy Arc<Client>>,
+    pub(crate) targets: BTreeMap<&'policy str, &'policy Arc<Target>>,
+    pub(crate) sandboxes: BTreeSet<&'policy str>,
     pub(crate) defaults: &'policy Defaults,
     pub(crate) same_user: SameUser,
+    pub(crate) has_approver: bool,
 }
 
-impl Verdict {
-    /// deny > approve > allow.
-    pub(crate) const fn strictness(&self) -> u8 {
-        match self {
-            Self::Allow => 0,
-            Self::Approve(_) => 1,
-            Self::Deny => 2,
-        }
+impl Vocabulary<'_> {
+    /// The client that a text names.
+    pub(crate) fn client_of(&self, field: Field<'_>) -> Result<Arc<Client>, Fault> {
+        let found = self.clients.get(field.text()?).map(|client| Arc::clone(client));
+        found.ok_or_else(|| field.unknown("client", self.clients.keys().copied()))
     }
+
+    fn target_of(&self, field: Field<'_>) -> Result<Arc<Target>, Fault> {
+        let found = self.targets.get(field.text()?).map(|target| Arc::clone(target));
+        found.ok_or_else(|| field.unknown("target", self.targets.keys().copied()))
+    }
+
+    /// The profiles that a text or a list names.
+    pub(crate) fn sandboxes_of(&self, field: Field<'_>) -> Result<Vec<Arc<str>>, Fault> {
+        let find = |item: Field<'_>| {
+            let found = self.sandboxes.get(item.text()?).map(|name| Arc::from(*name));
+            found.ok_or_else(|| item.unknown("sandbox", self.sandboxes.iter().copied()))
+        };
+        field.one_or_more()?.into_iter().map(find).collect()
+    }
+}
+
+/// What counts first among rules that match: priority, then strictness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    priority: i64,
+    strictness: Strictness,
+}
+
+impl Rank {
+    /// Whether it is that of a deny rule.
+    pub(crate) fn is_deny(self) -> bool {
+        self.strictness == Strictness::Deny
+    }
+}
+
+/// deny > approve > allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strictness {
+    Allow,
+    Approve,
+    Deny,
 }
 
 impl Rule {
@@ -76,29 +114,26 @@ impl Rule {
         let clients = table.required("clients", "clients = [..], or [\"*\"] for everybody")?;
         let operations = table.required("ops", "ops = [\"file.read\"], or [\"*\"] for all")?;
         let (operations, spelled_out) = read_operations(operations)?;
-        if table.field("path").is_none() && table.field("targets").is_none() {
+        if ["path", "targets", "where"].iter().all(|key| table.field(key).is_none()) {
             return Err(table.fault(format!(
-                "rule `{name}` has neither `path` nor `targets`; add path = [\"*\"] for anything"
+                "rule `{name}` has no `path`, `targets` or `where`; add path = [\"*\"] for anything"
             )));
         }
         Ok(Self {
             name: name.into(),
             reason: table.field("reason").map(Field::text).transpose()?.map(Arc::from),
-            clients: read_clients(clients, vocabulary.clients)?,
+            clients: read_clients(clients, vocabulary)?,
             operations,
             spelled_out,
             paths: table.field("path").map(read_patterns).transpose()?,
             targets: match table.field("targets") {
-                Some(targets) => read_targets(targets, vocabulary.targets)?,
-                None => Vec::new(),
-            },
-            when: match table.field("when") {
-                Some(when) => {
-                    when.list()?.into_iter().map(read_window).collect::<Result<_, _>>()?
+                Some(targets) => {
+                    let find = |item| vocabulary.target_of(item);
+                    targets.list()?.into_iter().map(find).collect::<Result<_, _>>()?
                 }
                 None => Vec::new(),
             },
-            ticket: table.field("ticket").map(Field::flag).transpose()?,
+            conditions: Conditions::read(&table, vocabulary)?,
             grade: read_rule_grade(&table)?,
             priority: table.field("priority").map_or(Ok(0), Field::number)?,
             verdict: read_verdict(&table, vocabulary)?,
@@ -106,17 +141,56 @@ impl Rule {
         })
     }
 
-    /// Whether it speaks of this operation on what lies at `path` of `vault`.
-    pub(crate) fn speaks_of(
-        &self,
-        operation: Operation,
-        vault: Option<&VaultName>,
-        path: Option<&SecretPath>,
-    ) -> bool {
-        self.operations.contains(operation)
-            && self.paths.as_ref().is_none_or(|paths| paths.matches(vault, path))
-            && (self.targets.is_empty()
-                || self.targets.iter().any(|target| target.paths.matches(vault, path)))
+    /// By what a question that it speaks of is found.
+    pub(crate) fn demands(&self) -> Vec<Demand> {
+        self.demands_with(Patterns::demand_of_name)
+    }
+
+    /// By what a folder is found below which it may speak of a name.
+    pub(crate) fn demands_of_folders(&self) -> Vec<Demand> {
+        self.demands_with(Patterns::demand_of_folder)
+    }
+
+    fn demands_with(&self, demand_of: impl Fn(&Patterns) -> Option<Demand>) -> Vec<Demand> {
+        let operation = |operation: Operation| {
+            vec![vec![Key::bytes(Kind::Operation, operation.name().as_bytes())]]
+        };
+        let operations: Demand = self.operations.iter().map(operation).collect();
+        let targets = self.targets.iter().map(|target| demand_of(&target.paths));
+        let targets: Option<Vec<Demand>> = targets.collect();
+        let targets = targets.filter(|targets| !targets.is_empty()).map(|each| each.concat());
+        let demands = [
+            Some(operations),
+            self.clients.demand(),
+            self.paths.as_ref().and_then(&demand_of),
+            targets,
+        ];
+        demands.into_iter().flatten().collect()
+    }
+
+    /// What counts first.
+    pub(crate) const fn rank(&self) -> Rank {
+        let strictness = match self.verdict {
+            Verdict::Allow => Strictness::Allow,
+            Verdict::Approve(_) => Strictness::Approve,
+            Verdict::Deny => Strictness::Deny,
+        };
+        Rank { priority: self.priority, strictness }
+    }
+
+    /// What it demands of a human's yes; `None` when it asks nobody.
+    pub(crate) const fn terms(&self) -> Option<&Terms> {
+        match &self.verdict {
+            Verdict::Approve(terms) => Some(terms),
+            Verdict::Allow | Verdict::Deny => None,
+        }
+    }
+
+    /// Whether it speaks of what lies there.
+    pub(crate) fn lies_at(&self, question: &Question<'_>) -> bool {
+        let matches = |paths: &Patterns| paths.matches(question.vault, question.path);
+        self.paths.as_ref().is_none_or(matches)
+            && (self.targets.is_empty() || self.targets.iter().any(|target| matches(&target.paths)))
     }
 
     /// Whether it speaks to `caller`. A deny rule does so in whatever grade.
@@ -139,14 +213,26 @@ impl Rule {
         }
     }
 
-    /// Whether it speaks at this time.
-    pub(crate) fn speaks_at(&self, time: LocalTime) -> bool {
-        self.when.is_empty() || self.when.iter().any(|window| window.contains(time))
+    /// How sure a condition must be to hold.
+    pub(crate) const fn manner(&self) -> Manner {
+        match self.verdict {
+            Verdict::Deny => Manner::Wary,
+            Verdict::Allow | Verdict::Approve(_) => Manner::Sure,
+        }
     }
 
-    /// Whether the ticket, or its absence, is what it asks for.
-    pub(crate) fn takes(&self, ticket: Option<&Ticket>) -> bool {
-        self.ticket.is_none_or(|wanted| wanted == ticket.is_some())
+    /// Whether it speaks of `operation` to `caller` at `time`.
+    pub(crate) fn matches(
+        &self,
+        caller: &Caller,
+        subject: &Subject<'_>,
+        operation: Operation,
+        time: LocalTime,
+    ) -> bool {
+        self.operations.contains(operation)
+            && self.lies_at(subject.question())
+            && self.speaks_to(caller, UnknownHash::Differs)
+            && self.conditions.hold(caller, subject, operation, time, self.manner())
     }
 }
 
@@ -161,7 +247,7 @@ fn read_rule_grade(table: &Table<'_>) -> Result<Option<Grade>, Fault> {
     read_grade(field).map(Some)
 }
 
-fn read_clients(field: Field<'_>, known: &[Arc<Client>]) -> Result<Clients, Fault> {
+fn read_clients(field: Field<'_>, vocabulary: &Vocabulary<'_>) -> Result<Clients, Fault> {
     let items = field.list()?;
     if let [only] = items.as_slice()
         && only.text()? == "*"
@@ -169,25 +255,12 @@ fn read_clients(field: Field<'_>, known: &[Arc<Client>]) -> Result<Clients, Faul
         return Ok(Clients::Everybody);
     }
     let find = |item: Field<'_>| {
-        let name = item.text()?;
-        if name == "*" {
+        if item.text()? == "*" {
             return Err(item.fault("\"*\" is everybody and stands alone; remove the others"));
         }
-        known.iter().find(|client| **client.name() == *name).cloned().ok_or_else(|| {
-            item.fault(format!("no client is named {name:?}; define [clients.{name}]"))
-        })
+        vocabulary.client_of(item)
     };
     items.into_iter().map(find).collect::<Result<_, _>>().map(Clients::AnyOf)
-}
-
-fn read_targets(field: Field<'_>, known: &[Arc<Target>]) -> Result<Vec<Arc<Target>>, Fault> {
-    let find = |item: Field<'_>| {
-        let name = item.text()?;
-        known.iter().find(|target| *target.name == *name).cloned().ok_or_else(|| {
-            item.fault(format!("no target is named {name:?}; define [targets.{name}]"))
-        })
-    };
-    field.list()?.into_iter().map(find).collect()
 }
 
 /// The operations a list stands for, and those it names in full.
@@ -224,12 +297,14 @@ pub(crate) fn operations_of(text: &str) -> Option<OperationSet> {
 
 /// What to say of a word that is no operation.
 pub(crate) fn unknown_operation(text: &str) -> String {
-    let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.name()).collect();
-    format!("{text:?} is no operation; use one of {}, a prefix.* or *", names.join(", "))
-}
-
-fn read_window(field: Field<'_>) -> Result<Window, Fault> {
-    Window::parse(field.text()?).map_err(|message| field.fault(message))
+    let names = || Operation::ALL.iter().map(|operation| operation.name());
+    match nearest(text, names()) {
+        Some(near) => format!("{text:?} is no operation; did you mean {near:?}?"),
+        None => {
+            let names = names().collect::<Vec<_>>().join(", ");
+            format!("{text:?} is no operation; use one of {names}, a prefix.* or *")
+        }
+    }
 }
 
 fn read_verdict(table: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Result<Verdict, Fault> {
@@ -278,8 +353,7 @@ fn read_verdict(table: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Result<Verdic
                     ("program", ScopeKind::Program),
                 ])
             })?;
-            let Vocabulary { clients, defaults, same_user, .. } = vocabulary;
-            Terms::read(approve, scope, defaults, clients, *same_user).map(Verdict::Approve)
+            Terms::read(approve, scope, vocabulary).map(Verdict::Approve)
         }
     }
 }

@@ -1,20 +1,22 @@
 //! Text to rules. Strict: whatever is not understood whole is refused, with line and column.
 
 use crate::client::Client;
+use crate::index::Index;
 use crate::rule::{Rule, Vocabulary, operations_of, unknown_operation};
 use crate::rule_text::{Fault, Field, Table};
 use crate::target::Target;
 use crate::terms::Defaults;
 use crate::{Digest, OpenRecords, Operation, RecordNames, Risk, Rules, SameUser};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use toml::de::DeTable;
 
 /// The tables of a policy.
 const KEYS: &[&str] =
-    &["version", "defaults", "approval", "ops", "audit", "clients", "targets", "rule"];
-/// Tables of the design that nothing enforces yet.
-const LATER: &[&str] = &["sandbox", "sandboxes", "generic_programs", "rate", "risk", "breaker"];
+    &["version", "defaults", "approval", "ops", "audit", "clients", "targets", "sandbox", "rule"];
+/// What a profile will say, once something can confine a session to it.
+const SANDBOX_LATER: &[&str] = &["commands", "env", "net", "fs_read", "fs_write"];
 
 /// Why a text is no policy, where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +26,8 @@ pub struct RuleFileError {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
+    /// The bytes it is about; none when it is about the text as a whole.
+    pub span: Range<usize>,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -41,11 +45,11 @@ impl Rules {
 
 fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
     let document = DeTable::parse(text).map_err(|error| Fault {
-        offset: error.span().map_or(0, |span| span.start),
+        span: error.span().unwrap_or_default(),
         message: format!("this is not TOML: {}; mend it there", error.message()),
     })?;
-    let table = Table::new(document.get_ref(), 0);
-    table.allow_only(KEYS, LATER)?;
+    let table = Table::of_text(document.get_ref());
+    table.allow_only(KEYS, &[])?;
     let version = table.required("version", "version = 1")?;
     if version.number()? != 1 {
         return Err(version.fault("this program reads policies of version 1; write version = 1"));
@@ -56,21 +60,46 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
     let (open_records, record_names) = read_audit(table.table("audit")?)?;
     let clients = Client::read_all(table.table("clients")?)?;
     let targets = read_all(table.table("targets")?, Target::read)?;
-    let vocabulary =
-        Vocabulary { clients: &clients, targets: &targets, defaults: &defaults, same_user };
+    let sandboxes = read_sandboxes(table.table("sandbox")?)?;
+    let has_approver = clients.iter().any(|client| client.is_approver());
+    let vocabulary = Vocabulary {
+        clients: clients.iter().map(|client| (&**client.name(), client)).collect(),
+        targets: targets.iter().map(|target| (&*target.name, target)).collect(),
+        sandboxes,
+        defaults: &defaults,
+        same_user,
+        has_approver,
+    };
     let rules = read_rules(table.field("rule"), &vocabulary)?;
-    let hold = defaults.hold;
+    let demands: Vec<_> = rules.iter().map(Rule::demands).collect();
+    let of_folders: Vec<_> = rules.iter().map(Rule::demands_of_folders).collect();
+    let of_target = |target: &Arc<Target>| target.paths.demand_of_name().into_iter().collect();
+    let of_targets: Vec<_> = targets.iter().map(of_target).collect();
     Ok(Rules {
         digest,
+        index: Index::of(&demands),
+        folders: Index::of(&of_folders),
         rules,
         clients,
+        target_index: Index::of(&of_targets),
         targets,
         risks,
-        hold,
+        defaults,
+        has_approver,
         same_user,
         open_records,
         record_names,
     })
+}
+
+/// The names of profiles. A session cannot be confined to one yet, so none says anything.
+fn read_sandboxes<'text>(table: Option<Table<'text>>) -> Result<BTreeSet<&'text str>, Fault> {
+    let fields = table.map(|table| table.fields()).unwrap_or_default();
+    let read = |field: Field<'text>| {
+        field.table()?.allow_only(&["reason"], SANDBOX_LATER)?;
+        field.key_as_name()
+    };
+    fields.into_iter().map(read).collect()
 }
 
 fn read_all<'text, T>(
@@ -138,12 +167,7 @@ fn read_risks(table: Option<Table<'_>>) -> Result<BTreeMap<Operation, Risk>, Fau
         _ => 2,
     });
     for field in fields {
-        let risk = field.choice(&[
-            ("low", Risk::Low),
-            ("medium", Risk::Medium),
-            ("high", Risk::High),
-            ("critical", Risk::Critical),
-        ])?;
+        let risk = field.choice(&Risk::ALL.map(|risk| (risk.name(), risk)))?;
         let operations = operations_of(field.key())
             .ok_or_else(|| field.key_fault(unknown_operation(field.key())))?;
         risks.extend(operations.iter().map(|operation| (operation, risk)));
@@ -152,15 +176,20 @@ fn read_risks(table: Option<Table<'_>>) -> Result<BTreeMap<Operation, Risk>, Fau
 }
 
 fn locate(text: &str, fault: Fault) -> RuleFileError {
-    let mut offset = fault.offset.min(text.len());
-    while !text.is_char_boundary(offset) {
-        offset -= 1;
-    }
-    let before = text.get(..offset).unwrap_or_default();
+    let boundary = |mut offset: usize| {
+        offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        offset
+    };
+    let start = boundary(fault.span.start);
+    let before = text.get(..start).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     RuleFileError {
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        span: start..boundary(fault.span.end).max(start),
         message: fault.message,
     }
 }

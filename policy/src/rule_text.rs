@@ -2,13 +2,16 @@
 //!
 //! Knows TOML and nothing of rules. Every fault carries the byte it is about.
 
+use crate::suggestion::nearest;
+use std::ops::Range;
 use std::time::Duration;
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
 
-/// What is wrong with the text, and at which byte.
+/// What is wrong with the text, and at which bytes.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    pub(crate) offset: usize,
+    pub(crate) span: Range<usize>,
     pub(crate) message: String,
 }
 
@@ -16,42 +19,55 @@ pub(crate) struct Fault {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'text> {
     key: &'text str,
-    key_offset: usize,
+    key_place: Place,
     value: &'text DeValue<'text>,
-    offset: usize,
+    place: Place,
 }
 
-/// A table and where it begins.
+/// A table and where it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Table<'text> {
     entries: &'text DeTable<'text>,
-    offset: usize,
+    place: Place,
+}
+
+/// Bytes of the text, from the first to before the last.
+#[derive(Clone, Copy, Debug)]
+struct Place(usize, usize);
+
+impl From<Range<usize>> for Place {
+    fn from(span: Range<usize>) -> Self {
+        Self(span.start, span.end)
+    }
+}
+
+impl Place {
+    fn fault(self, message: impl Into<String>) -> Fault {
+        Fault { span: self.0..self.1, message: message.into() }
+    }
 }
 
 impl<'text> Table<'text> {
-    pub(crate) const fn new(entries: &'text DeTable<'text>, offset: usize) -> Self {
-        Self { entries, offset }
+    /// The text as a whole.
+    pub(crate) const fn of_text(entries: &'text DeTable<'text>) -> Self {
+        Self { entries, place: Place(0, 0) }
     }
 
     /// A fault of the table as a whole.
     pub(crate) fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault { offset: self.offset, message: message.into() }
+        self.place.fault(message)
     }
 
     /// The fields in the order of the text.
     pub(crate) fn fields(&self) -> Vec<Field<'text>> {
-        let mut fields: Vec<_> = self
-            .entries
-            .iter()
-            .map(|(key, value)| Field {
-                key: key.get_ref(),
-                key_offset: key.span().start,
-                value: value.get_ref(),
-                offset: value.span().start,
-            })
-            .collect();
-        fields.sort_by_key(|field| field.key_offset);
+        let mut fields: Vec<_> = self.entries.iter().map(Field::of).collect();
+        fields.sort_by_key(|field| field.key_place.0);
         fields
+    }
+
+    /// Whether nothing is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Refuses every key that is not `known`; those of `later` by saying that they come later.
@@ -64,8 +80,10 @@ impl<'text> Table<'text> {
                 );
             }
             if !known.contains(&key) {
-                return Err(field
-                    .key_fault(format!("unknown key `{key}`; use one of {}", known.join(", "))));
+                return Err(field.key_fault(match nearest(key, known.iter().copied()) {
+                    Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
+                    None => format!("unknown key `{key}`; use one of {}", known.join(", ")),
+                }));
             }
         }
         Ok(())
@@ -73,7 +91,7 @@ impl<'text> Table<'text> {
 
     /// The field of that key.
     pub(crate) fn field(&self, key: &str) -> Option<Field<'text>> {
-        self.fields().into_iter().find(|field| field.key == key)
+        self.entries.get_key_value(key).map(Field::of)
     }
 
     /// The field of that key, or a fault that shows an `example` of it.
@@ -88,6 +106,15 @@ impl<'text> Table<'text> {
 }
 
 impl<'text> Field<'text> {
+    fn of((key, value): (&'text Spanned<DeString<'text>>, &'text Spanned<DeValue<'text>>)) -> Self {
+        Self {
+            key: key.get_ref(),
+            key_place: key.span().into(),
+            value: value.get_ref(),
+            place: value.span().into(),
+        }
+    }
+
     /// The key.
     pub(crate) const fn key(self) -> &'text str {
         self.key
@@ -95,12 +122,12 @@ impl<'text> Field<'text> {
 
     /// A fault of the value.
     pub(crate) fn fault(self, message: impl Into<String>) -> Fault {
-        Fault { offset: self.offset, message: message.into() }
+        self.place.fault(message)
     }
 
     /// A fault of the key.
     pub(crate) fn key_fault(self, message: impl Into<String>) -> Fault {
-        Fault { offset: self.key_offset, message: message.into() }
+        self.key_place.fault(message)
     }
 
     /// The key, as a name that records and terminals can show.
@@ -154,13 +181,15 @@ impl<'text> Field<'text> {
         let chosen = choices.iter().find(|(word, _)| Some(*word) == text);
         chosen.map(|(_, meaning)| *meaning).ok_or_else(|| {
             let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            self.not(&words.join(" or "))
+            let near = nearest(text.unwrap_or_default(), choices.iter().map(|(word, _)| *word));
+            let near = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+            self.not(&format!("{}{near}", words.join(" or ")))
         })
     }
 
     pub(crate) fn table(self) -> Result<Table<'text>, Fault> {
         let entries = self.value.as_table().ok_or_else(|| self.not("a table"))?;
-        Ok(Table::new(entries, self.offset))
+        Ok(Table { entries, place: self.place })
     }
 
     /// The items of a list that is not empty.
@@ -171,8 +200,26 @@ impl<'text> Field<'text> {
         }
         Ok(items
             .iter()
-            .map(|item| Self { value: item.get_ref(), offset: item.span().start, ..self })
+            .map(|item| Self { value: item.get_ref(), place: item.span().into(), ..self })
             .collect())
+    }
+
+    /// A fault of a value that names nothing among `known`, and what to do about it.
+    pub(crate) fn unknown<'known>(
+        self,
+        what: &str,
+        known: impl IntoIterator<Item = &'known str>,
+    ) -> Fault {
+        let name = self.value.as_str().unwrap_or_default();
+        let table = match what {
+            "sandbox" => "sandbox".to_owned(),
+            what => format!("{what}s"),
+        };
+        let next = match nearest(name, known) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("define [{table}.{name}]"),
+        };
+        self.fault(format!("no {what} is named {name:?}; {next}"))
     }
 
     /// The items of a list that is not empty, or a value that stands for a list of one.

@@ -1,22 +1,31 @@
 //! The rules of a root: one policy, loaded whole.
 
 use crate::client::Client;
+use crate::index::Index;
 use crate::rule::Rule;
+use crate::subject::Subject;
 use crate::target::Target;
-use crate::{Approvers, Caller, Digest, Operation, Risk, UserId};
+use crate::terms::Defaults;
+use crate::{Approvers, Caller, Digest, LocalTime, Operation, Question, Risk, Sensitivity, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A policy as it was loaded. Never changes; a reload makes another.
 #[derive(Debug)]
 pub struct Rules {
     pub(crate) digest: Digest,
     pub(crate) rules: Vec<Rule>,
+    /// Which rules a question could be about.
+    pub(crate) index: Index,
+    /// Which rules could be about a name below a folder.
+    pub(crate) folders: Index,
     pub(crate) clients: Vec<Arc<Client>>,
     pub(crate) targets: Vec<Arc<Target>>,
+    /// Which targets a question could be about.
+    pub(crate) target_index: Index,
     pub(crate) risks: BTreeMap<Operation, Risk>,
-    pub(crate) hold: Duration,
+    pub(crate) defaults: Defaults,
+    pub(crate) has_approver: bool,
     pub(crate) same_user: SameUser,
     pub(crate) open_records: OpenRecords,
     pub(crate) record_names: RecordNames,
@@ -75,6 +84,23 @@ impl Rules {
         self.record_names
     }
 
+    /// The minute of the week that the hours of rules mean, `seconds` after 1970-01-01 UTC.
+    pub fn local_time(&self, seconds: i64) -> LocalTime {
+        self.defaults.zone.local(seconds)
+    }
+
+    /// How bad it would be to misuse what is asked: the most that one of its operations risks with
+    /// the most sensitive target it is about.
+    pub fn effective_risk(&self, question: &Question<'_>) -> Option<Risk> {
+        let subject = Subject::new(self, *question);
+        question.operations.iter().map(|operation| subject.risk(operation)).max()
+    }
+
+    /// The highest sensitivity of the targets that a question is about.
+    pub fn sensitivity(&self, question: &Question<'_>) -> Sensitivity {
+        Subject::new(self, *question).sensitivity()
+    }
+
     /// The risk class of an operation; `None` when `[ops]` does not list it.
     pub fn risk(&self, operation: Operation) -> Option<Risk> {
         self.risks.get(&operation).copied()
@@ -121,10 +147,6 @@ impl Rules {
     }
 
     /// The client that gives `caller` the role.
-    pub(crate) fn has_approver(&self) -> bool {
-        self.clients.iter().any(|client| client.is_approver())
-    }
-
     pub(crate) fn approver_role(&self, caller: &Caller) -> Option<&Arc<Client>> {
         self.clients.iter().find(|client| client.is_approver() && client.accepts(caller))
     }

@@ -1,6 +1,7 @@
 //! A secret's path: a name that cannot leave its vault.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest part of a path, in bytes (`NAME_MAX`).
 const LONGEST_PART: usize = 255;
@@ -9,13 +10,13 @@ const LONGEST_PATH: usize = 4095;
 
 /// One part of a path: 1 to 255 bytes, no `/`, no control character, not `.` or `..`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SecretName(Box<[u8]>);
+pub struct SecretName(Arc<[u8]>);
 
 /// A path inside a vault: one or more parts joined by single `/`, none at either end.
 ///
 /// Bytes, not text: Linux names need not be UTF-8. `Display` percent-encodes what is not.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SecretPath(Box<[u8]>);
+pub struct SecretPath(Arc<[u8]>);
 
 /// Why a text is no path inside a vault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +84,7 @@ impl SecretPath {
         if name.as_bytes() == b".ward" {
             return Err(NameFault::Reserved);
         }
-        Ok(Self(name.0.clone()))
+        Ok(Self(Arc::clone(&name.0)))
     }
 
     /// The path of `name` inside this folder.

@@ -1,17 +1,10 @@
-//! A target: a name and a sensitivity for some secrets.
+//! A target: a name, a sensitivity and labels for some secrets.
 
+use crate::Sensitivity;
 use crate::pattern::{Pattern, Patterns};
 use crate::rule_text::{Fault, Field};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// How bad it is when somebody else sees it, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sensitivity {
-    Public,
-    Internal,
-    Restricted,
-    Critical,
-}
 
 /// Named secrets.
 #[derive(Debug)]
@@ -19,6 +12,8 @@ pub(crate) struct Target {
     pub(crate) name: Arc<str>,
     pub(crate) paths: Patterns,
     pub(crate) sensitivity: Sensitivity,
+    /// What `where` of a rule can ask for.
+    pub(crate) labels: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Target {
@@ -27,21 +22,17 @@ impl Target {
         let name = field.key_as_name()?;
         let table = field.table()?;
         table.allow_only(&["path", "sensitivity", "labels"], &["secrets", "where"])?;
-        // Labels only describe: no rule of this version can ask for them.
-        if let Some(labels) = table.table("labels")? {
-            labels.fields().into_iter().try_for_each(|label| label.text().map(drop))?;
-        }
+        let labels = table.table("labels")?.map(|labels| labels.fields()).unwrap_or_default();
+        let label = |label: Field<'_>| Ok((label.key_as_name()?.into(), label.text()?.into()));
         Ok(Self {
             name: name.into(),
             paths: read_patterns(table.required("path", "path = [\"prod/**\"]")?)?,
+            labels: labels.into_iter().map(label).collect::<Result<_, _>>()?,
             sensitivity: match table.field("sensitivity") {
                 None => Sensitivity::Internal,
-                Some(field) => field.choice(&[
-                    ("public", Sensitivity::Public),
-                    ("internal", Sensitivity::Internal),
-                    ("restricted", Sensitivity::Restricted),
-                    ("critical", Sensitivity::Critical),
-                ])?,
+                Some(field) => {
+                    field.choice(&Sensitivity::ALL.map(|grade| (grade.name(), grade)))?
+                }
             },
         })
     }

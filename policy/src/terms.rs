@@ -1,9 +1,12 @@
 //! The terms of an approve rule: what a human's yes must be like, and what it gives.
 
-use crate::client::Client;
+use crate::local_time::Zone;
+use crate::rule::Vocabulary;
 use crate::rule_text::{Fault, Field};
-use crate::{Approvers, Caller, Factor, Grade, Obligations, Require, SameUser, ScopeKind};
-use std::sync::Arc;
+use crate::{
+    Approvers, Caller, Factor, Factors, Grade, Names, Obligations, Require, SameUser, ScopeKind,
+};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// No lease lasts longer, whatever the policy says.
@@ -21,16 +24,16 @@ const GENERIC_PROGRAMS: &[&[u8]] = &[
     b"tee", b"toybox", b"vi", b"vim", b"wget", b"xxd", b"zsh",
 ];
 
-/// `[defaults]`: what an approve rule says by saying nothing.
+/// `[defaults]`: what rules say by saying nothing.
 #[derive(Debug)]
 pub(crate) struct Defaults {
     pub(crate) lease: Duration,
     pub(crate) hold: Duration,
     pub(crate) factors: Option<Factors>,
+    pub(crate) zone: Zone,
+    /// More programs that do whatever their arguments say, by the names of their files.
+    pub(crate) generic_programs: BTreeSet<Box<[u8]>>,
 }
-
-/// Classes of evidence: one of each inner list.
-pub(crate) type Factors = Arc<[Arc<[Factor]>]>;
 
 /// What one approve rule demands.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub(crate) struct Terms {
     require: Require,
     factors: Factors,
     lease: Duration,
-    by: Option<Vec<Arc<str>>>,
+    by: Option<Names>,
     quorum: u32,
     scope: ScopeKind,
 }
@@ -46,15 +49,20 @@ pub(crate) struct Terms {
 impl Defaults {
     /// Reads `[defaults]`.
     pub(crate) fn read(field: Option<Field<'_>>) -> Result<Self, Fault> {
-        let mut defaults =
-            Self { lease: Duration::from_secs(600), hold: Duration::from_secs(15), factors: None };
+        let mut defaults = Self {
+            lease: Duration::from_secs(600),
+            hold: Duration::from_secs(15),
+            factors: None,
+            zone: Zone::default(),
+            generic_programs: BTreeSet::new(),
+        };
         let Some(field) = field else {
             return Ok(defaults);
         };
         let table = field.table()?;
         table.allow_only(
-            &["lease", "hold", "factors", "timezone"],
-            &["rate", "breaker", "within", "cooldown", "risk", "generic_programs"],
+            &["lease", "hold", "factors", "timezone", "generic_programs"],
+            &["rate", "risk"],
         )?;
         if let Some(lease) = table.field("lease") {
             defaults.lease = lease.duration(LONGEST_LEASE)?;
@@ -63,10 +71,13 @@ impl Defaults {
             defaults.hold = hold.duration(LONGEST_HOLD)?;
         }
         defaults.factors = table.field("factors").map(read_factors).transpose()?;
-        if let Some(zone) = table.field("timezone")
-            && zone.text()? != "UTC"
-        {
-            return Err(zone.fault("this version knows no time zone but \"UTC\"; write \"UTC\""));
+        if let Some(zone) = table.field("timezone") {
+            defaults.zone = Zone::parse(zone.text()?).map_err(|message| zone.fault(message))?;
+        }
+        if let Some(programs) = table.field("generic_programs") {
+            let read = |item: Field<'_>| item.name().map(|name| name.as_bytes().into());
+            defaults.generic_programs =
+                programs.list()?.into_iter().map(read).collect::<Result<_, _>>()?;
         }
         Ok(defaults)
     }
@@ -77,10 +88,9 @@ impl Terms {
     pub(crate) fn read(
         field: Field<'_>,
         scope: ScopeKind,
-        defaults: &Defaults,
-        clients: &[Arc<Client>],
-        same_user: SameUser,
+        vocabulary: &Vocabulary<'_>,
     ) -> Result<Self, Fault> {
+        let Vocabulary { defaults, same_user, has_approver, .. } = vocabulary;
         let table = field.table()?;
         table.allow_only(
             &["require", "factors", "lease", "by", "quorum"],
@@ -93,7 +103,7 @@ impl Terms {
         ])?;
         let factors = match table.field("factors") {
             Some(factors) => read_factors(factors)?,
-            None => defaults.factors.clone().ok_or_else(|| {
+            None => defaults.factors.ok_or_else(|| {
                 table.fault("`factors` is missing; add factors = { any = [\"local\"] }")
             })?,
         };
@@ -102,12 +112,9 @@ impl Terms {
             let number = u32::try_from(quorum.number()?).ok().filter(|number| *number > 0);
             number.ok_or_else(|| quorum.fault("`quorum` must be a number of approvers from 1"))
         })?;
-        let by = table.field("by").map(|by| read_approvers(by, clients)).transpose()?;
-        let nobody = match &by {
-            Some(by) => by.is_empty(),
-            None => !clients.iter().any(|client| client.is_approver()),
-        };
-        if nobody && same_user == SameUser::Deny {
+        let by = table.field("by").map(|by| read_approvers(by, vocabulary)).transpose()?;
+        let is_answerable = by.as_ref().map_or(*has_approver, |by| !by.is_empty());
+        if !is_answerable && *same_user == SameUser::Deny {
             return Err(table
                 .field("by")
                 .unwrap_or(field)
@@ -118,19 +125,15 @@ impl Terms {
 
     /// The least grade of a caller whose client names none: a signed yes deserves a sure asker.
     pub(crate) fn least_grade(&self) -> Grade {
-        let mut factors = self.factors.iter().flat_map(|any| any.iter());
-        if factors.any(|factor| matches!(factor, Factor::Signed | Factor::Hardware)) {
-            Grade::Verified
-        } else {
-            Grade::Weak
-        }
+        let mut factors = self.factors.iter().flat_map(crate::AnyFactor::iter);
+        if factors.any(|factor| factor != Factor::Local) { Grade::Verified } else { Grade::Weak }
     }
 
     /// What a human's yes takes that no rule asked for: it serves once, and soon.
     pub(crate) fn of_a_human(hold: Duration) -> Obligations {
         Obligations {
             require: Require::OneTime,
-            factors: [[Factor::Local].into()].into(),
+            factors: Factors::any([Factor::Local]),
             lease: HUMAN_LEASE,
             hold,
             approvers: Approvers::AnyApprover,
@@ -143,59 +146,57 @@ impl Terms {
     /// Adds up what all of `terms` demand of `caller`'s approval.
     pub(crate) fn add_up<'terms>(
         terms: impl Iterator<Item = &'terms Self>,
-        caller: &Caller,
+        widest: ScopeKind,
         hold: Duration,
     ) -> Obligations {
-        let mut require = Require::FirstUse;
-        let mut factors: Vec<Arc<[Factor]>> = Vec::new();
-        let mut lease = LONGEST_LEASE;
-        let mut approvers: Option<Vec<Arc<str>>> = None;
-        let mut quorum = 1;
-        let mut scope = widest_scope(caller);
-        for each in terms {
-            require = require.max(each.require);
-            factors.extend(each.factors.iter().cloned());
-            lease = lease.min(each.lease);
-            if let Some(by) = &each.by {
-                approvers = Some(match approvers {
-                    None => by.clone(),
-                    Some(so_far) => so_far.into_iter().filter(|name| by.contains(name)).collect(),
-                });
-            }
-            quorum = quorum.max(each.quorum);
-            scope = scope.min(each.scope);
-        }
-        factors.sort();
-        factors.dedup();
-        Obligations {
-            require,
-            factors: factors.into(),
-            lease,
+        let mut sum = Obligations {
+            require: Require::FirstUse,
+            factors: Factors::default(),
+            lease: LONGEST_LEASE,
             hold,
-            approvers: approvers
-                .map_or(Approvers::AnyApprover, |names| Approvers::Clients(names.into())),
-            quorum,
-            scope,
+            approvers: Approvers::AnyApprover,
+            quorum: 1,
+            scope: widest,
             is_sensitive: false,
+        };
+        for each in terms {
+            sum.require = sum.require.max(each.require);
+            sum.factors = sum.factors.and(each.factors);
+            sum.lease = sum.lease.min(each.lease);
+            sum.quorum = sum.quorum.max(each.quorum);
+            sum.scope = sum.scope.min(each.scope);
+            if let Some(by) = &each.by {
+                match &mut sum.approvers {
+                    Approvers::AnyApprover => sum.approvers = Approvers::Clients(by.clone()),
+                    Approvers::Clients(so_far) => so_far.retain(|name| by.contains(name)),
+                }
+            }
+        }
+        sum
+    }
+}
+
+impl Defaults {
+    /// How widely a lease of `caller` may reach: for the whole program only one that is sure of what
+    /// it runs, and runs something that does one thing.
+    pub(crate) fn widest_scope(&self, caller: &Caller) -> ScopeKind {
+        let path = caller.executable.as_ref().and_then(|executable| executable.path.as_deref());
+        let name = path.and_then(|path| path.rsplit(|byte| *byte == b'/').next());
+        match name {
+            Some(name) if caller.grade() == Grade::Verified && !self.is_generic(name) => {
+                ScopeKind::Program
+            }
+            Some(_) | None => ScopeKind::Session,
         }
     }
-}
 
-/// How widely a lease of `caller` may reach: for the whole program only one that is sure of what
-/// it runs, and runs something that does one thing.
-fn widest_scope(caller: &Caller) -> ScopeKind {
-    let path = caller.executable.as_ref().and_then(|executable| executable.path.as_deref());
-    let name = path.and_then(|path| path.rsplit(|byte| *byte == b'/').next());
-    match name {
-        Some(name) if caller.grade() == Grade::Verified && !is_generic(name) => ScopeKind::Program,
-        Some(_) | None => ScopeKind::Session,
+    fn is_generic(&self, name: &[u8]) -> bool {
+        // python3.12, node-22 and ld-linux-x86-64.so.2 carry a version.
+        let interpreters: [&[u8]; 6] = [b"python", b"node", b"ruby", b"php", b"java", b"ld-"];
+        GENERIC_PROGRAMS.contains(&name)
+            || self.generic_programs.contains(name)
+            || interpreters.iter().any(|stem| name.starts_with(stem))
     }
-}
-
-fn is_generic(name: &[u8]) -> bool {
-    // python3.12, node-22 and ld-linux-x86-64.so.2 carry a version.
-    let interpreters: [&[u8]; 6] = [b"python", b"node", b"ruby", b"php", b"java", b"ld-"];
-    GENERIC_PROGRAMS.contains(&name) || interpreters.iter().any(|stem| name.starts_with(stem))
 }
 
 /// Reads `{ any = [..] }` or `{ all = [..] }`.
@@ -206,8 +207,8 @@ fn read_factors(field: Field<'_>) -> Result<Factors, Fault> {
         list.list()?.into_iter().map(read_factor).collect()
     };
     match (table.field("any"), table.field("all")) {
-        (Some(any), None) => Ok([read(any)?.into()].into()),
-        (None, Some(all)) => Ok(read(all)?.into_iter().map(|one| [one].into()).collect()),
+        (Some(any), None) => read(any).map(Factors::any),
+        (None, Some(all)) => read(all).map(Factors::all),
         (Some(_), Some(_)) | (None, None) => {
             Err(field.fault("`factors` must be { any = [..] } or { all = [..] }"))
         }
@@ -215,20 +216,16 @@ fn read_factors(field: Field<'_>) -> Result<Factors, Fault> {
 }
 
 fn read_factor(field: Field<'_>) -> Result<Factor, Fault> {
-    let factor = |factor: Factor| (factor.name(), factor);
-    field.choice(&[factor(Factor::Local), factor(Factor::Signed), factor(Factor::Hardware)])
+    field.choice(&Factor::ALL.map(|factor| (factor.name(), factor)))
 }
 
 /// The approvers among the clients that `by` names.
-fn read_approvers(by: Field<'_>, clients: &[Arc<Client>]) -> Result<Vec<Arc<str>>, Fault> {
-    let mut names = Vec::new();
+fn read_approvers(by: Field<'_>, vocabulary: &Vocabulary<'_>) -> Result<Names, Fault> {
+    let mut names = Names::new();
     for item in by.list()? {
-        let name = item.text()?;
-        let client = clients.iter().find(|client| **client.name() == *name).ok_or_else(|| {
-            item.fault(format!("no client is named {name:?}; define [clients.{name}]"))
-        })?;
+        let client = vocabulary.client_of(item)?;
         if client.is_approver() {
-            names.push(Arc::clone(client.name()));
+            names.push(client.name().clone());
         }
     }
     Ok(names)

@@ -1,10 +1,11 @@
 //! The name of a vault: a folder of the root and a word on the command line.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// 1 to 64 characters of `a-z 0-9 . _ -`, starting with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VaultName(Box<str>);
+pub struct VaultName(Arc<str>);
 
 /// A text that cannot name a vault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

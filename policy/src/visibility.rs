@@ -4,9 +4,15 @@
 //! could permit is visible, since otherwise nobody could ask for it.
 
 use crate::client::UnknownHash;
-use crate::decision::strongest;
-use crate::rule::{Rule, Verdict};
-use crate::{Caller, LocalTime, Operation, Rules, SecretPath, VaultName};
+use crate::rule::{Rank, Rule, Verdict};
+use crate::subject::Subject;
+use crate::{Caller, LocalTime, Operation, OperationSet, Question, Rules, SecretPath, VaultName};
+
+/// What shows a name to whoever may do it.
+const SHOWING: [Operation; 3] = [Operation::FileList, Operation::FileRead, Operation::FileWrite];
+/// See [`SHOWING`].
+const SHOWING_SET: OperationSet =
+    OperationSet::of(Operation::FileList).with(Operation::FileRead).with(Operation::FileWrite);
 
 impl Rules {
     /// Whether `caller` sees the name of the file at `path`.
@@ -20,19 +26,33 @@ impl Rules {
         path: &SecretPath,
         time: LocalTime,
     ) -> bool {
-        let outlook = |operation| {
-            let candidates = self.rules.iter().filter(|rule| {
-                could_speak(rule, operation, caller, time)
-                    && rule.speaks_of(operation, Some(vault), Some(path))
-            });
-            strongest(candidates).map(|rule| &rule.verdict)
+        let question = Question {
+            operations: SHOWING_SET,
+            vault: Some(vault),
+            path: Some(path),
+            ..Question::default()
         };
-        let may = |operation| {
-            self.risk(operation).is_some()
-                && matches!(outlook(operation), Some(Verdict::Allow | Verdict::Approve(_)))
+        let subject = Subject::new(self, question);
+        let mut outlooks: [Option<Outlook>; 3] = [None; 3];
+        self.index.visit(caller, &question, SHOWING_SET, |place| {
+            let Some(rule) = self.rules.get(place) else { return };
+            let rank = rule.rank();
+            let counts = |outlook: &Option<Outlook>| outlook.is_none_or(|it| rank > it.rank);
+            if !outlooks.iter().any(counts) || !rule.lies_at(&question) {
+                return;
+            }
+            for (operation, outlook) in SHOWING.into_iter().zip(&mut outlooks) {
+                if counts(outlook) && could_speak(rule, operation, caller, &subject, time) {
+                    let is_deny = matches!(rule.verdict, Verdict::Deny);
+                    *outlook = Some(Outlook { rank, is_deny });
+                }
+            }
+        });
+        let is_hidden = matches!(outlooks, [Some(Outlook { is_deny: true, .. }), ..]);
+        let may = |(operation, outlook): (Operation, Option<Outlook>)| {
+            self.risk(operation).is_some() && outlook.is_some_and(|outlook| !outlook.is_deny)
         };
-        !matches!(outlook(Operation::FileList), Some(Verdict::Deny))
-            && [Operation::FileList, Operation::FileRead, Operation::FileWrite].into_iter().any(may)
+        !is_hidden && SHOWING.into_iter().zip(outlooks).any(may)
     }
 
     /// Whether `caller` could write some name below `folder` (`None`: the top of the vault).
@@ -47,45 +67,85 @@ impl Rules {
         time: LocalTime,
     ) -> bool {
         let operation = Operation::FileWrite;
-        let writing = |rule: &&Rule| {
-            rule.operations.contains(operation) && could_speak(rule, operation, caller, time)
-        };
-        let forbids_all =
-            |rule: &Rule| matches!(rule.verdict, Verdict::Deny) && rule.fills_below(vault, folder);
-        let forbidden = self.rules.iter().filter(writing).filter(|rule| forbids_all(rule));
-        let forbidden = forbidden.map(|rule| rule.priority).max();
-        self.risk(operation).is_some()
-            && self.rules.iter().filter(writing).any(|rule| {
-                !matches!(rule.verdict, Verdict::Deny)
-                    && forbidden.is_none_or(|priority| rule.priority > priority)
-                    && rule.reaches_below(vault, folder)
-            })
+        if self.risk(operation).is_none() {
+            return false;
+        }
+        let mut permitted: Option<i64> = None;
+        let mut forbidden: Option<i64> = None;
+        let place = (vault, folder);
+        self.folders.visit_below(caller, place, OperationSet::of(operation), |number| {
+            let Some(rule) = self.rules.get(number) else { return };
+            let tier = Some(rule.priority);
+            let (is_deny, counts) = match rule.verdict {
+                Verdict::Deny => (true, tier > forbidden),
+                Verdict::Allow | Verdict::Approve(_) => (false, tier > permitted),
+            };
+            if !counts
+                || !rule.operations.contains(operation)
+                || !is_said(rule, operation, time)
+                || !rule.speaks_to(caller, UnknownHash::Matches)
+                || !rule.conditions.admit_session(caller)
+            {
+                return;
+            }
+            if !is_deny && self.reaches_below(rule, place) {
+                permitted = tier;
+            } else if is_deny && rule.fills_below(place) {
+                forbidden = tier;
+            }
+        });
+        permitted > forbidden
+    }
+
+    fn reaches_below(&self, rule: &Rule, place: (&VaultName, Option<&SecretPath>)) -> bool {
+        rule.reaches_below(place) && rule.conditions.reach_below(&self.targets, place)
     }
 }
 
+/// The rule that counts for one operation, as far as it goes.
+#[derive(Clone, Copy, Debug)]
+struct Outlook {
+    rank: Rank,
+    is_deny: bool,
+}
+
 impl Rule {
-    fn reaches_below(&self, vault: &VaultName, folder: Option<&SecretPath>) -> bool {
+    fn reaches_below(&self, (vault, folder): (&VaultName, Option<&SecretPath>)) -> bool {
         self.paths.as_ref().is_none_or(|paths| paths.reaches_below(vault, folder))
             && (self.targets.is_empty()
                 || self.targets.iter().any(|target| target.paths.reaches_below(vault, folder)))
     }
 
-    fn fills_below(&self, vault: &VaultName, folder: Option<&SecretPath>) -> bool {
-        self.paths.as_ref().is_none_or(|paths| paths.fill_below(vault, folder))
+    fn fills_below(&self, (vault, folder): (&VaultName, Option<&SecretPath>)) -> bool {
+        self.conditions.are_the_same_for_all_names()
+            && self.paths.as_ref().is_none_or(|paths| paths.fill_below(vault, folder))
             && (self.targets.is_empty()
                 || self.targets.iter().any(|target| target.paths.fill_below(vault, folder)))
     }
 }
 
 /// Whether a rule speaks to `caller` of `operation`, or may at another hour or with a ticket.
-///
+fn could_speak(
+    rule: &Rule,
+    operation: Operation,
+    caller: &Caller,
+    subject: &Subject<'_>,
+    time: LocalTime,
+) -> bool {
+    rule.operations.contains(operation)
+        && is_said(rule, operation, time)
+        && rule.speaks_to(caller, UnknownHash::Matches)
+        && rule.conditions.hold_whenever(caller, subject, operation, rule.manner())
+}
+
 /// A deny rule holds only while it is said: in its hours, and where no ticket could lift it.
 /// Listing alone has no ticket to show, so there a missing one denies.
-fn could_speak(rule: &Rule, operation: Operation, caller: &Caller, time: LocalTime) -> bool {
-    let is_lifted = operation != Operation::FileList && rule.ticket.is_some();
-    let is_said = match rule.verdict {
+fn is_said(rule: &Rule, operation: Operation, time: LocalTime) -> bool {
+    let is_lifted = operation != Operation::FileList && rule.conditions.ticket.is_some();
+    match rule.verdict {
         Verdict::Allow | Verdict::Approve(_) => true,
-        Verdict::Deny => rule.speaks_at(time) && rule.takes(None) && !is_lifted,
-    };
-    is_said && rule.speaks_to(caller, UnknownHash::Matches)
+        Verdict::Deny => {
+            rule.conditions.include(time) && rule.conditions.admit_ticket(None) && !is_lifted
+        }
+    }
 }

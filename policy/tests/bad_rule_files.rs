@@ -64,9 +64,9 @@ fn what_the_cases_lean_on_loads() {
 fn an_error_reads_line_column_fault_and_next_step() {
     let error = load("version = 1\n[ops]\n\"file.raed\" = \"low\"").unwrap_err();
     assert!(
-        error
-            .to_string()
-            .starts_with("line 3, column 1: \"file.raed\" is no operation; use one of"),
+        error.to_string().starts_with(
+            "line 3, column 1: \"file.raed\" is no operation; did you mean \"file.read\"?"
+        ),
         "{error}"
     );
 }
@@ -86,7 +86,8 @@ fn a_policy_that_is_not_understood_whole_is_refused() {
             ("version = @@'1'", "`version` must be a whole number"),
             ("version = 1\n@@version = 1", "duplicate key"),
             ("version = 1\n@@rules = []", "unknown key `rules`"),
-            ("version = 1\n[@@sandbox.x]\na = 1", "cannot enforce `sandbox` yet; remove it"),
+            ("version = 1\n[sandbox.x]\n@@net = []", "cannot enforce `net` yet; remove it"),
+            ("version = 1\n[sandbox.@@'a b']", "is no name"),
             ("version = 1\nname = @@\n", "not TOML"),
             ("version = 1\nrule = @@{ name = 'x' }", "must be a list"),
             ("version = 1\nrule = @@[]", "`rule` is an empty list"),
@@ -106,7 +107,10 @@ fn defaults_are_checked_one_by_one() {
             ("lease = @@'0s'", "must be a time"),
             ("lease = @@600", "must be a text"),
             ("hold = @@'61s'", "`hold` is over its cap; use at most 60s"),
-            ("timezone = @@'Europe/Berlin'", "no time zone but \"UTC\""),
+            ("timezone = @@'Europe/Berlim'", "did you mean \"Europe/Berlin\"?"),
+            ("timezone = @@'local'", "is no time zone"),
+            ("generic_programs = @@[]", "empty list"),
+            ("generic_programs = [@@'/usr/bin/cat']", "is no name"),
             ("factors = @@{ }", "{ any = [..] } or { all = [..] }"),
             ("factors = @@{ any = ['local'], all = ['local'] }", "{ any = [..] } or"),
             ("factors = { any = @@[] }", "empty list"),
@@ -114,8 +118,9 @@ fn defaults_are_checked_one_by_one() {
             ("factors = { @@some = ['local'] }", "unknown key `some`"),
             ("@@rate = { max = 600, per = '1m' }", "cannot enforce `rate` yet"),
             ("@@risk = { window = '1h' }", "cannot enforce `risk` yet"),
-            ("@@breaker = 10", "cannot enforce `breaker` yet"),
-            ("@@leese = '1m'", "unknown key `leese`"),
+            ("@@breaker = 10", "unknown key `breaker`"),
+            ("@@leese = '1m'", "unknown key `leese`; did you mean `lease`?"),
+            ("@@colour = '1m'", "unknown key `colour`; use one of lease, hold"),
         ],
         |fields| format!("version = 1\n[defaults]\n{fields}"),
     );
@@ -200,6 +205,7 @@ fn targets_are_patterns_with_a_sensitivity() {
             ("path = ['a']\nsensitivity = @@'secret'", "must be \"public\" or"),
             ("path = ['a']\nlabels = { env = @@1 }", "must be a text"),
             ("path = ['a']\n@@owner = 'x'", "unknown key `owner`"),
+            ("path = ['a']\nlabels = { @@'a b' = 'x' }", "is no name"),
             ("@@where = { a = 'x' }", "cannot enforce `where` yet"),
         ],
         |fields| format!("version = 1\n[targets.keys]\n{fields}"),
@@ -243,7 +249,7 @@ fn a_rule_says_for_whom_what_where_and_how() {
             ("[@@[rule]]\nname = 'x'\nclients = ['*']\npath = ['*']", "`ops` is missing"),
             (
                 "[@@[rule]]\nname = 'x'\nclients = ['*']\nops = ['*']\ndecide = 'deny'",
-                "neither `path` nor `targets`",
+                "no `path`, `targets` or `where`",
             ),
             (
                 "[@@[rule]]\nname = 'x'\nclients = ['*']\nops = ['*']\npath = ['*']",
@@ -259,14 +265,15 @@ fn a_rule_says_for_whom_what_where_and_how() {
             ("clients = @@[]", "empty list"),
             ("clients = @@'ann'", "must be a list"),
             ("clients = [@@'bob']", "no client is named \"bob\"; define [clients.bob]"),
-            ("clients = ['ann', @@'*']", "stands alone"),
+            ("clients = [@@'anm']", "no client is named \"anm\"; did you mean \"ann\"?"),
             ("ops = @@[]", "empty list"),
             ("ops = [@@'file.raed']", "is no operation"),
             ("ops = [@@'nothing.*']", "is no operation"),
             ("ops = ['file.read', @@'*']", "stands alone"),
             ("path = @@[]", "empty list"),
             ("targets = @@[]", "empty list"),
-            ("targets = [@@'locks']", "no target is named \"locks\""),
+            ("targets = [@@'locks']", "no target is named \"locks\"; define [targets.locks]"),
+            ("targets = [@@'kyes']", "did you mean \"keys\"?"),
             ("when = @@[]", "empty list"),
             ("when = [@@'weekdays']", "is no time window"),
             ("ticket = @@'yes'", "must be true or false"),
@@ -286,14 +293,34 @@ fn a_rule_says_for_whom_what_where_and_how() {
 }
 
 #[test]
+fn conditions_say_what_they_ask_for() {
+    check(
+        &[
+            ("where = @@'prod'", "must be a table"),
+            ("where = @@{}", "asks for nothing"),
+            ("where = { env = @@1 }", "must be a text"),
+            ("where = { env = @@[] }", "empty list"),
+            ("where = { env = ['a', @@'b]'] }", "has no meaning here"),
+            ("where = { @@'a b' = 'x' }", "is no name"),
+            ("secrets = @@[]", "empty list"),
+            ("secrets = [@@'/a']", "empty part"),
+            ("risk = @@[]", "empty list"),
+            ("risk = @@'low'", "must be a list"),
+            ("risk = [@@'hihg']", "did you mean \"high\"?"),
+            ("sandbox = @@'offline'", "no sandbox is named \"offline\"; define [sandbox.offline]"),
+            ("sandbox = @@[]", "empty list"),
+            ("clients = ['ann', @@'*']", "stands alone"),
+        ],
+        rule,
+    );
+}
+
+#[test]
 fn a_condition_that_nobody_enforces_yet_is_refused_by_name() {
     check(
         &[
-            ("@@where = { env = 'prod' }", "cannot enforce `where` yet; remove it"),
-            ("@@risk = ['low']", "cannot enforce `risk` yet"),
-            ("@@sandbox = 'x'", "cannot enforce `sandbox` yet"),
             ("@@rate = { max = 1, per = '1m' }", "cannot enforce `rate` yet"),
-            ("@@secrets = ['x']", "cannot enforce `secrets` yet"),
+            ("@@hold = '1m'", "cannot enforce `hold` yet"),
             ("@@client = 'ann'", "unknown key `client`"),
             ("@@scope = 'process'", "belongs to decide = \"approve\""),
             ("@@approve = { require = 'always' }", "belongs to decide = \"approve\""),
@@ -327,6 +354,7 @@ fn an_approve_rule_says_what_an_answer_takes_and_somebody_can_give_it() {
             ("require = 'always', quorum = @@'two'", "must be a whole number"),
             ("require = 'always', by = @@[]", "empty list"),
             ("require = 'always', by = [@@'bob']", "no client is named \"bob\""),
+            ("require = @@'alway'", "did you mean \"always\"?"),
             ("require = 'always', by = @@['ann']", "nobody could answer this"),
             ("require = 'always', @@hold = '5s'", "cannot enforce `hold` yet"),
             ("require = 'always', @@who = 'x'", "unknown key `who`"),

@@ -64,7 +64,7 @@ fn nobody_can_answer_the_owner_until_the_second_approver_of_the_example_is_real(
     let real = text.replace(example, &example.replace('#', ""));
     assert_eq!(can_answer(&real, 1000), ["admin"]);
     assert_eq!(can_answer(&real, 0), ["owner"]);
-    let named = Approvers::Clients(["owner".into()].into());
+    let named = Approvers::Clients(["owner".into()].into_iter().collect());
     assert!(rules(&real).approvers_besides(UserId(1000), &named).is_empty());
 }
 
@@ -96,7 +96,7 @@ fn the_examples_are_valid_and_do_what_they_say() {
                 vault: Some(&work),
                 path: Some(&path),
                 file: None,
-                ticket: None,
+                ..Question::default()
             };
             rules.evaluate(caller, &question, NOON)
         };

@@ -54,7 +54,7 @@ fn another_session_is_another_session() {
 fn agent(id: u128) -> Option<std::sync::Arc<AgentSession>> {
     let id = AgentSessionId(id.into());
     let name = AgentName::try_from("claude").unwrap();
-    Some(AgentSession { id, name, first: caller(1).process }.into())
+    Some(AgentSession { id, name, first: caller(1).process, sandbox: None }.into())
 }
 
 #[test]

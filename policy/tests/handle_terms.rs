@@ -19,7 +19,7 @@ fn decide(rows: &[&str]) -> Decision {
     let text: String = [head.to_owned()].into_iter().chain(rows).collect();
     let (work, a) = (vault("work"), path("a"));
     let question =
-        Question { operations: OPEN, vault: Some(&work), path: Some(&a), file: None, ticket: None };
+        Question { operations: OPEN, vault: Some(&work), path: Some(&a), ..Question::default() };
     rules(&text).evaluate(&caller(1), &question, NOON)
 }
 

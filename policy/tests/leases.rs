@@ -31,6 +31,7 @@ fn decide(verdict: &str) -> Decision {
         path: Some(&a),
         file: Some(FileId(3)),
         ticket: ticket.as_ref(),
+        ..Question::default()
     };
     rules.evaluate(&caller(1), &question, NOON)
 }

@@ -110,3 +110,22 @@ fn what_is_said_of_open_files_by_a_rule_that_opens_none_is_told() {
     assert_eq!(rule("ops = ['file.write']; share = 'exec'"), [""; 0]);
     assert_eq!(rule("ops = ['file.list']"), [""; 0]);
 }
+
+#[test]
+fn a_rule_that_asks_for_what_nothing_has_is_told() {
+    let rule = |more: &str| {
+        let text = format!(
+            "{BASE}labels = {{ env = 'prod' }}\n[sandbox.box]\n[[rule]]\nname = 'r'\nclients = ['ann']\n\
+             ops = ['file.read']\npath = ['*']\ndecide = 'allow'\n{more}\n"
+        );
+        rules(&text).lint().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let label = "rule r: never decides, because no target has the label `env` in a value that \
+        `where` asks for; add it to [targets]";
+    assert_eq!(rule("where = { env = 'dev' }"), [label]);
+    assert_eq!(rule("where = { env = 'pr*' }"), [""; 0]);
+    let sandbox = rule("sandbox = 'box'");
+    assert!(sandbox[0].starts_with("rule r: never decides, because no session"), "{sandbox:?}");
+    let secrets = rule("secrets = ['GH_*']");
+    assert!(secrets[0].starts_with("rule r: never decides, because no operation"), "{secrets:?}");
+}

@@ -94,6 +94,7 @@ fn a_client_is_an_agent_by_the_name_of_its_session_and_never_without_one() {
             id: ward_policy::AgentSessionId(1_u128.into()),
             name: ward_policy::AgentName::try_from(name).unwrap(),
             first: caller(1).process,
+            sandbox: None,
         };
         Caller { agent: Some(session.into()), ..caller(1) }
     };

@@ -59,12 +59,6 @@ pub(crate) fn path(path: &str) -> SecretPath {
 }
 
 /// One operation on nothing in particular.
-pub(crate) const fn about(operation: Operation) -> Question<'static> {
-    Question {
-        operations: OperationSet::of(operation),
-        vault: None,
-        path: None,
-        file: None,
-        ticket: None,
-    }
+pub(crate) fn about(operation: Operation) -> Question<'static> {
+    Question { operations: OperationSet::of(operation), ..Question::default() }
 }

@@ -110,7 +110,7 @@ impl Control<'_> {
         let wanted = BeginSession { session: id.to_string(), first };
         let begun = self.daemon.pipeline.monitor.begin_session(wanted);
         let (begun, pidfd) = begun.map_err(|error| of_monitor(&error))?;
-        let session = Arc::new(AgentSession { id, name, first });
+        let session = Arc::new(AgentSession { id, name, first, sandbox: None });
         Ok(RunningAgent {
             starter: Caller { agent: Some(Arc::clone(&session)), ..Caller::clone(&self.caller) },
             session,

@@ -144,7 +144,7 @@ impl Control<'_> {
             return Ok(Past::Named(file, open.vault.versions(file)));
         }
         let rules = self.daemon.pipeline.policy.rules();
-        let is_visible = rules.is_visible(&self.caller, &open.name, path, clock::local());
+        let is_visible = rules.is_visible(&self.caller, &open.name, path, clock::local(&rules));
         let removed = open.vault.removed().into_iter().find(|gone| gone.path == *path);
         let removed = removed.filter(|_| is_visible).ok_or_else(no_such_secret)?;
         Ok(Past::Removed(removed.file, removed.versions))

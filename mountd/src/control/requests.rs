@@ -42,10 +42,11 @@ impl Control<'_> {
             path: Some(&path),
             file,
             ticket: ticket.as_ref(),
+            ..Question::default()
         };
         let pipeline = &self.daemon.pipeline;
         let rules = pipeline.policy.rules();
-        if file.is_none() || !rules.is_visible(&self.caller, &vault, &path, clock::local()) {
+        if file.is_none() || !rules.is_visible(&self.caller, &vault, &path, clock::local(&rules)) {
             return Err(no_such_secret());
         }
         let request = match pipeline.policy.evaluate(&self.caller, &question) {

@@ -140,7 +140,8 @@ impl Control<'_> {
         let pipeline = &self.daemon.pipeline;
         let path = open.vault.path_of(file)?;
         let attributes = open.vault.attributes(file)?;
-        if !pipeline.policy.rules().is_visible(&self.caller, &open.name, &path, clock::local()) {
+        let rules = pipeline.policy.rules();
+        if !rules.is_visible(&self.caller, &open.name, &path, clock::local(&rules)) {
             return None;
         }
         let question = ward_policy::Question {
@@ -148,7 +149,7 @@ impl Control<'_> {
             vault: Some(&open.name),
             path: Some(&path),
             file: Some(file),
-            ticket: None,
+            ..ward_policy::Question::default()
         };
         let may_read = match pipeline.policy.evaluate(&self.caller, &question) {
             Decision::Permitted(permit) => {
@@ -202,7 +203,7 @@ impl Control<'_> {
         let file = open.vault.find(path).filter(|file| {
             let attributes = open.vault.attributes(*file);
             attributes.is_some_and(|attributes| attributes.kind == NodeKind::File)
-                && rules.is_visible(&self.caller, &open.name, path, clock::local())
+                && rules.is_visible(&self.caller, &open.name, path, clock::local(&rules))
         });
         file.ok_or_else(no_such_secret)
     }

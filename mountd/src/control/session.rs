@@ -42,13 +42,14 @@ pub(super) struct About<'a> {
 }
 
 impl<'a> About<'a> {
-    pub(super) const fn question(self, operation: Operation) -> Question<'a> {
+    pub(super) fn question(self, operation: Operation) -> Question<'a> {
         Question {
             operations: OperationSet::of(operation),
             vault: self.vault,
             path: self.path,
             file: self.file,
             ticket: self.ticket,
+            ..Question::default()
         }
     }
 }

@@ -238,7 +238,7 @@ impl Pipeline {
         secret: &Secret,
     ) -> Result<(), ChangeError> {
         let rules = self.policy.rules();
-        if rules.may_write_in(caller, &secret.vault, Some(&secret.path), clock::local()) {
+        if rules.may_write_in(caller, &secret.vault, Some(&secret.path), clock::local(&rules)) {
             return Ok(());
         }
         self.permit(caller, secret, OperationSet::of(Operation::FileWrite))

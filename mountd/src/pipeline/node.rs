@@ -217,15 +217,13 @@ impl Pipeline {
     fn permit_top(&self, caller: &Caller, place: &Place) -> Result<(), ChangeError> {
         let rules = self.policy.rules();
         let name = &place.vault.name;
-        if rules.may_write_in(caller, name, None, clock::local()) {
+        if rules.may_write_in(caller, name, None, clock::local(&rules)) {
             return Ok(());
         }
         let question = ward_policy::Question {
             operations: WRITE,
             vault: Some(name),
-            path: None,
-            file: None,
-            ticket: None,
+            ..ward_policy::Question::default()
         };
         let why = "no rule lets it write anything in the vault";
         Err(ChangeError::Denied(self.record_refusal(caller, &question, &why)?))

@@ -133,8 +133,7 @@ fn a_lease_a_read_and_a_refusal_are_recorded_with_their_facts() {
         operations: OperationSet::of(Operation::FileWrite),
         vault: Some(&vault),
         path: Some(&path),
-        file: None,
-        ticket: None,
+        ..Question::default()
     };
     let refusal = Record::refusal(&caller, &question, RequestId(ulid::Ulid::from_parts(1, 2)));
     let _receipt = log.append(refusal, Durability::Durable, at(3)).unwrap();

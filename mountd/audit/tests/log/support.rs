@@ -176,8 +176,8 @@ pub(crate) fn lease() -> Lease {
         operations: OperationSet::of(Operation::FileRead),
         vault: Some(&vault),
         path: Some(&path),
-        file: None,
         ticket: Some(&ticket),
+        ..Question::default()
     };
     let time = LocalTime { weekday: Weekday::Monday, minute: 0 };
     let Decision::Permitted(permit) = rules.evaluate(&caller(), &question, time) else {

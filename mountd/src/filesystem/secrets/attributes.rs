@@ -191,7 +191,7 @@ impl SecretsFilesystem {
     fn folder_mode(&self, caller: &Caller, file: FileId) -> u16 {
         let path = self.place.vault.vault.path_of(file);
         let rules = self.pipeline.policy.rules();
-        if rules.may_write_in(caller, &self.place.vault.name, path.as_ref(), clock::local()) {
+        if rules.may_write_in(caller, &self.place.vault.name, path.as_ref(), clock::local(&rules)) {
             0o700
         } else {
             0o500

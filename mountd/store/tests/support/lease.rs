@@ -45,7 +45,7 @@ pub(crate) fn lease(operation: Operation, path: &SecretPath, file: FileId) -> Op
         vault: Some(&vault),
         path: Some(path),
         file: Some(file),
-        ticket: None,
+        ..Question::default()
     };
     let noon = LocalTime { weekday: Weekday::Wednesday, minute: 720 };
     let Decision::Permitted(permit) = rules.evaluate(&caller(), &question, noon) else {
