@@ -136,7 +136,7 @@ fn commands_leave_no_descriptor_behind_in_the_daemon() {
 fn without_a_log_nothing_is_served() {
     let root = Root::private().serving();
     root.ward(&["set", "a", "--value", "x"]).succeed();
-    let segment = root.path().join("audit/0000000001.jsonl");
+    let segment = root.newest_segment();
     std::fs::rename(&segment, root.path().join("segment")).unwrap();
     let ended = root.run(&["get", "a", "--raw"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(12), ""), "{ended:?}");
@@ -145,7 +145,7 @@ fn without_a_log_nothing_is_served() {
 #[test]
 fn a_log_that_lost_its_segments_is_missing_and_one_that_was_changed_is_broken() {
     let root = Root::private();
-    let segment = root.path().join("audit/0000000001.jsonl");
+    let segment = root.newest_segment();
     let mut log = std::fs::read(&segment).unwrap();
     log[20] ^= 1;
     std::fs::remove_file(&segment).unwrap();
@@ -160,7 +160,7 @@ fn a_log_that_lost_its_segments_is_missing_and_one_that_was_changed_is_broken() 
 #[test]
 fn a_log_with_half_a_line_at_its_end_is_torn() {
     let root = Root::private();
-    let segment = root.path().join("audit/0000000001.jsonl");
+    let segment = root.newest_segment();
     let mut file = std::fs::File::options().append(true).open(segment).unwrap();
     std::io::Write::write_all(&mut file, b"{\"entry\":{").unwrap();
     let ended = root.run(&["audit", "verify"]);

@@ -272,7 +272,7 @@ fn a_reader_that_knows_only_the_documents_notices_a_flipped_bit_anywhere() {
     root.ward(&["daemon", "stop"]).succeed();
     flip_vault(&reader, &root.path().join("vaults/default"), &root.path().join("keys/default"));
     let audit = root.path().join("audit");
-    let segment = audit.join("0000000001.jsonl");
+    let segment = root.newest_segment();
     flip_some(&segment, end_of(&segment), || {
         reader.ask(&["verify", text(&audit)])["verdict"] != "whole"
     });
@@ -285,7 +285,7 @@ fn a_reader_that_knows_only_the_documents_judges_the_end_of_a_log_as_the_program
     root.ward(&["set", "a", "--stdin"]).given(b"1").succeed();
     root.ward(&["daemon", "stop"]).succeed();
     let audit = root.path().join("audit");
-    let segment = audit.join("0000000001.jsonl");
+    let segment = root.newest_segment();
     let whole = fs::read(&segment).unwrap();
     let to_edge = 512 - whole.len() % 512;
     let join = |parts: &[(u8, usize)]| {
@@ -318,7 +318,7 @@ fn a_reader_that_knows_only_the_documents_judges_the_end_of_a_log_as_the_program
         assert!(verdicts.iter().any(|found| found == verdict), "{verdict}");
     }
     write(&segment, &whole);
-    write(&audit.join("0000000003.jsonl"), &whole);
+    write(&audit.join("0000000009.jsonl"), &whole);
     let said = root.run(&["--json", "audit", "verify"]).json();
     let found = reader.ask(&["verify", text(&audit)]);
     assert_eq!(

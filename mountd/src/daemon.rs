@@ -32,8 +32,8 @@ use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
 use ward_memory::Guard;
 
-/// How long a record may be written and not yet on disk.
-const LOG_AGE: Duration = Duration::from_millis(100);
+/// How long a record may be written and neither signed nor on disk: at most so long after that.
+const LOG_AGE: Duration = Duration::from_millis(50);
 /// How often the log is looked at for that.
 const LOG_PERIOD: Duration = Duration::from_millis(50);
 /// How often waiting changes of vaults are written, idle vaults locked, and callers that have ended
@@ -183,7 +183,8 @@ fn assemble(
     let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
     let settings = Settings::new(boot);
     let names = rules.record_names();
-    let (log, _recovered) = Log::open(&root.join(AUDIT), settings, clock::stamp())
+    let key = root.log_key().map_err(|error| StartError::Log(error.to_string()))?;
+    let (log, _recovered) = Log::open(&root.join(AUDIT), key, settings, clock::stamp())
         .map_err(|error| StartError::Log(error.to_string()))?;
     log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
@@ -314,7 +315,7 @@ fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
     }
 }
 
-/// Syncs records that wait for it, and ends what leases let the kernel keep.
+/// Signs and syncs records that wait for it, and ends what leases let the kernel keep.
 fn keep_log(daemon: &Daemon, stop: &Receiver<()>) {
     let period = tick(LOG_PERIOD);
     loop {
@@ -322,7 +323,7 @@ fn keep_log(daemon: &Daemon, stop: &Receiver<()>) {
             recv(stop) -> _ => return,
             recv(period) -> _ => {
                 // An error stops the log, which every append from here on tells.
-                let _log_has_stopped = daemon.pipeline.log.sync_if_older(LOG_AGE, clock::now());
+                let _log_has_stopped = daemon.pipeline.log.keep(LOG_AGE, clock::stamp());
                 daemon.pipeline.take_pages_back(clock::now());
             }
         }
@@ -373,6 +374,6 @@ fn finish(daemon: &Arc<Daemon>, first: OwnedFd) -> Result<(), StartError> {
     // Last, so that the monitor outlives every mount.
     drop(first);
     stopped
-        .and_then(|()| daemon.pipeline.log.close())
+        .and_then(|()| daemon.pipeline.log.close(clock::stamp()))
         .map_err(|error| StartError::Log(error.to_string()))
 }

@@ -5,13 +5,13 @@ use crate::clock;
 use crate::hardening;
 use crate::owner::Owner;
 use crate::policy_in_force;
-use crate::root::{AUDIT, KEYS, Layout, MARK, Mark, PINS, POLICY, Root, VAULTS};
+use crate::root::{AUDIT, KEYS, LOG_KEY, Layout, MARK, Mark, PINS, POLICY, Root, VAULTS};
 use rustix::fs::{Mode, OFlags, chmod, fsync, mkdir, open};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use ward_audit::{Durability, EventType, Log, Record, Settings};
+use ward_audit::{Durability, EventType, Log, LogKey, Record, Settings};
 use ward_policy::{RootKind, Rules, UserId, VaultName, default_policy};
 use ward_store::{
     CreateError, Keyfile, KeyfileError, NewSlot, NewVault, Passphrase, PassphraseCost, Vault,
@@ -195,7 +195,9 @@ fn begin_log(folder: &Path, policy: &str, vault: &VaultName) -> Result<(), InitE
     let digest = policy_in_force::digest(policy);
     let rules = Rules::load(policy, digest).map_err(|error| fault(&error))?;
     let settings = Settings::new(clock::boot_id().map_err(|error| fault(&error))?);
-    let opened = Log::open(&folder.join(AUDIT), settings, clock::stamp());
+    let key = Keyfile::create(&folder.join(LOG_KEY))?;
+    let key = LogKey::from_bytes(&key.key());
+    let opened = Log::open(&folder.join(AUDIT), key, settings, clock::stamp());
     let (log, _new) = opened.map_err(|error| fault(&error))?;
     let records = [
         Record::new(EventType::VaultCreated).within(vault),
@@ -205,7 +207,7 @@ fn begin_log(folder: &Path, policy: &str, vault: &VaultName) -> Result<(), InitE
         let appended = log.append(record, Durability::Durable, clock::stamp());
         let _recorded = appended.map_err(|error| fault(&error))?;
     }
-    log.close().map_err(|error| fault(&error))
+    log.close(clock::stamp()).map_err(|error| fault(&error))
 }
 
 /// Bytes of memory that can be had now (`MemAvailable` of `proc_meminfo(5)`).

@@ -139,6 +139,11 @@ impl Newer {
             | EventType::RequestDenied
             | EventType::RequestExpired
             | EventType::RequestMade
+            | EventType::Checkpoint
+            | EventType::LogGap
+            | EventType::SegmentCompressed
+            | EventType::SegmentEnd
+            | EventType::SegmentRetired
             | EventType::SegmentStart
             | EventType::StoreIntent
             | EventType::StoreOutcome
@@ -348,6 +353,11 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         | EventType::RequestMade
         | EventType::SecretRevoked
         | EventType::SecretSet
+        | EventType::Checkpoint
+        | EventType::LogGap
+        | EventType::SegmentCompressed
+        | EventType::SegmentEnd
+        | EventType::SegmentRetired
         | EventType::SegmentStart
         | EventType::StoreIntent
         | EventType::StoreOutcome

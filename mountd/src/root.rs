@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use ward_audit::LogKey;
+use ward_store::{Keyfile, KeyfileError};
 
 /// The control socket.
 pub const SOCKET: &str = "control.sock";
@@ -13,6 +15,8 @@ pub const SOCKET: &str = "control.sock";
 pub const POLICY: &str = "policy.toml";
 /// The folder of the log.
 pub const AUDIT: &str = "audit";
+/// The key of the log, from which its identity comes.
+pub const LOG_KEY: &str = "log.key";
 /// The folder of vaults.
 pub const VAULTS: &str = "vaults";
 /// The folder of key files.
@@ -64,6 +68,14 @@ impl Root {
     /// The path it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The key of its log.
+    ///
+    /// # Errors
+    /// It is not there, or others can read it.
+    pub(crate) fn log_key(&self) -> Result<LogKey, KeyfileError> {
+        Keyfile::read(&self.join(LOG_KEY)).map(|file| LogKey::from_bytes(&file.key()))
     }
 
     /// The path of `name` in it.

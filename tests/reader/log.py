@@ -2,19 +2,84 @@
 
 import base64
 import json
+import re
 import struct
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from header import unlock
 from sums import demand, hkdf, open_seal, sha256
 
-BEGIN, BEFORE_HASH, BEFORE_PREVIOUS = b'{"entry":', b',"hash":"', b'","prevHash":'
-SECTOR, LONGEST = 512, 4 << 20
+BEGIN, BEFORE_HASH, BEFORE_PREVIOUS, BEFORE_SIG = b'{"entry":', b',"hash":"', b'","prevHash":', b',"sig":"'
+SECTOR, LONGEST, MOST_UNSIGNED = 512, 4 << 20, 256
+BY_SEGMENT = ("checkpoint", "segment.end")
+BY_NOBODY = ("file.create", "file.open", "file.read", "file.remove", "file.rename", "file.write", "helper.failed",
+             "lease.ended", "refused", "request.expired", "request.made")
+
+
+class Tree:
+    """A Merkle tree (RFC 6962), of which the roots of its full parts are kept."""
+
+    def __init__(self):
+        self.size, self.parts = 0, []
+
+    def add(self, leaf):
+        node, size = sha256(b"\0", leaf), self.size
+        while size & 1:
+            node, size = sha256(b"\1", self.parts.pop(), node), size >> 1
+        self.parts.append(node)
+        self.size += 1
+
+    def root(self):
+        node = self.parts[-1] if self.parts else sha256(b"")
+        for left in self.parts[-2::-1]:
+            node = sha256(b"\1", left, node)
+        return node
+
+
+class Keys:
+    """Tree, keys and signatures: whether an entry may stand where it does."""
+
+    def __init__(self):
+        self.tree, self.identity, self.key, self.end, self.unsigned, self.synced = Tree(), None, None, None, 0, 0
+
+    def take(self, entry, text, digest, sig, number):
+        kind = entry["eventType"]
+        states = {"root": self.tree.root().hex(), "size": str(self.tree.size), "segment": str(number)}
+        fits = all(entry.get(field) == it for field, it in states.items()) or kind not in (*BY_SEGMENT, "segment.start")
+        if kind == "segment.start":
+            fits = fits and entry["frontier"] == [it.hex() for it in self.tree.parts]
+            fits = fits and self.identity in (None, entry["identity"])
+            unclosed = self.tree.size > 0 and (self.end is None or self.end.get("next") not in (None, entry["key"]))
+            fits = fits and entry.get("unclosed", False) == unclosed
+            self.identity, self.key, self.end = entry["identity"], entry["key"], None
+        elif self.end is not None:
+            return False
+        elif kind in BY_SEGMENT:
+            fits = fits and self.synced <= int(entry["synced"]) <= self.tree.size
+            self.synced = int(entry["synced"])
+            self.end = entry if kind == "segment.end" else None
+        self.unsigned = 0 if kind in (*BY_SEGMENT, "segment.start") else self.unsigned + 1
+        signer = None if kind in BY_NOBODY else self.key if kind in BY_SEGMENT else self.identity
+        self.tree.add(text)
+        return fits and self.unsigned <= MOST_UNSIGNED and is_signed(signer, sig, digest)
+
+
+def is_signed(signer, sig, digest):
+    if signer is None or sig is None:
+        return signer == sig
+    try:
+        Ed25519PublicKey.from_public_bytes(base64.b64decode(signer, validate=True)).verify(base64.b64decode(sig), digest)
+    except (InvalidSignature, ValueError):
+        return False
+    return base64.b64encode(base64.b64decode(sig)) == sig
 
 
 def entry_of(line, previous):
-    """The entry of a line without its newline, and its hash; None if it is not a good line."""
+    """Entry, hash, bytes of the entry and signature of a line without its newline; None if it is not a good one."""
     link = b"null" if previous is None else b'"' + previous.hex().encode() + b'"'
-    end = BEFORE_PREVIOUS + link + b"}"
+    sig = line[-90:-2] if line[-98:-90] == BEFORE_SIG and line.endswith(b'"}') else None
+    end = BEFORE_PREVIOUS + link + (b"" if sig is None else BEFORE_SIG + sig + b'"') + b"}"
     head, text = line[: -len(end)], line[len(BEGIN) : -len(end) - 64 - len(BEFORE_HASH)]
     digest = sha256(text, previous or b"")
     if line != BEGIN + text + BEFORE_HASH + digest.hex().encode() + end or len(head) < 82:
@@ -24,7 +89,7 @@ def entry_of(line, previous):
     except ValueError:
         return None
     canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return (entry, digest) if canonical.encode() == text else None
+    return (entry, digest, text, sig) if canonical.encode() == text else None
 
 
 def is_torn(tail, at):
@@ -41,16 +106,27 @@ def is_torn(tail, at):
     return is_sector and len(used) <= LONGEST
 
 
+def was_synced(tail, keys, number):
+    """Whether a checkpoint in the tail says that the entry of this number had been synced."""
+    for line in tail.split(b"\n"):
+        previous = re.search(rb'"prevHash":"([0-9a-f]{64})"', line)
+        found = previous and entry_of(line, bytes.fromhex(previous[1].decode()))
+        if found and found[0]["eventType"] == "checkpoint" and is_signed(keys.key, found[3], found[1]):
+            if int(found[0]["synced"]) >= number:
+                return True
+    return False
+
+
 def read_log(folder):
     """The verdict (whole, torn, broken, missing) and the entries with their hashes."""
     numbers = sorted(int(it.stem) for it in folder.glob("*.jsonl") if len(it.stem) == 10)
-    entries, previous, log = [], None, None
+    entries, previous, log, keys = [], None, None, Keys()
     for place, number in enumerate(numbers, 1):
         if number != place:
             return "missing", entries
         data, at, is_first = (folder / f"{number:010}.jsonl").read_bytes(), 0, True
         while (end := data.find(b"\n", at)) >= 0 and (found := entry_of(data[at:end], previous)):
-            entry, digest = found
+            entry, digest, text, sig = found
             log = log or entry.get("log")
             start = {"eventType": "segment.start", "log": log, "segment": str(number)}
             if previous is not None:
@@ -59,14 +135,15 @@ def read_log(folder):
             fits = fits and (entry["eventType"] == "segment.start") == is_first
             fits = fits and (not is_first or all(entry.get(key) == it for key, it in start.items()))
             fits = fits and (not entries or entries[-1][0]["ts"] < entry["ts"]) and len(entry["ts"]) == 27
-            if not fits:
+            if not fits or not keys.take(entry, text, digest, sig, number):
                 return "broken", entries
-            entries.append(found)
+            entries.append((entry, digest))
             previous, at, is_first = digest, end + 1, False
         tail = data[at:]
         if tail.strip(b"\0") or (number != numbers[-1] and tail):
             is_open = number == numbers[-1]
-            return "torn" if is_open and is_torn(tail, at) else "broken", entries
+            is_torn_off = is_open and is_torn(tail, at) and not was_synced(tail, keys, len(entries) + 1)
+            return "torn" if is_torn_off else "broken", entries
     return "whole", entries
 
 

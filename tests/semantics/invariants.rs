@@ -242,7 +242,7 @@ fn invariant_10_the_log_notices_a_changed_and_a_missing_record() {
     let path = stage.secret("read/token", "s3cret");
     Person::of(OWNER).reads(&path).unwrap();
     stage.root().ward(&["daemon", "stop"]).succeed();
-    let segment = stage.root().path().join("audit/0000000001.jsonl");
+    let segment = stage.root().newest_segment();
     let text = std::fs::read_to_string(&segment).unwrap();
     let verify = || stage.root().run(&["audit", "verify"]);
     assert_eq!(verify().status, Some(0));

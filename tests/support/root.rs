@@ -64,6 +64,13 @@ impl Root {
         self
     }
 
+    /// The newest segment of its log.
+    pub(crate) fn newest_segment(&self) -> PathBuf {
+        let folder = std::fs::read_dir(self.path().join("audit")).unwrap();
+        let paths = folder.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|it| it == "jsonl")).max().unwrap()
+    }
+
     /// Where the root is.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -160,13 +160,19 @@ impl Stage {
         self.path(name)
     }
 
-    /// The entries of the log as they are on disk, oldest first.
+    /// What happened, as the log has it on disk, oldest first; without what it says about itself.
     pub(crate) fn log(&self) -> Vec<Value> {
-        let folder = std::fs::read_dir(self.root.path().join("audit")).unwrap();
-        let mut segments: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
-        segments.retain(|path| path.extension().is_some_and(|it| it == "jsonl"));
-        segments.sort();
-        segments.iter().flat_map(|path| entries(path)).collect()
+        let mut entries = Vec::new();
+        let folder = self.root.path().join("audit");
+        ward_audit::read(&folder, &ward_audit::Filter::default(), |shown| {
+            let event = shown.entry.event_type.name();
+            if event != "checkpoint" && !event.starts_with("segment.") {
+                entries.push(serde_json::to_value(shown.entry).unwrap());
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+        entries
     }
 
     /// The entries of one kind about one secret.
@@ -232,12 +238,4 @@ pub(crate) fn policy(hold: &str, rules: &str) -> String {
          [clients.stranger]\nuid = [{stranger}]\nrole = \"approver\"\n\
          [clients.cat]\nuid = [{owner}]\nexe = [\"/usr/bin/cat\"]\n{RULES}{rules}"
     )
-}
-
-fn entries(segment: &Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(segment).unwrap();
-    // A segment has room ahead of its end, in zeros; its last line may be half written.
-    let lines = text.trim_end_matches('\0').split_inclusive('\n');
-    let whole = lines.filter(|line| line.ends_with('\n'));
-    whole.map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"].clone()).collect()
 }

@@ -7,7 +7,9 @@ use rustix::time::{ClockId, clock_gettime};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-use ward_audit::{BootId, Durability, EventType, Log, NamesKey, Record, Settings, Stamp, verify};
+use ward_audit::{
+    BootId, Durability, EventType, Log, LogKey, NamesKey, Record, Settings, Stamp, verify,
+};
 use ward_policy::{
     Caller, Digest, Executable, GroupId, LeaseId, Moment, Operation, OperationSet, ProcessId,
     RecordNames, SecretPath, ThreadId, UserId, VaultName,
@@ -97,7 +99,8 @@ fn main() -> Result<(), Failure> {
     let holder = tempfile::tempdir_in(parent)?;
     let directory = holder.path().join("audit");
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c")?;
-    let (log, _) = Log::open(&directory, Settings::new(boot), stamp(0))?;
+    let key = LogKey::from_bytes(&ward_memory::SecretBox::make(|| [7; 32]));
+    let (log, _) = Log::open(&directory, key, Settings::new(boot), stamp(0))?;
     let caller = caller();
     let mut output = std::io::stdout().lock();
 
@@ -114,7 +117,7 @@ fn main() -> Result<(), Failure> {
         let rate = 1.0 / cost.as_secs_f64();
         writeln!(output, "append, durable, {callers} callers: {cost:?}, {rate:.0} for a second")?;
     }
-    log.close()?;
+    log.close(stamp(ENTRIES))?;
 
     let bytes: u64 = std::fs::read_dir(&directory)?
         .map(|file| file.and_then(|file| file.metadata()).map_or(0, |metadata| metadata.len()))

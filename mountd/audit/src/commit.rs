@@ -66,7 +66,10 @@ fn sync(tail: &Mutex<Tail>) -> Result<u64, Arc<str>> {
     let lock = || tail.lock().map_err(|_| Arc::from(crate::log::PANICKED));
     let batch = lock()?.batch().map_err(|error| Arc::from(error.to_string()))?;
     match batch.sync() {
-        Ok(()) => Ok(batch.seq),
+        Ok(()) => {
+            lock()?.epochs.synced_up_to(batch.seq);
+            Ok(batch.seq)
+        }
         Err(cause) => {
             let cause: Arc<str> = cause.into();
             lock()?.stop(Arc::clone(&cause));

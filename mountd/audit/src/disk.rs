@@ -23,6 +23,8 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn open(&self, name: &str) -> io::Result<Arc<dyn SegmentFile>>;
     /// A file that is there, for reading.
     fn reader(&self, name: &str) -> io::Result<File>;
+    /// Puts `bytes` in the place of a file that need not survive a power cut, all at once.
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Frees a file.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Whether `name` still is that very file.
@@ -110,6 +112,13 @@ impl Disk for Folder {
 
     fn reader(&self, name: &str) -> io::Result<File> {
         self.open_file(name, OFlags::RDONLY)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let beside = format!("{name}.new");
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        self.open_file(&beside, flags)?.write_all_at(bytes, 0)?;
+        Ok(fs::renameat(&self.descriptor, &beside, &self.descriptor, name)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

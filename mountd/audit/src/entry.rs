@@ -4,7 +4,7 @@
 //! can pass 2^53 are strings, there are no floats, and what is absent is left out. A new field goes
 //! to its sorted place; `tests/log/canonical.rs` compares every kind of entry with another encoder.
 
-use crate::{ChainHash, EventType, Timestamp};
+use crate::{ChainHash, EventType, PublicKey, Timestamp, TreeHash};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -40,8 +40,17 @@ pub struct Entry<'a> {
     pub decision: Option<Text<'a>>,
     /// What kind of thing happened.
     pub event_type: EventType,
+    /// The roots of the full parts of the tree, the largest first; in the first entry of each segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontier: Option<Vec<TreeHash>>,
     /// The entry's own id, a ULID.
     pub id: Text<'a>,
+    /// What signs control events of this log; in the first entry of each segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<PublicKey>,
+    /// What signs checkpoints of this segment; in its first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublicKey>,
     /// The kind of the vault: `secrets` or `workspace`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Text<'a>>,
@@ -57,6 +66,12 @@ pub struct Entry<'a> {
     /// The mount it happened on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount: Option<Text<'a>>,
+    /// The `key` of the segment after it, when this run goes on; in the last entry of a segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<PublicKey>,
+    /// What signs the notes beside this log; in the first entry of each segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes: Option<PublicKey>,
     /// Where in the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<Number>,
@@ -81,6 +96,9 @@ pub struct Entry<'a> {
     /// The request or the refusal it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Text<'a>>,
+    /// The root of the tree over the first `size` entries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<TreeHash>,
     /// The rules that decided, in the order of the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<Text<'a>>>,
@@ -98,6 +116,12 @@ pub struct Entry<'a> {
     /// By which right of the opener's rules somebody else reads: `exec` or `children`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Text<'a>>,
+    /// How many entries the tree has: all that are before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Number>,
+    /// Up to which seq everything had been synced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synced: Option<Number>,
     /// The ticket it was asked with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Text<'a>>,
@@ -106,6 +130,9 @@ pub struct Entry<'a> {
     pub to: Option<Text<'a>>,
     /// When, by the wall clock; strictly increasing.
     pub ts: Timestamp,
+    /// Whether the segment before ended without its last entry, by a crash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unclosed: Option<bool>,
     /// How many refusals before it could not be recorded because the disk was full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrecorded: Option<Number>,
@@ -194,12 +221,17 @@ impl<'a> Entry<'a> {
             count: None,
             decision: None,
             event_type,
+            frontier: None,
             id: Cow::Borrowed(""),
+            identity: None,
+            key: None,
             kind: None,
             lease: None,
             log: None,
             mapped: None,
             mount: None,
+            next: None,
+            notes: None,
             offset: None,
             opener: None,
             operations: None,
@@ -208,15 +240,19 @@ impl<'a> Entry<'a> {
             previous: None,
             reason: None,
             request: None,
+            root: None,
             rules: None,
             sealed: None,
             segment: None,
             seq: Number::default(),
             sha256: None,
             shared: None,
+            size: None,
+            synced: None,
             ticket: None,
             to: None,
             ts: Timestamp::default(),
+            unclosed: None,
             unrecorded: None,
             vault: None,
             version: VERSION,

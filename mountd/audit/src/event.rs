@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Which key signs an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signer {
+    /// The log's identity.
+    Identity,
+    /// The key of the segment that the entry is in.
+    Segment,
+}
+
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
         /// What kind of thing happened.
@@ -16,6 +25,13 @@ macro_rules! event_types {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
+
+            /// The kind of that name, as bytes of a line.
+            pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
+                [$((Self::$variant, $name),)*]
+                    .into_iter()
+                    .find_map(|(event, word)| (word.as_bytes() == name).then_some(event))
+            }
         }
     };
 }
@@ -25,6 +41,8 @@ event_types! {
     AgentBegun = "agent.begun";
     /// It ended.
     AgentEnded = "agent.ended";
+    /// The tree over all entries before it, signed by the segment's key.
+    Checkpoint = "checkpoint";
     /// The wall clock was set; `wall` is what it says now.
     ClockJump = "clock.jump";
     /// Any other command, by its operation.
@@ -49,6 +67,8 @@ event_types! {
     HelperFailed = "helper.failed";
     /// A lease was over or taken back.
     LeaseEnded = "lease.ended";
+    /// Somebody goes on with a log of which a part is not as it was written, or gone.
+    LogGap = "log.gap";
     /// A torn tail was cut: so many `bytes`, with this `sha256`.
     LogRecovered = "log.recovered";
     /// A vault is shown at a path.
@@ -73,6 +93,12 @@ event_types! {
     SecretRevoked = "secret.revoked";
     /// A secret was stored.
     SecretSet = "secret.set";
+    /// A segment that has ended was compressed; both forms by their `sha256`.
+    SegmentCompressed = "segment.compressed";
+    /// The last entry of a segment, and of its key.
+    SegmentEnd = "segment.end";
+    /// Segments up to this one were deleted, as the policy says.
+    SegmentRetired = "segment.retired";
     /// The first entry of a segment.
     SegmentStart = "segment.start";
     /// The store is about to do what cannot be done half.
@@ -93,6 +119,49 @@ impl EventType {
     /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|event| event.name() == name)
+    }
+
+    /// Which key signs an entry of this kind for itself.
+    pub(crate) const fn signer(self) -> Option<Signer> {
+        match self {
+            Self::SegmentCompressed
+            | Self::SegmentRetired
+            | Self::SegmentStart
+            | Self::AgentBegun
+            | Self::AgentEnded
+            | Self::ClockJump
+            | Self::Command
+            | Self::DaemonStarted
+            | Self::DaemonStopped
+            | Self::LogGap
+            | Self::LogRecovered
+            | Self::MountBegun
+            | Self::MountEnded
+            | Self::PolicyLoaded
+            | Self::PolicyRefused
+            | Self::RequestApproved
+            | Self::RequestDenied
+            | Self::SecretRevoked
+            | Self::SecretSet
+            | Self::StoreIntent
+            | Self::StoreOutcome
+            | Self::VaultCreated
+            | Self::VaultDamaged
+            | Self::VaultRolledBack
+            | Self::VaultUnlocked => Some(Signer::Identity),
+            Self::Checkpoint | Self::SegmentEnd => Some(Signer::Segment),
+            Self::FileCreate
+            | Self::FileOpen
+            | Self::FileRead
+            | Self::FileRemove
+            | Self::FileRename
+            | Self::FileWrite
+            | Self::HelperFailed
+            | Self::LeaseEnded
+            | Self::Refused
+            | Self::RequestExpired
+            | Self::RequestMade => None,
+        }
     }
 
     /// Whether it only takes access away, so that the reserve is spent on it when the disk is full.

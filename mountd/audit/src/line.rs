@@ -1,13 +1,18 @@
 //! A line: an entry in its envelope. Every byte of it is pinned.
 //!
-//! `{"entry":E,"hash":"64 hex","prevHash":"64 hex"|null}`: what is not the entry has a fixed
-//! length, so a line is taken apart from its end without a JSON parser.
+//! `{"entry":E,"hash":"64 hex","prevHash":"64 hex"|null}`, with `,"sig":"88 base64"` before the last
+//! brace of an entry that is signed: what is not the entry has a fixed length, so a line is taken
+//! apart from its end without a JSON parser.
 
-use crate::{ChainHash, Timestamp};
+use crate::key::{Signature, SigningKey};
+use crate::{ChainHash, EventType, Timestamp};
+use memchr::memmem;
 
 const BEFORE_ENTRY: &[u8] = b"{\"entry\":";
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";
 const BEFORE_PREVIOUS: &[u8] = b"\",\"prevHash\":";
+const BEFORE_SIGNATURE: &[u8] = b",\"sig\":\"";
+const BEFORE_EVENT: &[u8] = b"\"eventType\":\"";
 const BEFORE_SEQ: &[u8] = b",\"seq\":\"";
 const BEFORE_TIME: &[u8] = b",\"ts\":\"";
 
@@ -20,12 +25,18 @@ pub(crate) struct Line<'a> {
     pub(crate) hash: &'a [u8],
     /// The same of the line before; absent in the first line of a log.
     pub(crate) previous: Option<&'a [u8]>,
+    /// 88 bytes that should be base64; absent where nobody signed.
+    pub(crate) signature: Option<&'a [u8]>,
 }
 
 impl<'a> Line<'a> {
     /// Takes `line`, without its newline, apart; `None` when a byte is not where it must be.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
         let rest = line.strip_prefix(BEFORE_ENTRY)?.strip_suffix(b"}")?;
+        let (rest, signature) = match split_signature(rest) {
+            Some((rest, digits)) => (rest, Some(digits)),
+            None => (rest, None),
+        };
         let (rest, previous) = match rest.strip_suffix(b"null") {
             Some(rest) => (rest, None),
             None => {
@@ -36,7 +47,17 @@ impl<'a> Line<'a> {
         let (rest, hash) = split_end(rest.strip_suffix(BEFORE_PREVIOUS)?, ChainHash::HEX_LENGTH)?;
         let entry = rest.strip_suffix(BEFORE_HASH)?;
         let is_object = entry.starts_with(b"{") && entry.ends_with(b"}");
-        is_object.then_some(Self { entry, hash, previous })
+        is_object.then_some(Self { entry, hash, previous, signature })
+    }
+
+    /// What kind of thing the entry records; `None` when it says nothing known.
+    ///
+    /// Found as [`Self::position`] finds the seq; no field within another is called so.
+    pub(crate) fn event(&self) -> Option<EventType> {
+        let at = memmem::find(self.entry, BEFORE_EVENT)?;
+        let rest = self.entry.get(at + BEFORE_EVENT.len()..)?;
+        let name = rest.split(|byte| *byte == b'"').next()?;
+        EventType::from_bytes(name)
     }
 
     /// The seq and the text of the time of the entry.
@@ -58,8 +79,12 @@ impl<'a> Line<'a> {
 }
 
 /// Appends to `line`, which holds `{"entry":` and the entry from [`begin`] on, what comes after
-/// the entry, and gives the entry's hash.
-pub(crate) fn finish(line: &mut Vec<u8>, previous: Option<ChainHash>) -> ChainHash {
+/// the entry, signed by `signer` when there is one, and gives the entry's hash.
+pub(crate) fn finish(
+    line: &mut Vec<u8>,
+    previous: Option<ChainHash>,
+    signer: Option<&SigningKey>,
+) -> ChainHash {
     let hash = ChainHash::of(line.get(BEFORE_ENTRY.len()..).unwrap_or_default(), previous);
     line.extend_from_slice(BEFORE_HASH);
     line.extend_from_slice(&hash.to_hex());
@@ -72,14 +97,31 @@ pub(crate) fn finish(line: &mut Vec<u8>, previous: Option<ChainHash>) -> ChainHa
             line.push(b'"');
         }
     }
+    if let Some(signer) = signer {
+        line.extend_from_slice(BEFORE_SIGNATURE);
+        line.extend_from_slice(signer.sign(hash.as_bytes()).to_base64().as_bytes());
+        line.push(b'"');
+    }
     line.extend_from_slice(b"}\n");
     hash
+}
+
+/// The entry in `line`, which ends at `end`.
+pub(crate) fn entry_in(line: &[u8], end: usize) -> &[u8] {
+    line.get(BEFORE_ENTRY.len()..end).unwrap_or_default()
 }
 
 /// Empties `line` and begins a new one: the entry comes next.
 pub(crate) fn begin(line: &mut Vec<u8>) {
     line.clear();
     line.extend_from_slice(BEFORE_ENTRY);
+}
+
+/// What comes before the signature, and its text. Without one these bytes lie within the hash, or
+/// behind the comma after the entry, so they are never taken for one.
+fn split_signature(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (rest, digits) = split_end(bytes.strip_suffix(b"\"")?, Signature::TEXT_LENGTH)?;
+    Some((rest.strip_suffix(BEFORE_SIGNATURE)?, digits))
 }
 
 fn split_end(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
@@ -115,13 +157,22 @@ mod tests {
     #[test]
     fn a_line_comes_apart_into_what_it_was_made_of() {
         let before = ChainHash::of(b"{}", None);
-        for previous in [None, Some(before)] {
+        let key = SigningKey::generate().unwrap();
+        for (previous, signer) in
+            [(None, None), (Some(before), None), (None, Some(&key)), (Some(before), Some(&key))]
+        {
             let mut line = Vec::new();
             begin(&mut line);
-            line.extend_from_slice(br#"{"id":"x","seq":"12","ts":"2026-11-21T04:22:45.000001Z"}"#);
-            let hash = finish(&mut line, previous);
+            line.extend_from_slice(br#"{"eventType":"file.open","id":"x","seq":"12","ts":"2026-11-21T04:22:45.000001Z"}"#);
+            let hash = finish(&mut line, previous, signer);
             let parsed = Line::parse(line.strip_suffix(b"\n").unwrap()).unwrap();
             assert_eq!(parsed.hash, hash.to_hex());
+            assert_eq!(parsed.event(), Some(EventType::FileOpen));
+            let is_signed = parsed.signature.is_some_and(|text| {
+                let signature = Signature::from_base64(text).unwrap();
+                key.public().has_signed(hash.as_bytes(), &signature)
+            });
+            assert_eq!(is_signed, signer.is_some());
             assert_eq!(
                 parsed.previous,
                 previous.map(|hash| hash.to_hex()).as_ref().map(|h| &h[..])
@@ -133,7 +184,7 @@ mod tests {
     #[test]
     fn a_seq_written_inside_a_text_is_not_taken_for_the_seq() {
         let entry = br#"{"reason":",\"seq\":\"9\"","seq":"3","ticket":",seq","ts":"2026-11-21T04:22:45.000001Z"}"#;
-        let line = Line { entry, hash: b"", previous: None };
+        let line = Line { entry, hash: b"", previous: None, signature: None };
         assert_eq!(line.position().map(|(seq, _)| seq), Some(3));
     }
 
@@ -147,7 +198,7 @@ mod tests {
             ("3", "2026-11-21T04:22:45Z"),
         ] {
             let entry = format!(r#"{{"id":"x","seq":"{seq}","ts":"{time}"}}"#);
-            let line = Line { entry: entry.as_bytes(), hash: b"", previous: None };
+            let line = Line { entry: entry.as_bytes(), hash: b"", previous: None, signature: None };
             assert_eq!(line.position(), None, "{entry}");
         }
     }

@@ -13,7 +13,7 @@ use crate::names::{Keyring, NamesKey};
 use crate::open::{OpenLogError, Recovered, Settings, recover};
 use crate::read::{ReadLogError, ShownEntry, read_from};
 use crate::tail::Tail;
-use crate::{Filter, Head, Receipt, Record, SegmentName, Stamp, disk::Folder};
+use crate::{Filter, Head, LogKey, Receipt, Record, SegmentName, Stamp, disk::Folder};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,6 +22,9 @@ use ward_policy::{Moment, RecordNames, VaultName};
 
 /// Why the log stopped when a thread panicked in the middle of an append.
 pub(crate) const PANICKED: &str = "a thread panicked while it wrote";
+
+/// The newest head that is signed and synced, as a note.
+pub const HEAD_FILE: &str = "checkpoint";
 
 /// How sure a record must be before its receipt is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,13 +70,15 @@ pub struct Log {
 impl Log {
     /// Opens the log in `directory`, makes it when there is none, and cuts a torn tail.
     ///
-    /// Reads the open segment and the end of the one before it; [`crate::verify()`] reads all.
+    /// Begins a new segment, so that each run has keys of its own. Reads the last segment and the
+    /// one before it; [`crate::verify()`] reads all.
     ///
     /// # Errors
     /// Refuses a broken chain and says where it broke, a directory that others can look into, and
     /// a log that another daemon has open.
     pub fn open(
         directory: &Path,
+        key: LogKey,
         settings: Settings,
         now: Stamp,
     ) -> Result<(Self, Recovered), OpenLogError> {
@@ -84,16 +89,17 @@ impl Log {
         if is_exposed {
             return Err(OpenLogError::Exposed { directory: directory.to_owned() });
         }
-        Self::open_on(Arc::new(folder), settings, now)
+        Self::open_on(Arc::new(folder), key, settings, now)
     }
 
     /// Opens the log on any disk.
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
+        key: LogKey,
         settings: Settings,
         now: Stamp,
     ) -> Result<(Self, Recovered), OpenLogError> {
-        let (tail, recovered) = recover(disk, settings, now)?;
+        let (tail, recovered) = recover(disk, key, settings, now)?;
         let log = Self { tail: Mutex::new(tail), commits: Commits::default() };
         if let Some(cut) = &recovered.cut {
             let record = Record::recovered(cut.bytes, cut.sha256);
@@ -130,17 +136,35 @@ impl Log {
         self.commits.wait_for(seq, &self.tail)
     }
 
-    /// Syncs when something has waited for it for `age` or longer. The daemon calls it every
+    /// Signs and syncs what has waited for it for `age` or longer. The daemon calls it every
     /// 50 ms or so, from a thread of its own.
     ///
     /// # Errors
     /// As [`Self::sync`].
-    pub fn sync_if_older(&self, age: Duration, now: Moment) -> Result<(), AppendError> {
-        let unsynced_since = self.tail()?.unsynced_since();
+    pub fn keep(&self, age: Duration, now: Stamp) -> Result<(), AppendError> {
+        let unsynced_since = {
+            let mut tail = self.tail()?;
+            tail.sign_if_older(age, now)?;
+            tail.unsynced_since()
+        };
         match unsynced_since {
-            Some(since) if since.after(age) <= now => self.sync(),
-            Some(_) | None => Ok(()),
+            Some(since) if since.after(age) <= now.boot => self.sync()?,
+            Some(_) | None => {}
         }
+        self.publish()
+    }
+
+    /// Puts the newest head that is signed and synced beside the log, for others to keep.
+    fn publish(&self) -> Result<(), AppendError> {
+        let (note, disk) = {
+            let mut tail = self.tail()?;
+            (tail.unpublished(), tail.disk())
+        };
+        if let Some(note) = note {
+            // The chain has that head, and the next one is put there again.
+            let _an_older_one_stays = disk.replace(HEAD_FILE, note.to_string().as_bytes());
+        }
+        Ok(())
     }
 
     /// Since when something written waits for a sync; `None` when nothing does.
@@ -209,15 +233,15 @@ impl Log {
         read_from(&*disk, &keyring, filter, each)
     }
 
-    /// Syncs and cuts the preallocated room off. What is not closed is as good, only larger.
-    /// The directory stays locked until the log is dropped.
+    /// Signs, syncs and ends the log; nothing can be added after it. What is not closed is as good,
+    /// and the next run says that it was not. The directory stays locked until the log is dropped.
     ///
     /// # Errors
     /// As [`Self::sync`].
-    pub fn close(&self) -> Result<(), AppendError> {
+    pub fn close(&self, now: Stamp) -> Result<(), AppendError> {
         self.sync()?;
-        let mut tail = self.tail()?;
-        tail.cut().map_err(|error| tail.stop(format!("cannot close the log: {error}").into()))
+        self.tail()?.close(now)?;
+        self.publish()
     }
 
     fn tail(&self) -> Result<MutexGuard<'_, Tail>, AppendError> {
@@ -232,7 +256,7 @@ mod tests {
     use crate::{EventType, Verdict, verify};
     use std::sync::atomic::Ordering;
 
-    const RECORD: Record<'static> = Record::new(EventType::Command);
+    const RECORD: Record<'static> = Record::new(EventType::FileOpen);
     const REFUSAL: Record<'static> = Record::new(EventType::Refused);
 
     fn is_stopped(result: Result<Receipt, AppendError>) -> bool {
@@ -300,7 +324,9 @@ mod tests {
         });
         let report = verify(fixture.path(), log.head().unwrap()).unwrap();
         assert_eq!((report.verdict, report.good.head), (Verdict::Whole, log.head().unwrap()));
-        assert_eq!(report.good.head.unwrap().seq, 1 + 64 * 20);
+        let opens = entries(&log).into_iter();
+        let opens = opens.filter(|shown| shown.entry.event_type == EventType::FileOpen);
+        assert_eq!(opens.count(), 64 * 20);
     }
 
     #[test]
@@ -384,9 +410,9 @@ mod tests {
         let _receipt = log.append(RECORD, Durability::Written, at(2)).unwrap();
         assert_eq!(log.unsynced_since().unwrap(), Some(at(1).boot));
         let age = Duration::from_millis(100);
-        log.sync_if_older(age, at(100_000).boot).unwrap();
+        log.keep(age, at(100_000)).unwrap();
         assert_eq!(log.unsynced_since().unwrap(), Some(at(1).boot));
-        log.sync_if_older(age, at(100_001).boot).unwrap();
+        log.keep(age, at(100_001)).unwrap();
         assert_eq!(log.unsynced_since().unwrap(), None);
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::chain::digest_of;
 use crate::disk::{Disk, SegmentFile};
+use crate::epoch::Epochs;
 use crate::segment::{Remainder, missing_among, segments_among};
-use crate::succession::{Fault, Succession, start_of};
+use crate::succession::{Fault, Succession};
 use crate::tail::{Beginning, RESERVE, Tail};
-use crate::{AppendError, BootId, Head, SegmentName, Stamp};
+use crate::{AppendError, BootId, Head, LogKey, PublicKey, SegmentName, Stamp};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -123,12 +124,17 @@ impl OpenLogError {
         }
     }
 
+    fn broken(file: SegmentName, line: u64, good: &Succession, fault: &Fault) -> Self {
+        let after = good.head().map_or(0, |head| head.seq);
+        Self::Broken { file, line, after, what: fault.to_string() }
+    }
+
     fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { file: name.to_string(), source }
     }
 }
 
-/// What the open segment holds.
+/// What the last segment holds.
 struct Found {
     succession: Succession,
     /// Where its last good line ends.
@@ -136,9 +142,11 @@ struct Found {
     cut: Option<Cut>,
 }
 
-/// Reads how the log ends, cuts what a power cut left, and gives the tail to go on from.
+/// Reads how the log ends, cuts what a power cut left, and gives the tail to go on from: that of a
+/// new segment, since each run has keys of its own.
 pub(crate) fn recover(
     disk: Arc<dyn Disk>,
+    key: LogKey,
     settings: Settings,
     now: Stamp,
 ) -> Result<(Tail, Recovered), OpenLogError> {
@@ -147,18 +155,22 @@ pub(crate) fn recover(
     if let Some(missing) = missing_among(&segments) {
         return Err(OpenLogError::Missing { missing });
     }
+    let identity = key.identity.public();
     let (segment, file, found) = match segments.last() {
         None => {
-            let name = SegmentName::FIRST.to_string();
-            let file = disk.create(&name).map_err(OpenLogError::file(name))?;
-            let found = Found { succession: Succession::default(), length: 0, cut: None };
-            (SegmentName::FIRST, file, found)
+            let file = create(&*disk, SegmentName::FIRST)?;
+            let succession = Succession::signed_by(identity);
+            (SegmentName::FIRST, file, Found { succession, length: 0, cut: None })
         }
         Some(last) => {
             let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
-            let before = end_of_previous(&*disk, *last)?;
+            let before = follow_previous(&*disk, *last, identity)?;
             let found = find_end(&*file, *last, before)?;
-            (*last, file, found)
+            // A segment of which not even the first line came about is begun again.
+            match found.length {
+                0 => (*last, file, found),
+                _ => (last.next(), create(&*disk, last.next())?, found),
+            }
         }
     };
     let random = random()?;
@@ -170,14 +182,15 @@ pub(crate) fn recover(
         head: found.succession.head(),
         cut: found.cut,
     };
+    let tree = found.succession.tree().clone();
+    let epochs = Epochs::begin(key, tree, !found.succession.is_closed());
     let mut tail = Tail::new(Beginning {
         disk,
         settings,
         log: recovered.log.clone(),
         segment,
         file,
-        length: found.length,
-        allocated: found.length,
+        epochs: epochs.ok_or(OpenLogError::Random)?,
         head: recovered.head,
         time: found.succession.time().unwrap_or_default(),
         random,
@@ -189,35 +202,41 @@ pub(crate) fn recover(
     }
 }
 
-/// Where the segment before `segment` ends.
-fn end_of_previous(disk: &dyn Disk, segment: SegmentName) -> Result<Succession, OpenLogError> {
+fn create(disk: &dyn Disk, segment: SegmentName) -> Result<Arc<dyn SegmentFile>, OpenLogError> {
+    disk.create(&segment.to_string()).map_err(OpenLogError::file(segment))
+}
+
+/// Follows the segment before `segment`, as far back as a start looks.
+fn follow_previous(
+    disk: &dyn Disk,
+    segment: SegmentName,
+    identity: PublicKey,
+) -> Result<Succession, OpenLogError> {
     let Some(previous) = segment.previous() else {
-        return Ok(Succession::default());
+        return Ok(Succession::signed_by(identity));
     };
     let file = disk.reader(&previous.to_string()).map_err(OpenLogError::file(previous))?;
     let mut reader = BufReader::with_capacity(1 << 20, file);
-    let mut first = Vec::new();
-    reader.read_until(b'\n', &mut first).map_err(OpenLogError::file(previous))?;
-    let mut last = first.clone();
-    let mut line = Vec::new();
-    let mut number = 1;
-    while reader.read_until(b'\n', &mut line).map_err(OpenLogError::file(previous))? > 0 {
-        std::mem::swap(&mut last, &mut line);
-        line.clear();
-        number += 1;
+    let mut succession = Succession::signed_by(identity);
+    let mut bytes = Vec::new();
+    for number in 1.. {
+        bytes.clear();
+        let length = reader.read_until(b'\n', &mut bytes).map_err(OpenLogError::file(previous))?;
+        if length == 0 && number > 1 {
+            break;
+        }
+        let line = bytes.strip_suffix(b"\n").ok_or(Fault::Remainder);
+        let accepted = line.and_then(|line| {
+            if number == 1 {
+                succession = Succession::before(line, Some(identity))?;
+                succession.accept_first(line, previous)
+            } else {
+                succession.accept(line)
+            }
+        });
+        accepted.map_err(|fault| OpenLogError::broken(previous, number, &succession, &fault))?;
     }
-    let begin = start_of(first.strip_suffix(b"\n").unwrap_or_default()).ok_or(Fault::Start);
-    begin
-        .and_then(|start| {
-            let last = last.strip_suffix(b"\n").ok_or(Fault::Form)?;
-            Succession::after(last, start.log)
-        })
-        .map_err(|fault| OpenLogError::Broken {
-            file: previous,
-            line: number,
-            after: 0,
-            what: fault.to_string(),
-        })
+    Ok(succession)
 }
 
 /// Follows the lines of the open segment to their end; cuts and syncs the file there.
@@ -248,17 +267,12 @@ fn find_end(
     let length = (bytes.len() - rest.len()) as u64;
     let cut = match Remainder::of(rest, length) {
         Remainder::Zeros => None,
-        Remainder::Torn(torn) => {
+        Remainder::Torn(torn) if !succession.was_synced(rest) => {
             let torn = rest.get(..torn).unwrap_or_default();
             Some(Cut { bytes: torn.len() as u64, sha256: digest_of(torn) })
         }
-        Remainder::Damaged => {
-            return Err(OpenLogError::Broken {
-                file: segment,
-                line: number,
-                after: succession.head().map_or(0, |head| head.seq),
-                what: fault.to_string(),
-            });
+        Remainder::Torn(_) | Remainder::Damaged => {
+            return Err(OpenLogError::broken(segment, number, &succession, &fault));
         }
     };
     // What is accepted is synced before anything is built on it.

@@ -18,11 +18,6 @@ impl SegmentName {
         self.0
     }
 
-    /// The segment with this running number.
-    pub(crate) const fn from_number(number: u64) -> Self {
-        Self(number)
-    }
-
     /// The segment after it.
     pub(crate) const fn next(self) -> Self {
         Self(self.0 + 1)

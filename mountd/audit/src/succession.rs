@@ -1,7 +1,17 @@
 //! Succession: may this line come after that one?
+//!
+//! Follows the chain, the tree and the signatures at once, so that a head is never believed because
+//! only its ends match.
 
+use crate::event::Signer;
+use crate::key::{PublicKey, Signature};
 use crate::line::Line;
-use crate::{ChainHash, Entry, EventType, SegmentName, Timestamp};
+use crate::statement::{HeadStatement, StartStatement};
+use crate::tree::Frontier;
+use crate::{ChainHash, EventType, SegmentName, Timestamp, TreeHash};
+
+/// At most so many entries come one after the other without a checkpoint.
+pub(crate) const MOST_UNSIGNED: u64 = 256;
 
 /// Where a log ends: its last entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +41,81 @@ pub(crate) enum Fault {
     Start,
     #[error("there is something after the last line that no power cut leaves behind")]
     Remainder,
+    #[error("an entry of its kind is signed, and this one is not, or the other way about")]
+    Signed,
+    #[error(
+        "its signature is not by the key that must sign it, so somebody without that key wrote it"
+    )]
+    Signature,
+    #[error("the log goes on under another identity, so somebody without the log's key wrote it")]
+    Identity,
+    #[error("it states another tree than the entries before it make, so entries were replaced")]
+    Tree,
+    #[error("more than {MOST_UNSIGNED} entries before it are signed by no checkpoint")]
+    Unsigned,
+    #[error("it stands behind the last entry of its segment")]
+    AfterEnd,
+    #[error("the segment before it did not end as this one says")]
+    Unclosed,
 }
 
 /// Follows a log line by line. Reads entries no further than it must.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Succession {
     head: Option<Head>,
     head_digits: Option<[u8; ChainHash::HEX_LENGTH]>,
     time: [u8; Timestamp::LENGTH],
     log: Option<String>,
+    tree: Frontier,
+    /// What must have signed each segment's start; the first one says it when nobody else does.
+    identity: Option<PublicKey>,
+    notes: Option<PublicKey>,
+    epoch: Option<Epoch>,
+    unsigned: u64,
+    synced: u64,
+}
+
+/// The life of a segment's key.
+#[derive(Clone, Copy, Debug)]
+struct Epoch {
+    segment: SegmentName,
+    key: PublicKey,
+    end: End,
+}
+
+/// How an epoch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It did not yet.
+    Open,
+    /// With the run, or by naming the next key.
+    Ended(Option<PublicKey>),
+}
+
+/// What is known of a line once its place is.
+struct Placed {
+    head: Head,
+    digits: [u8; ChainHash::HEX_LENGTH],
+    time: [u8; Timestamp::LENGTH],
 }
 
 impl Succession {
+    /// Follows a log that must be signed by `identity`.
+    pub(crate) fn signed_by(identity: PublicKey) -> Self {
+        Self { identity: Some(identity), ..Self::default() }
+    }
+
+    /// Begins in the middle of a log, just before `line`, the first one of a segment: what it says
+    /// of those before it is believed.
+    pub(crate) fn before(line: &[u8], identity: Option<PublicKey>) -> Result<Self, Fault> {
+        let line = Line::parse(line).ok_or(Fault::Form)?;
+        let start = StartStatement::of(&line).ok_or(Fault::Start)?;
+        let tree = start.tree().ok_or(Fault::Tree)?;
+        let head = start.previous.map(|hash| Head { seq: tree.size(), hash });
+        let head_digits = head.map(|head| head.hash.to_hex());
+        Ok(Self { head, head_digits, tree, identity, ..Self::default() })
+    }
+
     /// The last line accepted.
     pub(crate) const fn head(&self) -> Option<Head> {
         self.head
@@ -58,93 +131,180 @@ impl Succession {
         self.log.as_deref()
     }
 
+    /// The key of the notes beside the log, once its first segment has begun.
+    pub(crate) const fn notes(&self) -> Option<PublicKey> {
+        self.notes
+    }
+
+    /// The tree over all lines accepted.
+    pub(crate) const fn tree(&self) -> &Frontier {
+        &self.tree
+    }
+
+    /// How many of the last entries no checkpoint has signed.
+    pub(crate) const fn unsigned(&self) -> u64 {
+        self.unsigned
+    }
+
+    /// Whether the last segment has its last entry, and no other key was to take over.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.epoch.is_none_or(|epoch| epoch.end == End::Ended(None))
+    }
+
     /// Takes one line (without its newline) from within a segment.
     pub(crate) fn accept(&mut self, line: &[u8]) -> Result<(), Fault> {
         let line = Line::parse(line).ok_or(Fault::Form)?;
-        let previous = self.head.map(|head| head.hash);
-        // The usual case first: the digits are those of the hash that is known already.
-        let follows = line.previous == self.head_digits.as_ref().map(|digits| &digits[..]);
-        let stated = if follows { previous } else { stated_previous(&line)? };
-        let hash = ChainHash::of(line.entry, stated);
-        let digits = hash.to_hex();
-        if line.hash != digits {
-            return Err(Fault::Changed);
+        let placed = self.place(&line)?;
+        let Some(epoch) = self.epoch else { return Err(Fault::Start) };
+        if epoch.end != End::Open {
+            return Err(Fault::AfterEnd);
         }
-        let (found, time) = line.position().ok_or(Fault::Form)?;
-        let expected = self.head.map_or(1, |head| head.seq + 1);
-        if found > expected {
-            return Err(Fault::Missing { expected, found });
+        let event = line.event().ok_or(Fault::Form)?;
+        let signer = event.signer().map(|signer| match signer {
+            Signer::Identity => self.identity.ok_or(Fault::Identity),
+            Signer::Segment => Ok(epoch.key),
+        });
+        check_signature(&line, placed.head.hash, signer.transpose()?)?;
+        if event == EventType::SegmentStart {
+            return Err(Fault::Start);
         }
-        if found < expected {
-            return Err(Fault::OutOfOrder { expected, found });
+        if event == EventType::Checkpoint {
+            self.synced = self.stated(&line, epoch)?.synced();
+        } else if event == EventType::SegmentEnd {
+            let end = End::Ended(self.stated(&line, epoch)?.next);
+            self.epoch = Some(Epoch { end, ..epoch });
+        } else if self.unsigned >= MOST_UNSIGNED {
+            return Err(Fault::Unsigned);
+        } else {
+            self.unsigned += 1;
         }
-        if !follows {
-            return Err(Fault::Replaced);
-        }
-        if *time <= self.time[..] {
-            return Err(Fault::Time);
-        }
-        self.head = Some(Head { seq: found, hash });
-        self.head_digits = Some(digits);
-        self.time.copy_from_slice(time);
+        self.take(&line, placed);
         Ok(())
     }
 
     /// Takes the first line of `segment`.
     pub(crate) fn accept_first(&mut self, line: &[u8], segment: SegmentName) -> Result<(), Fault> {
-        let previous = self.head.map(|head| head.hash);
-        self.accept(line)?;
-        let start = start_of(line).ok_or(Fault::Start)?;
+        let line = Line::parse(line).ok_or(Fault::Form)?;
+        let placed = self.place(&line)?;
+        let start = StartStatement::of(&line).ok_or(Fault::Start)?;
+        if self.identity.is_some_and(|identity| identity != start.identity) {
+            return Err(Fault::Identity);
+        }
+        check_signature(&line, placed.head.hash, Some(start.identity))?;
         let is_this_log = self.log.as_ref().is_none_or(|log| *log == start.log);
-        if !is_this_log || start.segment != segment || start.previous != previous {
+        let previous = self.head.map(|head| head.hash);
+        if !is_this_log || start.segment.0 != segment.number() || start.previous != previous {
             return Err(Fault::Start);
         }
+        if start.tree().as_ref() != Some(&self.tree) {
+            return Err(Fault::Tree);
+        }
+        let follows = self.epoch.is_none_or(|epoch| match epoch.end {
+            End::Open => start.unclosed,
+            End::Ended(Some(next)) => start.unclosed != (next == start.key),
+            End::Ended(None) => !start.unclosed,
+        });
+        if !follows || (self.head.is_none() && start.unclosed) {
+            return Err(Fault::Unclosed);
+        }
         self.log = Some(start.log);
+        self.identity = Some(start.identity);
+        self.notes = Some(start.notes);
+        self.epoch = Some(Epoch { segment, key: start.key, end: End::Open });
+        self.unsigned = 0;
+        self.take(&line, placed);
         Ok(())
     }
 
-    /// Begins in the middle of a log: after `line`, the last one of an earlier segment, of which
-    /// only its own hash is checked.
-    pub(crate) fn after(line: &[u8], log: String) -> Result<Self, Fault> {
-        let line = Line::parse(line).ok_or(Fault::Form)?;
-        let hash = ChainHash::of(line.entry, stated_previous(&line)?);
-        if line.hash != hash.to_hex() {
+    /// Whether among `rest`, what follows the last line accepted, a checkpoint says that the next
+    /// line had been synced: then no power cut took it.
+    pub(crate) fn was_synced(&self, rest: &[u8]) -> bool {
+        let Some(epoch) = self.epoch else { return false };
+        let next = self.head.map_or(1, |head| head.seq + 1);
+        rest.split(|byte| *byte == b'\n').filter_map(Line::parse).any(|line| {
+            let is_checkpoint = line.event() == Some(EventType::Checkpoint);
+            let hash = stated_hash(&line).filter(|_| is_checkpoint);
+            let is_signed =
+                hash.is_some_and(|hash| check_signature(&line, hash, Some(epoch.key)) == Ok(()));
+            is_signed && HeadStatement::of(&line).is_some_and(|stated| stated.synced() >= next)
+        })
+    }
+
+    /// Checks hash, chain, seq and time.
+    fn place(&self, line: &Line<'_>) -> Result<Placed, Fault> {
+        let previous = self.head.map(|head| head.hash);
+        // The usual case first: the digits are those of the hash that is known already.
+        let follows = line.previous == self.head_digits.as_ref().map(|digits| &digits[..]);
+        let stated = if follows { previous } else { stated_previous(line).ok_or(Fault::Form)? };
+        let hash = ChainHash::of(line.entry, stated);
+        let digits = hash.to_hex();
+        if line.hash != digits {
             return Err(Fault::Changed);
         }
         let (seq, text) = line.position().ok_or(Fault::Form)?;
+        let expected = self.head.map_or(1, |head| head.seq + 1);
+        if seq > expected {
+            return Err(Fault::Missing { expected, found: seq });
+        }
+        if seq < expected {
+            return Err(Fault::OutOfOrder { expected, found: seq });
+        }
+        if !follows {
+            return Err(Fault::Replaced);
+        }
+        if *text <= self.time[..] {
+            return Err(Fault::Time);
+        }
         let mut time = [0; Timestamp::LENGTH];
         time.copy_from_slice(text);
-        let head_digits = Some(hash.to_hex());
-        Ok(Self { head: Some(Head { seq, hash }), head_digits, time, log: Some(log) })
+        Ok(Placed { head: Head { seq, hash }, digits, time })
+    }
+
+    /// What a checkpoint or an end says, when it is what the entries before it say.
+    fn stated(&mut self, line: &Line<'_>, epoch: Epoch) -> Result<HeadStatement, Fault> {
+        let stated = HeadStatement::of(line).ok_or(Fault::Form)?;
+        let size = self.tree.size();
+        let is_so = stated.size.0 == size && stated.root == self.tree.root();
+        let is_here = stated.segment.0 == epoch.segment.number();
+        if !is_so || !is_here || stated.synced() < self.synced || stated.synced() > size {
+            return Err(Fault::Tree);
+        }
+        self.unsigned = 0;
+        Ok(stated)
+    }
+
+    fn take(&mut self, line: &Line<'_>, placed: Placed) {
+        self.tree.push(TreeHash::leaf(line.entry));
+        self.head = Some(placed.head);
+        self.head_digits = Some(placed.digits);
+        self.time = placed.time;
     }
 }
 
-/// What the first line of a segment says.
-#[derive(Debug)]
-pub(crate) struct SegmentStart {
-    pub(crate) log: String,
-    segment: SegmentName,
-    previous: Option<ChainHash>,
-}
-
-/// Reads the first line of a segment; `None` when it is no `segment.start`.
-pub(crate) fn start_of(line: &[u8]) -> Option<SegmentStart> {
-    let entry: Entry<'_> = serde_json::from_slice(Line::parse(line)?.entry).ok()?;
-    if entry.event_type != EventType::SegmentStart {
-        return None;
+/// Whether the line is signed by `key`, or not at all where nobody is to.
+fn check_signature(line: &Line<'_>, hash: ChainHash, key: Option<PublicKey>) -> Result<(), Fault> {
+    match (key, line.signature) {
+        (None, None) => Ok(()),
+        (None, Some(_)) | (Some(_), None) => Err(Fault::Signed),
+        (Some(key), Some(text)) => {
+            let signature = Signature::from_base64(text).ok_or(Fault::Form)?;
+            let is_signed = key.has_signed(hash.as_bytes(), &signature);
+            if is_signed { Ok(()) } else { Err(Fault::Signature) }
+        }
     }
-    Some(SegmentStart {
-        log: entry.log?.into_owned(),
-        segment: SegmentName::from_number(entry.segment?.0),
-        previous: entry.previous,
-    })
 }
 
 /// The hash that a line itself says comes before it.
-fn stated_previous(line: &Line<'_>) -> Result<Option<ChainHash>, Fault> {
+fn stated_previous(line: &Line<'_>) -> Option<Option<ChainHash>> {
     let Some(digits) = line.previous else {
-        return Ok(None);
+        return Some(None);
     };
-    let text = std::str::from_utf8(digits).map_err(|_| Fault::Form)?;
-    ChainHash::from_hex(text).map(Some).ok_or(Fault::Form)
+    let text = std::str::from_utf8(digits).ok()?;
+    ChainHash::from_hex(text).map(Some)
+}
+
+/// The hash of a line, when it is that of its own bytes.
+fn stated_hash(line: &Line<'_>) -> Option<ChainHash> {
+    let hash = ChainHash::of(line.entry, stated_previous(line)?);
+    (line.hash == hash.to_hex()).then_some(hash)
 }

@@ -1,12 +1,13 @@
 //! What the tests of this crate share: a clock of their own, and a disk that fails on demand.
 
 use crate::disk::{Disk, Folder, SegmentFile};
-use crate::{BootId, Log, Settings, Stamp};
+use crate::{BootId, Log, LogKey, Settings, Stamp};
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use ward_memory::SecretBox;
 use ward_policy::Moment;
 
 /// The moment `microseconds` after an arbitrary one, the same on both clocks.
@@ -20,6 +21,10 @@ pub(crate) fn at(microseconds: u64) -> Stamp {
 pub(crate) fn settings() -> Settings {
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c").unwrap();
     Settings { preallocated_bytes: 8192, reserve_bytes: 4096, ..Settings::new(boot) }
+}
+
+pub(crate) fn log_key() -> LogKey {
+    LogKey::from_bytes(&SecretBox::make(|| [7; 32]))
 }
 
 /// A directory of a log on a disk that does what [`Faults`] says.
@@ -46,7 +51,7 @@ impl Fixture {
     pub(crate) fn log_with(&self, settings: Settings) -> Log {
         let folder = Folder::open_for_writing(self.path()).unwrap();
         let disk = FaultyDisk { folder, faults: Arc::clone(&self.faults) };
-        Log::open_on(Arc::new(disk), settings, at(0)).unwrap().0
+        Log::open_on(Arc::new(disk), log_key(), settings, at(0)).unwrap().0
     }
 }
 
@@ -116,6 +121,10 @@ impl Disk for FaultyDisk {
 
     fn reader(&self, name: &str) -> io::Result<File> {
         self.folder.reader(name)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.folder.replace(name, bytes)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

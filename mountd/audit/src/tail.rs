@@ -2,10 +2,11 @@
 
 use crate::disk::{Disk, SegmentFile, is_full};
 use crate::entry::{Entry, Number};
+use crate::epoch::Epochs;
 use crate::line;
 use crate::names::Keyring;
 use crate::open::Settings;
-use crate::{AppendError, EventType, Head, Record, SegmentName, Stamp, Timestamp};
+use crate::{AppendError, EventType, Head, HeadNote, Record, SegmentName, Stamp, Timestamp};
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use ward_policy::{Moment, RecordNames};
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(100);
 /// The file that keeps room for refusals on a full disk.
 pub(crate) const RESERVE: &str = "reserve";
+/// Why nothing can be added to a log that was closed.
+const CLOSED: &str = "it was closed";
 
 /// Where entries are added. One at a time: the log's mutex holds it.
 #[derive(Debug)]
@@ -26,12 +29,14 @@ pub(crate) struct Tail {
     settings: Settings,
     /// The log's id, a ULID.
     log: String,
-    segment: SegmentName,
+    pub(crate) segment: SegmentName,
     file: Arc<dyn SegmentFile>,
     /// Where the last line of the segment ends.
     length: u64,
     /// How long the file is; zeros from `length` on.
     allocated: u64,
+    /// Keys, tree and what of it is signed.
+    pub(crate) epochs: Epochs,
     head: Option<Head>,
     time: Timestamp,
     /// The newest stamp by the boot clock, to notice that the wall clock was set.
@@ -43,6 +48,8 @@ pub(crate) struct Tail {
     has_reserve: bool,
     unrecorded: u64,
     unsynced_since: Option<Moment>,
+    /// When the open segment began.
+    begun: Option<Moment>,
     stopped: Option<Arc<str>>,
     /// Reused, so that an append allocates no line.
     line: Vec<u8>,
@@ -56,8 +63,7 @@ pub(crate) struct Beginning {
     pub(crate) log: String,
     pub(crate) segment: SegmentName,
     pub(crate) file: Arc<dyn SegmentFile>,
-    pub(crate) length: u64,
-    pub(crate) allocated: u64,
+    pub(crate) epochs: Epochs,
     pub(crate) head: Option<Head>,
     pub(crate) time: Timestamp,
     pub(crate) random: u128,
@@ -93,8 +99,9 @@ impl Tail {
             log: beginning.log,
             segment: beginning.segment,
             file: beginning.file,
-            length: beginning.length,
-            allocated: beginning.allocated,
+            length: 0,
+            allocated: 0,
+            epochs: beginning.epochs,
             head: beginning.head,
             time: beginning.time,
             stamp: None,
@@ -104,6 +111,7 @@ impl Tail {
             has_reserve: false,
             unrecorded: 0,
             unsynced_since: None,
+            begun: None,
             stopped: None,
             line: Vec::with_capacity(1024),
         }
@@ -152,12 +160,43 @@ impl Tail {
         if self.length > 0 {
             return Ok(());
         }
-        let mut entry = Entry::new(EventType::SegmentStart);
-        let log = self.log.clone();
-        entry.log = Some(Cow::Borrowed(&log));
-        entry.segment = Some(Number(self.segment.number()));
-        entry.previous = self.head.map(|head| head.hash);
-        self.write(entry, now).map(|_| ())
+        let mut entry = self.epochs.start(self.segment, self.head);
+        entry.log = Some(Cow::Owned(self.log.clone()));
+        self.write(entry, now)?;
+        self.begun = Some(now.boot);
+        Ok(())
+    }
+
+    /// Signs what waits for it since `age` or longer.
+    pub(crate) fn sign_if_older(&mut self, age: Duration, now: Stamp) -> Result<(), AppendError> {
+        let is_due = |since: Moment| since.after(age) <= now.boot;
+        if self.stopped.is_some() || !self.epochs.unsigned_since().is_some_and(is_due) {
+            return Ok(());
+        }
+        match self.write(self.epochs.checkpoint(self.segment), now) {
+            // It is signed once there is room; nothing more than a few refusals comes before.
+            Ok(_) | Err(AppendError::Full { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the segment and the run; nothing can be added any more.
+    pub(crate) fn close(&mut self, now: Stamp) -> Result<(), AppendError> {
+        if let Some(cause) = &self.stopped {
+            return Err(AppendError::Poisoned { cause: Arc::clone(cause) });
+        }
+        if self.length > 0 && !self.epochs.is_between() {
+            match self.write(self.epochs.last(self.segment), now) {
+                // Without room the next run says that this one did not end.
+                Ok(_) | Err(AppendError::Full { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Err(error) = self.cut() {
+            return Err(self.stop(format!("cannot close the log: {error}").into()));
+        }
+        self.stop(CLOSED.into());
+        Ok(())
     }
 
     /// Puts a reserve on the disk, when there is room for one.
@@ -181,11 +220,18 @@ impl Tail {
     pub(crate) fn cut(&mut self) -> io::Result<()> {
         self.file.cut(self.length)?;
         self.allocated = self.length;
-        self.file.sync()
+        self.file.sync()?;
+        self.epochs.synced_up_to(self.head.map_or(0, |head| head.seq));
+        Ok(())
     }
 
     pub(crate) const fn head(&self) -> Option<Head> {
         self.head
+    }
+
+    /// The newest head that is signed and synced, each one once.
+    pub(crate) fn unpublished(&mut self) -> Option<HeadNote> {
+        self.epochs.unpublished(&self.log)
     }
 
     pub(crate) const fn unsynced_since(&self) -> Option<Moment> {
@@ -213,10 +259,13 @@ impl Tail {
     }
 
     fn append_once(&mut self, record: &Record<'_>, now: Stamp) -> Result<Head, AppendError> {
-        if self.length >= self.settings.segment_bytes {
-            self.roll()?;
+        if self.length >= self.settings.segment_bytes || self.is_between() {
+            self.roll(now)?;
         }
         self.start_if_empty(now)?;
+        if self.epochs.is_checkpoint_due() {
+            self.write(self.epochs.checkpoint(self.segment), now)?;
+        }
         if self.is_clock_set(now) {
             let jump = Record::clock_jump(Timestamp::from_microseconds(now.wall));
             self.write(jump.entry(), now)?;
@@ -240,9 +289,20 @@ impl Tail {
         }
     }
 
-    /// Closes the full segment and begins the next one.
-    fn roll(&mut self) -> Result<(), AppendError> {
+    /// Whether the open segment has its last entry, and the next one is still to be made.
+    const fn is_between(&self) -> bool {
+        self.length > 0 && self.epochs.is_between()
+    }
+
+    /// Ends the segment and begins the next one.
+    fn roll(&mut self, now: Stamp) -> Result<(), AppendError> {
         let next = self.segment.next();
+        if !self.is_between() {
+            let Some(end) = self.epochs.end(self.segment) else {
+                return Err(self.stop("the system gives no random bytes".into()));
+            };
+            self.write(end, now).inspect_err(|_| self.epochs.take_back())?;
+        }
         if let Err(error) = self.cut() {
             // Not even a full disk is an excuse here: a sync that failed is never tried again.
             return Err(self.stop(format!("cannot close {}: {error}", self.segment).into()));
@@ -276,8 +336,11 @@ impl Tail {
         line::begin(&mut self.line);
         serde_json::to_writer(&mut self.line, &entry)
             .map_err(|source| AppendError::Encode { source })?;
-        let hash = line::finish(&mut self.line, self.head.map(|head| head.hash));
+        let (event, end) = (entry.event_type, self.line.len());
+        let signer = self.epochs.signer(event);
+        let hash = line::finish(&mut self.line, self.head.map(|head| head.hash), signer);
         self.write_line()?;
+        self.epochs.added(event, seq, line::entry_in(&self.line, end), now.boot);
         let head = Head { seq, hash };
         self.unrecorded = 0;
         self.head = Some(head);

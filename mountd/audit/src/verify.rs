@@ -8,7 +8,7 @@
 use crate::disk::{Disk, Folder};
 use crate::segment::{Remainder, missing_among, segments_among};
 use crate::succession::{Fault, Succession};
-use crate::{Head, SegmentName, Timestamp};
+use crate::{Head, PublicKey, SegmentName, Timestamp};
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,10 @@ pub struct Extent {
     pub time: Option<Timestamp>,
     /// The id of the log.
     pub log: Option<String>,
+    /// What signs notes of its heads.
+    pub notes: Option<PublicKey>,
+    /// How many of its last entries no checkpoint has signed yet.
+    pub unsigned: u64,
 }
 
 /// Whether a log is whole.
@@ -198,8 +202,10 @@ impl Walk {
             }
             return Ok(match Remainder::of(&bytes, offset) {
                 Remainder::Zeros => Verdict::Whole,
-                Remainder::Torn(torn) => Verdict::Torn { file: segment, bytes: torn as u64 },
-                Remainder::Damaged => broken,
+                Remainder::Torn(torn) if !self.succession.was_synced(&bytes) => {
+                    Verdict::Torn { file: segment, bytes: torn as u64 }
+                }
+                Remainder::Torn(_) | Remainder::Damaged => broken,
             });
         }
     }
@@ -235,6 +241,8 @@ impl Walk {
             head,
             time: self.succession.time(),
             log: self.succession.log().map(str::to_owned),
+            notes: self.succession.notes(),
+            unsigned: self.succession.unsigned(),
         };
         Report { good, verdict }
     }
@@ -246,11 +254,17 @@ impl fmt::Display for Report {
         match &self.verdict {
             Verdict::Whole => match self.good.head {
                 None => write!(formatter, "The log is whole and empty."),
-                Some(head) => write!(
-                    formatter,
-                    "The log is whole: {seq} entries, the last one {}.",
-                    head.hash
-                ),
+                Some(head) => {
+                    let hash = head.hash;
+                    write!(formatter, "The log is whole: {seq} entries, the last one {hash}.")?;
+                    match self.good.unsigned {
+                        0 => Ok(()),
+                        1 => write!(formatter, " No checkpoint has signed that one yet."),
+                        some => {
+                            write!(formatter, " No checkpoint has signed the last {some} yet.")
+                        }
+                    }
+                }
             },
             Verdict::Torn { file, bytes } => write!(
                 formatter,

@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use ward_memory::SecretBox;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// The number of a key slot; never used again in a vault.
@@ -153,6 +154,11 @@ impl Keyfile {
         let mut key = Self(Box::default());
         file.read_exact(key.0.as_mut_slice()).map_err(io)?;
         Ok(key)
+    }
+
+    /// The key, in memory for keys, for a use other than opening a vault.
+    pub fn key(&self) -> SecretBox<[u8; KEY_LENGTH]> {
+        SecretBox::make(|| *self.0)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

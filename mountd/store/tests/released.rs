@@ -11,7 +11,8 @@ use copy::copy_released;
 use lease::{NOW, caller, lease};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use ward_audit::{BootId, Durability, Log, Record, Settings, Stamp};
+use ward_audit::{BootId, Durability, Log, LogKey, Record, Settings, Stamp};
+use ward_memory::SecretBox;
 use ward_policy::{FileId, Moment, Operation, SecretPath};
 use ward_store::{
     DecryptError, EntryName, ImageUse, Keyfile, NodeType, Passphrase, Recovered, RecoveryCode,
@@ -79,7 +80,8 @@ fn log(folder: &Path) -> Log {
     std::fs::create_dir(&directory).unwrap();
     std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c").unwrap();
-    Log::open(&directory, Settings::new(boot), stamp()).unwrap().0
+    let key = LogKey::from_bytes(&SecretBox::make(|| [7; 32]));
+    Log::open(&directory, key, Settings::new(boot), stamp()).unwrap().0
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
             let _receipt = log.append(record, Durability::Written, now).unwrap();
         }
         assert_eq!(entries(&log).len(), 1 + EventType::ALL.len());
-        log.close().unwrap();
+        log.close(at(500)).unwrap();
         drop(log);
         assert_canonical(&place.bytes(FIRST));
     }
@@ -150,7 +150,7 @@ fn a_lease_a_read_and_a_refusal_are_recorded_with_their_facts() {
     assert_eq!(actor.exe.as_deref(), Some("/usr/bin/cu%01rl"));
     assert_eq!(refused.entry.decision.as_deref(), Some("denied"));
     assert_eq!(refused.entry.operations.as_deref(), Some(&["file.write".into()][..]));
-    log.close().unwrap();
+    log.close(at(500)).unwrap();
     drop(log);
     assert_canonical(&place.bytes(FIRST));
 }

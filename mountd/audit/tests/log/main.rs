@@ -5,6 +5,7 @@ mod example;
 mod names;
 mod opening;
 mod segments;
+mod signatures;
 mod support;
 mod tampering;
 mod torn;

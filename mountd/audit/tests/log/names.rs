@@ -1,7 +1,7 @@
 //! Names of a `secrets` vault are in the log only for those who hold its key.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
-use crate::support::{FIRST, Place, at, entries, settings, vault};
+use crate::support::{FIRST, Place, at, entries, log_key, settings, vault};
 use std::ops::ControlFlow;
 use ward_audit::{Durability, EventType, Filter, Log, NamesKey, PathGlob, Record, VaultKind, read};
 use ward_memory::SecretBox;
@@ -51,9 +51,9 @@ fn sealed_names_open_after_a_restart_too() {
     let log = place.open();
     log.seal_names(&vault(), &key()).unwrap();
     record(&log, &place, VaultKind::Secrets);
-    log.close().unwrap();
+    log.close(at(500)).unwrap();
     drop(log);
-    let log = Log::open(place.path(), settings(), at(2)).unwrap().0;
+    let log = Log::open(place.path(), log_key(), settings(), at(2)).unwrap().0;
     log.seal_names(&vault(), &key()).unwrap();
     let filter = Filter { path: Some(PathGlob::new("database/*")), ..Filter::default() };
     let mut found = 0;

@@ -1,12 +1,12 @@
 //! A log that is not as it was left is refused, by name.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
-use crate::support::{FIRST, Place, SECOND, at, settings};
+use crate::support::{FIRST, Place, SECOND, at, log_key, settings};
 use std::os::unix::fs::PermissionsExt;
 use ward_audit::{Log, OpenLogError};
 
 fn refusal(place: &Place) -> OpenLogError {
-    Log::open(place.path(), settings(), at(1000)).unwrap_err()
+    Log::open(place.path(), log_key(), settings(), at(1000)).unwrap_err()
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_link_in_the_place_of_a_segment_is_not_followed() {
     assert!(matches!(refusal(&place), OpenLogError::File { .. }));
     let link = other.path().join("link");
     std::os::unix::fs::symlink(place.path(), &link).unwrap();
-    let error = Log::open(&link, settings(), at(0)).unwrap_err();
+    let error = Log::open(&link, log_key(), settings(), at(0)).unwrap_err();
     assert!(matches!(error, OpenLogError::Directory { .. }), "{error}");
 }
 
@@ -79,7 +79,7 @@ fn a_link_in_the_place_of_a_segment_is_not_followed() {
 fn a_new_log_is_its_owners_alone() {
     let place = Place::new();
     let directory = place.path().join("audit");
-    drop(Log::open(&directory, settings(), at(0)).unwrap());
+    drop(Log::open(&directory, log_key(), settings(), at(0)).unwrap());
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory), 0o700);
     assert_eq!(mode(&directory.join(FIRST)), 0o600);

@@ -1,17 +1,17 @@
 //! Time and segments: what goes on while a log grows.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
-use crate::support::{FIRST, Place, at, entries, settings};
+use crate::support::{FIRST, Place, at, entries, log_key, settings};
 use std::ops::ControlFlow;
 use ward_audit::{
     Durability, EventType, Filter, Log, PathGlob, Record, Settings, Stamp, Verdict, verify,
 };
 
-const RECORD: Record<'static> = Record::new(EventType::Command);
+const RECORD: Record<'static> = Record::new(EventType::FileOpen);
 
 fn open_small(place: &Place) -> Log {
     let small = Settings { segment_bytes: 2000, ..settings() };
-    Log::open(place.path(), small, at(0)).unwrap().0
+    Log::open(place.path(), log_key(), small, at(0)).unwrap().0
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn when_the_clock_goes_back_time_goes_on_and_the_jump_is_recorded_once() {
     }
     let entries = entries(&log);
     let events: Vec<_> = entries.iter().map(|shown| shown.entry.event_type).collect();
-    let [jump, command] = [EventType::ClockJump, EventType::Command];
+    let [jump, command] = [EventType::ClockJump, EventType::FileOpen];
     assert_eq!(events[1..], [command, jump, command, command]);
     let times: Vec<_> = entries.iter().map(|shown| shown.entry.ts.microseconds()).collect();
     assert_eq!(times[2..], [at(9_000_001).wall, at(9_000_002).wall, at(9_000_003).wall]);
@@ -50,15 +50,15 @@ fn a_full_segment_is_closed_and_the_next_one_goes_on() {
     for number in 1..40 {
         let _receipt = log.append(RECORD, Durability::Durable, at(number)).unwrap();
     }
+    log.close(at(500)).unwrap();
     let head = log.head().unwrap();
-    log.close().unwrap();
     drop(log);
     let report = verify(place.path(), head).unwrap();
     assert_eq!((report.verdict, report.good.head), (Verdict::Whole, head));
     assert!(report.good.segments > 3, "{}", report.good.segments);
     assert!(place.bytes(FIRST).ends_with(b"}\n"));
     let log = open_small(&place);
-    assert_eq!(log.head().unwrap(), head);
+    assert_eq!(log.head().unwrap().unwrap().seq, head.unwrap().seq + 1);
     let first: Vec<_> = entries(&log)
         .into_iter()
         .filter(|shown| shown.entry.event_type == EventType::SegmentStart)

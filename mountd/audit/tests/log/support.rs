@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::{
-    BootId, Durability, EventType, Filter, Log, Record, Report, Settings, ShownEntry, Stamp, verify,
+    BootId, Durability, EventType, Filter, Log, LogKey, Record, Report, Settings, ShownEntry,
+    Stamp, verify,
 };
+use ward_memory::SecretBox;
 use ward_policy::{
     Caller, Cgroup, Decision, Digest, Executable, GroupId, Lease, LeaseId, LocalTime, Moment,
     Operation, OperationSet, ProcessId, Question, Rules, ScopeKind, SecretPath, Session, ThreadId,
@@ -47,6 +49,11 @@ pub(crate) fn settings() -> Settings {
     Settings { preallocated_bytes: 8192, reserve_bytes: 0, ..Settings::new(boot) }
 }
 
+/// The key of every log of these tests.
+pub(crate) fn log_key() -> LogKey {
+    LogKey::from_bytes(&SecretBox::make(|| [7; 32]))
+}
+
 /// A directory for a log, gone when it is dropped.
 pub(crate) struct Place {
     directory: tempfile::TempDir,
@@ -75,34 +82,45 @@ impl Place {
     }
 
     pub(crate) fn open(&self) -> Log {
-        Log::open(self.path(), settings(), at(0)).unwrap().0
+        self.open_at(at(0))
+    }
+
+    pub(crate) fn open_at(&self, now: Stamp) -> Log {
+        Log::open(self.path(), log_key(), settings(), now).unwrap().0
     }
 
     pub(crate) fn verify(&self) -> Report {
         verify(self.path(), None).unwrap()
     }
 
-    /// A closed log of `count` small entries, `segment.start` included.
+    /// A closed log of `count` small entries, its segment's first and last one included.
     pub(crate) fn with_entries(count: u64) -> Self {
         let place = Self::new();
         let log = place.open();
-        append(&log, 1..count);
-        log.close().unwrap();
+        append(&log, 1..count - 1);
+        log.close(at(count)).unwrap();
         drop(log);
         place
     }
 
-    /// A closed log of two segments; the first has four lines, the second two.
-    pub(crate) fn with_two_segments() -> Self {
+    /// A log of `count` small entries that a crash left, cut to its last line.
+    pub(crate) fn with_entries_of_a_crash(count: u64) -> Self {
         let place = Self::new();
         let log = place.open();
-        append(&log, 1..4);
-        log.close().unwrap();
+        append(&log, 1..count);
         drop(log);
-        let small = Settings { segment_bytes: 1, ..settings() };
-        let log = Log::open(place.path(), small, at(10)).unwrap().0;
+        let bytes = place.bytes(FIRST);
+        let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
+        place.put(FIRST, &bytes[..=end]);
+        place
+    }
+
+    /// A closed log of two segments; the first has four lines, the second three.
+    pub(crate) fn with_two_segments() -> Self {
+        let place = Self::with_entries(4);
+        let log = place.open_at(at(10));
         append(&log, 20..21);
-        log.close().unwrap();
+        log.close(at(30)).unwrap();
         drop(log);
         place
     }
@@ -116,7 +134,7 @@ fn owned_directory() -> tempfile::TempDir {
 
 pub(crate) fn append(log: &Log, moments: std::ops::Range<u64>) {
     for moment in moments {
-        let record = Record::new(EventType::Command).reason("because");
+        let record = Record::new(EventType::FileOpen).reason("because");
         let _receipt = log.append(record, Durability::Written, at(moment)).unwrap();
     }
 }

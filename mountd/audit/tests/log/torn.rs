@@ -1,12 +1,12 @@
 //! What a power cut or a kill leaves behind is never called damage, and never costs a whole line.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
-use crate::support::{FIRST, Place, append, at, entries, settings};
+use crate::support::{FIRST, Place, SECOND, append, at, entries, log_key, settings};
 use ward_audit::{EventType, Log, SegmentName, Verdict};
 
 /// Opens the log, which must not complain; gives the last seq it found and the bytes it cut.
 fn reopen(place: &Place) -> (u64, Option<u64>) {
-    let (log, recovered) = Log::open(place.path(), settings(), at(1000)).unwrap();
+    let (log, recovered) = Log::open(place.path(), log_key(), settings(), at(1000)).unwrap();
     let recorded = entries(&log)
         .into_iter()
         .filter(|shown| shown.entry.event_type == EventType::LogRecovered)
@@ -16,6 +16,8 @@ fn reopen(place: &Place) -> (u64, Option<u64>) {
     assert_eq!(recorded, cut);
     drop(log);
     assert_eq!(place.verify().verdict, Verdict::Whole);
+    let newest = recovered.head.map_or(FIRST, |_| SECOND);
+    std::fs::remove_file(place.file(newest)).unwrap();
     (recovered.head.map_or(0, |head| head.seq), cut.map(|(bytes, _)| bytes))
 }
 
@@ -26,7 +28,7 @@ fn ends(bytes: &[u8]) -> Vec<usize> {
 
 #[test]
 fn a_tail_cut_at_any_byte_is_torn_or_a_shorter_whole_and_never_broken() {
-    let place = Place::with_entries(6);
+    let place = Place::with_entries_of_a_crash(6);
     let whole = place.bytes(FIRST);
     let ends = ends(&whole);
     for cut in ends[2]..=whole.len() {
@@ -54,7 +56,7 @@ fn a_tail_cut_at_any_byte_is_torn_or_a_shorter_whole_and_never_broken() {
 
 #[test]
 fn a_lost_sector_in_the_last_batch_is_torn_and_never_broken() {
-    let place = Place::with_entries(12);
+    let place = Place::with_entries_of_a_crash(12);
     let whole = place.bytes(FIRST);
     let ends = ends(&whole);
     for sector in (512..whole.len()).step_by(512) {
@@ -84,7 +86,7 @@ fn a_crash_before_the_first_line_of_a_log_begins_it_anew() {
 fn a_crash_before_the_first_line_of_a_segment_goes_on_with_the_one_before() {
     for leftover in [&b""[..], &[0; 4096], b"{\"entry\":{\"bootId\""] {
         let place = Place::with_entries(5);
-        place.put(crate::support::SECOND, leftover);
+        place.put(SECOND, leftover);
         assert!(matches!(place.verify().verdict, Verdict::Whole | Verdict::Torn { .. }));
         let (head, _cut) = reopen(&place);
         assert_eq!(head, 5);

@@ -11,7 +11,8 @@ use crate::{
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use ward_audit::{BootId, Durability, EventType, Filter, Log, Record, Settings, Stamp};
+use ward_audit::{BootId, Durability, EventType, Filter, Log, LogKey, Record, Settings, Stamp};
+use ward_memory::SecretBox;
 use ward_policy::{Moment, SecretPath, VaultName};
 
 /// A vault with versions, dead ones among them, in several segments.
@@ -267,7 +268,8 @@ fn names_that_the_log_sealed_before_a_rekey_still_open_after_it() {
     let (name, path) = (VaultName::try_from("work").unwrap(), SecretPath::try_from("a").unwrap());
     let now = |second| Stamp { wall: second * 1_000_000, boot: Moment::from_nanoseconds(second) };
     let boot = BootId::try_from("7c6a1b52-0d3e-4f6a-9b1c-2d3e4f5a6b7c").unwrap();
-    let (log, _) = Log::open(&folder, Settings::new(boot), now(1)).unwrap();
+    let key = LogKey::from_bytes(&SecretBox::make(|| [7; 32]));
+    let (log, _) = Log::open(&folder, key, Settings::new(boot), now(1)).unwrap();
     let record = |second| {
         log.seal_names(&name, &vault.names_key()).unwrap();
         let record = Record::new(EventType::SecretSet).on(&name, &path);

@@ -1,0 +1,179 @@
+//! Epochs: one for each segment, with a key of its own that signs what is in it.
+//!
+//! The identity certifies the key in the segment's first entry. The key signs checkpoints, and at
+//! last the final tree and the key after it; then it is wiped.
+
+use crate::entry::{Entry, Number};
+use crate::event::Signer;
+use crate::key::{LogKey, SigningKey};
+use crate::succession::MOST_UNSIGNED;
+use crate::tree::Frontier;
+use crate::{EventType, Head, HeadNote, SegmentName, TreeHash};
+use ward_policy::Moment;
+
+/// A record may bring a clock jump along: a checkpoint comes before there is no room for both.
+const CHECKPOINT_EVERY: u64 = MOST_UNSIGNED - 1;
+
+/// The keys of a run, the tree, and what of it is signed.
+#[derive(Debug)]
+pub(crate) struct Epochs {
+    key: LogKey,
+    /// The key of the open segment.
+    current: Option<SigningKey>,
+    /// The key of the segment that begins next; once the last entry of this one has named it.
+    next: Option<SigningKey>,
+    tree: Frontier,
+    /// Whether the segment before this run has no last entry.
+    is_unclosed: bool,
+    unsigned: u64,
+    unsigned_since: Option<Moment>,
+    /// Up to which seq a sync has returned.
+    synced: u64,
+    signed: Option<Signed>,
+    /// How large the newest published tree is.
+    published: u64,
+}
+
+/// The hash over the first entries of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeHead {
+    /// How many entries.
+    pub size: u64,
+    /// The root of the tree over them (RFC 6962).
+    pub root: TreeHash,
+}
+
+/// A tree that an entry has signed.
+#[derive(Clone, Copy, Debug)]
+struct Signed {
+    /// The seq of that entry.
+    seq: u64,
+    tree: TreeHead,
+}
+
+impl Epochs {
+    /// The keys of a new run after `tree`; `None` when the system gives no random bytes.
+    pub(crate) fn begin(key: LogKey, tree: Frontier, is_unclosed: bool) -> Option<Self> {
+        let next = Some(SigningKey::generate()?);
+        Some(Self {
+            key,
+            current: None,
+            next,
+            tree,
+            is_unclosed,
+            unsigned: 0,
+            unsigned_since: None,
+            synced: 0,
+            signed: None,
+            published: 0,
+        })
+    }
+
+    /// What signs an entry of this kind.
+    pub(crate) fn signer(&self, event: EventType) -> Option<&SigningKey> {
+        match event.signer()? {
+            Signer::Identity => Some(&self.key.identity),
+            Signer::Segment => self.current.as_ref(),
+        }
+    }
+
+    /// The first entry of `segment`, after `head`.
+    pub(crate) fn start(&self, segment: SegmentName, head: Option<Head>) -> Entry<'static> {
+        Entry {
+            frontier: Some(self.tree.nodes().to_vec()),
+            identity: Some(self.key.identity.public()),
+            key: self.next.as_ref().map(SigningKey::public),
+            notes: Some(self.key.notes.public()),
+            previous: head.map(|head| head.hash),
+            root: Some(self.tree.root()),
+            segment: Some(Number(segment.number())),
+            size: Some(Number(self.tree.size())),
+            unclosed: self.is_unclosed.then_some(true),
+            ..Entry::new(EventType::SegmentStart)
+        }
+    }
+
+    /// A checkpoint of `segment`.
+    pub(crate) fn checkpoint(&self, segment: SegmentName) -> Entry<'static> {
+        self.stating(EventType::Checkpoint, segment)
+    }
+
+    /// The last entry of `segment` when the run goes on: names the next key. `None` when the system
+    /// gives no random bytes.
+    pub(crate) fn end(&mut self, segment: SegmentName) -> Option<Entry<'static>> {
+        let next = SigningKey::generate()?;
+        let entry = Entry { next: Some(next.public()), ..self.last(segment) };
+        self.next = Some(next);
+        Some(entry)
+    }
+
+    /// The last entry of `segment`, and of the run.
+    pub(crate) fn last(&self, segment: SegmentName) -> Entry<'static> {
+        self.stating(EventType::SegmentEnd, segment)
+    }
+
+    /// The end of a segment could not be written, so no key was named.
+    pub(crate) fn take_back(&mut self) {
+        self.next = None;
+    }
+
+    /// Whether the segment's last entry is written, and the next one not begun.
+    pub(crate) const fn is_between(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Whether a checkpoint must come before any other entry.
+    pub(crate) const fn is_checkpoint_due(&self) -> bool {
+        self.unsigned >= CHECKPOINT_EVERY
+    }
+
+    /// Since when an entry waits for a checkpoint.
+    pub(crate) const fn unsigned_since(&self) -> Option<Moment> {
+        self.unsigned_since
+    }
+
+    /// The note of the newest signed tree, once that is synced; each one once.
+    pub(crate) fn unpublished(&mut self, log: &str) -> Option<HeadNote> {
+        let signed = self.signed.filter(|signed| signed.seq <= self.synced)?;
+        if signed.tree.size <= self.published {
+            return None;
+        }
+        self.published = signed.tree.size;
+        Some(HeadNote::sign(log, signed.tree, &self.key.notes))
+    }
+
+    /// A sync has returned for everything up to `seq`.
+    pub(crate) fn synced_up_to(&mut self, seq: u64) {
+        self.synced = self.synced.max(seq);
+    }
+
+    /// The entry `seq` of this kind, with these bytes, is in the log.
+    pub(crate) fn added(&mut self, event: EventType, seq: u64, entry: &[u8], now: Moment) {
+        let is_signed = event.signer() == Some(Signer::Segment);
+        let signed = is_signed.then(|| TreeHead { size: self.tree.size(), root: self.tree.root() });
+        self.tree.push(TreeHash::leaf(entry));
+        if event == EventType::SegmentStart {
+            // The key before it is wiped here.
+            self.current = self.next.take();
+            self.is_unclosed = false;
+        } else if let Some(tree) = signed {
+            self.signed = Some(Signed { seq, tree });
+        } else {
+            self.unsigned += 1;
+            self.unsigned_since = self.unsigned_since.or(Some(now));
+            return;
+        }
+        self.unsigned = 0;
+        self.unsigned_since = None;
+    }
+
+    fn stating(&self, event: EventType, segment: SegmentName) -> Entry<'static> {
+        Entry {
+            root: Some(self.tree.root()),
+            segment: Some(Number(segment.number())),
+            size: Some(Number(self.tree.size())),
+            synced: Some(Number(self.synced.min(self.tree.size()))),
+            ..Entry::new(event)
+        }
+    }
+}
