@@ -340,6 +340,35 @@ pub(crate) struct AuditShowArguments {
 pub(crate) enum PolicyCommand {
     /// Load FILE, or the policy of the root, and say what is wrong or odd about it
     Check(PolicyCheckArguments),
+    /// Decide the cases of FILE.. by a policy; exits with 1 when one comes out otherwise
+    Test(PolicyTestArguments),
+}
+
+/// Of `ward policy test`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A file of cases is TOML. What `expect` leaves out is not looked at.
+
+policy = \"policy.toml\"                      # from where this file lies; --policy comes first
+
+[[case]]
+name = \"claude reads the environment of CI\"
+caller = { uid = 1000, exe = \"/usr/bin/claude\", session = \"claude\", grade = \"verified\" }
+ask = { operations = [\"file.read\"], vault = \"default\", path = \"ci/app/env\", ticket = \"OPS-1\" }
+time = \"Wed 12:00\"                          # or a moment, as 2026-01-31T12:00:00Z
+expect = { decision = \"permitted\", rules = [\"ci-env\"] }
+
+A caller may have gid, groups, loginuid, sha256, script = { path, sha256 }, cgroup, tty and parents.
+A decision is permitted, denied or \"needs approval\"; without operations a path is visible or hidden,
+and a folder writable or closed. `expect` may also have denial, require, factors, lease, hold, by,
+quorum, scope, sensitive and risk.")]
+pub(crate) struct PolicyTestArguments {
+    /// Files of cases
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The policy, instead of the one a file names
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 /// Of `ward policy check`.

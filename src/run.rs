@@ -13,6 +13,7 @@ mod init;
 mod list;
 mod pending;
 mod policy_check;
+mod policy_test;
 mod request;
 mod restore;
 mod revoke;
@@ -72,6 +73,9 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Audit(AuditCommand::Verify) => print(form, audit_verify::run(settings)?),
         Command::Policy(PolicyCommand::Check(arguments)) => {
             print(form, policy_check::run(&arguments, settings)?)
+        }
+        Command::Policy(PolicyCommand::Test(arguments)) => {
+            print(form, policy_test::run(&arguments, settings)?)
         }
     }
 }

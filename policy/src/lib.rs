@@ -6,6 +6,7 @@
 
 mod agent;
 mod caller;
+mod case;
 mod cgroup;
 mod client;
 mod condition;
@@ -43,6 +44,7 @@ pub use caller::{
     Caller, Executable, Fingerprint, GroupId, Namespaces, Parent, ProcessId, Scope, ScopeKind,
     Script, Session, ThreadId, UserId,
 };
+pub use case::{Case, CaseError, CaseFile, Difference, Outcome};
 pub use cgroup::Cgroup;
 pub use decision::{Decision, Denial, Question};
 pub use default_policy::{RootKind, default_policy};

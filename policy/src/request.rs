@@ -57,6 +57,16 @@ pub enum Require {
     Always,
 }
 
+impl fmt::Display for Require {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::FirstUse => "first_use",
+            Self::OneTime => "one_time",
+            Self::Always => "always",
+        })
+    }
+}
+
 /// Who may answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Approvers {

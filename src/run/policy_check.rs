@@ -4,12 +4,11 @@
 use crate::client::Client;
 use crate::command::PolicyCheckArguments;
 use crate::output::{Report, count, escaped};
+use crate::policy_text;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::path::Path;
-use ward_mountd::control::message::{Command, FailureCode, PolicyVerdict};
-use ward_mountd::policy_digest;
-use ward_policy::Rules;
+use ward_mountd::control::message::{Command, PolicyVerdict};
 
 /// Checks it.
 pub(crate) fn run(
@@ -28,16 +27,7 @@ pub(crate) fn run(
 }
 
 fn check_file(file: &Path) -> Result<PolicyVerdict, Trouble> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let is_absent = error.kind() == std::io::ErrorKind::NotFound;
-        let code = if is_absent { FailureCode::NotFound } else { FailureCode::BadInput };
-        Trouble::new(code, format!("cannot read the policy {shown}: {error}"))
-    })?;
-    let rules = Rules::load(&text, policy_digest(&text)).map_err(|fault| {
-        Trouble::bad_input(format!("{shown}, {fault}"))
-            .next("mend the file there and check it again; a running policy stays in force")
-    })?;
+    let rules = policy_text::load(file)?;
     Ok(PolicyVerdict {
         policy: rules.digest().to_string(),
         rules: u64::try_from(rules.count()).unwrap_or(u64::MAX),
