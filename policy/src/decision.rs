@@ -61,7 +61,7 @@ pub enum Denial {
 }
 
 /// Rules by their places in the text. A decision of more than these takes memory.
-type Places = SmallVec<[usize; 8]>;
+type Places = SmallVec<[usize; 16]>;
 
 /// What speaks for a question: rules, or a role.
 #[derive(Default)]

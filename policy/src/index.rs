@@ -4,7 +4,7 @@
 //! candidate whole, so that two keys of one hash cost time and nothing else.
 
 use crate::{Caller, OperationSet, Question, SecretPath, VaultName};
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 /// The longest beginning or end of a part that is a key, in bytes.
 const LONGEST_EDGE: usize = 63;
@@ -47,11 +47,13 @@ pub(crate) struct Key {
 }
 
 /// Keys of which a question shows one whenever a demand is met.
-pub(crate) type Handle = Vec<Key>;
+pub(crate) type Handle = SmallVec<[Key; 1]>;
 /// Ways of finding one alternative, of which one is enough.
-pub(crate) type Alternative = Vec<Handle>;
+pub(crate) type Alternative = SmallVec<[Handle; 4]>;
 /// A demand that is met by any of its alternatives; each must be found.
-pub(crate) type Demand = Vec<Alternative>;
+pub(crate) type Demand = SmallVec<[Alternative; 1]>;
+/// An item by its number, and all its demands.
+pub(crate) type Item = (usize, SmallVec<[Demand; 3]>);
 
 /// Items by their keys.
 #[derive(Debug, Default)]
@@ -121,23 +123,26 @@ impl Key {
 
 impl Index {
     /// Files each item, by its number, under the rarest of its demands.
-    pub(crate) fn of(items: &[Vec<Demand>]) -> Self {
-        let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
-        for key in items.iter().flatten().flatten().flatten().flatten() {
-            *counts.entry(key.hash).or_default() += 1;
-        }
-        let rarity = |handle: &&Handle| -> u64 {
-            handle.iter().map(|key| counts.get(&key.hash).copied().unwrap_or(0)).sum()
+    pub(crate) fn of(items: &[Item]) -> Self {
+        let keys =
+            items.iter().flat_map(|(_, demands)| demands.iter().flatten().flatten().flatten());
+        let mut hashes: Vec<u64> = keys.map(|key| key.hash).collect();
+        hashes.sort_unstable();
+        let count = |hash: u64| {
+            let before = hashes.partition_point(|other| *other < hash);
+            hashes.partition_point(|other| *other <= hash) - before
         };
+        let rarity = |handle: &&Handle| -> usize { handle.iter().map(|key| count(key.hash)).sum() };
         let mut index = Self::default();
         let mut entries = Vec::new();
-        for (number, demands) in items.iter().enumerate() {
+        for (number, demands) in items {
+            let number = *number;
             // A demand with an alternative that shows no key finds nothing.
             let found = demands.iter().filter_map(|demand| {
                 let rarest = demand.iter().map(|handles| handles.iter().min_by_key(rarity));
                 rarest.collect::<Option<Vec<&Handle>>>()
             });
-            match found.min_by_key(|handles| handles.iter().map(rarity).sum::<u64>()) {
+            match found.min_by_key(|handles| handles.iter().map(rarity).sum::<usize>()) {
                 Some(handles) => {
                     let keys = handles.into_iter().flatten();
                     entries.extend(keys.map(|key| (index.note(*key), number)));
@@ -320,10 +325,11 @@ mod tests {
     use crate::pattern::Patterns;
 
     fn index(patterns: &[&str]) -> Index {
-        let demand = |text: &&str| {
-            vec![Patterns::AnyOf(vec![Pattern::parse(text).unwrap()]).demand_of_name().unwrap()]
+        let item = |(number, text): (usize, &&str)| {
+            let pattern = Patterns::AnyOf(vec![Pattern::parse(text).unwrap()]);
+            (number, pattern.demand_of_name().into_iter().collect())
         };
-        Index::of(&patterns.iter().map(demand).collect::<Vec<_>>())
+        Index::of(&patterns.iter().enumerate().map(item).collect::<Vec<_>>())
     }
 
     fn found(index: &Index, path: &str) -> Vec<usize> {

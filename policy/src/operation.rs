@@ -98,7 +98,8 @@ operations! {
 impl Operation {
     /// The operation of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|operation| operation.name() == name)
+        let place = Self::ALL.binary_search_by_key(&name, |operation| operation.name());
+        place.ok().and_then(|place| Self::ALL.get(place).copied())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::index::{Alternative, Demand, Key, Kind};
 use crate::{SecretPath, VaultName};
+use smallvec::smallvec;
 
 /// A list of patterns, of which one must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +26,44 @@ pub(crate) struct Pattern {
 
 /// Segments to match one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Glob(Vec<Segment>);
+pub(crate) struct Glob {
+    segments: Vec<Segment>,
+    /// The segments at its beginning that are written in full, as they stand in a path.
+    head: Box<[u8]>,
+    form: Form,
+}
+
+/// What a pattern comes to: the usual ones take one comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// All of it is written in full.
+    Literal,
+    /// `a/b/**`: what lies below its head.
+    Below,
+    /// `**/NAME`: the last part alone counts.
+    Name,
+    /// Anything else.
+    Other,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     /// `**`: zero or more whole segments.
     Any,
-    /// One segment, with `*` and `?` inside it.
-    One(Box<[u8]>),
+    /// One segment that is written in full.
+    Literal(Box<[u8]>),
+    /// One segment with `*` and `?` inside it.
+    Wild(Wild),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wild {
+    text: Box<[u8]>,
+    /// How much is written in full before the first `*` or `?`, and after the last.
+    start: usize,
+    end: usize,
+    /// Whether one `*` is all there is between.
+    is_one_star: bool,
 }
 
 impl Patterns {
@@ -122,22 +153,23 @@ impl Pattern {
     }
 
     fn handles_of_name(&self) -> Alternative {
-        let mut handles: Alternative = self.vault_key().into_iter().map(|key| vec![key]).collect();
+        let mut handles: Alternative =
+            self.vault_key().into_iter().map(|key| smallvec![key]).collect();
         // A whole vault is asked about without a path.
         if self.is_whole_vault {
             return handles;
         }
-        let head = self.glob.head();
+        let head = &self.glob.head;
         if !head.is_empty() {
-            handles.push(vec![Key::bytes(Kind::Head, &head.join(&b'/'))]);
+            handles.push(smallvec![Key::bytes(Kind::Head, head)]);
         }
-        for segment in &self.glob.0 {
-            let Segment::One(text) = segment else { continue };
-            match literal_edges(text) {
-                None => handles.push(vec![Key::bytes(Kind::Part, text)]),
-                Some((start, end)) => {
-                    let edges = [Key::prefix(start), Key::suffix(end)];
-                    handles.extend(edges.into_iter().flatten().map(|key| vec![key]));
+        for segment in &self.glob.segments {
+            match segment {
+                Segment::Any => {}
+                Segment::Literal(text) => handles.push(smallvec![Key::bytes(Kind::Part, text)]),
+                Segment::Wild(wild) => {
+                    let edges = [Key::prefix(wild.start()), Key::suffix(wild.end())];
+                    handles.extend(edges.into_iter().flatten().map(|key| smallvec![key]));
                 }
             }
         }
@@ -145,14 +177,16 @@ impl Pattern {
     }
 
     fn handles_of_folder(&self) -> Alternative {
-        let mut handles: Alternative = self.vault_key().into_iter().map(|key| vec![key]).collect();
-        let head = self.glob.head();
+        let mut handles: Alternative =
+            self.vault_key().into_iter().map(|key| smallvec![key]).collect();
+        let head = &self.glob.head;
         if !head.is_empty() {
             // Every folder above its literal parts, and what lies below them all.
-            let above = (0..head.len()).filter_map(|count| head.get(..count));
-            let above = above.map(|parts| Key::bytes(Kind::Below, &parts.join(&b'/')));
-            let own = Key::bytes(Kind::Head, &head.join(&b'/'));
-            handles.push(above.chain([own]).collect());
+            let slashes = head.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            let above = [0].into_iter().chain(slashes.map(|(place, _)| place));
+            let above = above.filter_map(|end| head.get(..end));
+            let above = above.map(|folder| Key::bytes(Kind::Below, folder));
+            handles.push(above.chain([Key::bytes(Kind::Head, head)]).collect());
         }
         handles
     }
@@ -193,14 +227,26 @@ impl Glob {
                 "." | ".." => return fault("a part is '.' or '..'; names cannot climb"),
                 "**" => Segment::Any,
                 _ if part.contains("**") => return fault("'**' must be a part of its own; use *"),
-                _ => Segment::One(part.as_bytes().into()),
+                _ => Segment::of(part.as_bytes()),
             });
         }
         // A final `**` is at least one segment.
         if segments.last() == Some(&Segment::Any) {
-            segments.push(Segment::One(b"*".as_slice().into()));
+            segments.push(Segment::of(b"*"));
         }
-        Ok(Self(segments))
+        let literals = segments.iter().map_while(|segment| match segment {
+            Segment::Literal(text) => Some(&**text),
+            Segment::Any | Segment::Wild(_) => None,
+        });
+        let literals: Vec<&[u8]> = literals.collect();
+        let (head, rest) = (literals.join(&b'/').into(), segments.get(literals.len()..));
+        let form = match (literals.len(), rest.unwrap_or_default()) {
+            (_, []) => Form::Literal,
+            (0, [Segment::Any, last]) if !last.is_any() => Form::Name,
+            (1.., [Segment::Any, last]) if last.is_star() => Form::Below,
+            _ => Form::Other,
+        };
+        Ok(Self { segments, head, form })
     }
 
     /// Reads a pattern of absolute paths, as programs have.
@@ -213,9 +259,22 @@ impl Glob {
 
     /// Whether it matches a relative path.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
-        matches_row(&self.0, path.split(|byte| *byte == b'/'), Segment::is_any, |segment, part| {
-            segment.takes(part)
-        })
+        let last_part = || path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let takes_last = || self.segments.last().is_some_and(|segment| segment.takes(last_part()));
+        match self.form {
+            Form::Literal => *path == *self.head,
+            Form::Below => {
+                path.strip_prefix(&*self.head).is_some_and(|rest| rest.starts_with(b"/"))
+            }
+            Form::Name => takes_last(),
+            // What most fail at comes first: where it begins, and how it ends.
+            Form::Other => path.starts_with(&self.head) && takes_last() && self.matches_parts(path),
+        }
+    }
+
+    fn matches_parts(&self, path: &[u8]) -> bool {
+        let parts = path.split(|byte| *byte == b'/');
+        matches_row(&self.segments, parts, Segment::is_any, |segment, part| segment.takes(part))
     }
 
     /// Whether it matches an absolute path.
@@ -223,27 +282,16 @@ impl Glob {
         path.strip_prefix(b"/").is_some_and(|path| self.matches(path))
     }
 
-    /// The key of an absolute path that is written in full.
+    /// The absolute path that is written in full.
     pub(crate) fn literal(&self) -> Option<Vec<u8>> {
-        let parts = self.head();
-        (parts.len() == self.0.len()).then(|| [b"/".as_slice(), &parts.join(&b'/')].concat())
-    }
-
-    /// The parts at its beginning that are written in full.
-    fn head(&self) -> Vec<&[u8]> {
-        let literal = |segment: &'_ Segment| match segment {
-            Segment::One(text) if literal_edges(text).is_none() => true,
-            Segment::One(_) | Segment::Any => false,
-        };
-        let parts = self.0.iter().take_while(|segment| literal(segment));
-        parts.map(Segment::text).collect()
+        (self.form == Form::Literal).then(|| [b"/".as_slice(), &self.head].concat())
     }
 
     /// Whether it surely matches all that `narrow` matches. May say no where yes were true.
     fn covers(&self, narrow: &Self) -> bool {
-        matches_row(&self.0, narrow.0.iter(), Segment::is_any, |wide, narrow| {
-            matches!((wide, narrow), (Segment::One(wide), Segment::One(narrow))
-                if &**wide == b"*" || wide == narrow)
+        let (wide, narrow) = (&self.segments, narrow.segments.iter());
+        matches_row(wide, narrow, Segment::is_any, |wide, narrow| {
+            !narrow.is_any() && (wide.is_star() || wide == *narrow)
         })
     }
 
@@ -252,7 +300,7 @@ impl Glob {
         &'glob self,
         folder: Option<&SecretPath>,
     ) -> impl Iterator<Item = &'glob [Segment]> {
-        let mut rests = vec![self.0.as_slice()];
+        let mut rests = vec![self.segments.as_slice()];
         for part in folder.into_iter().flat_map(SecretPath::parts) {
             rests =
                 rests.into_iter().flat_map(skips).filter_map(|rest| after(rest, part)).collect();
@@ -268,32 +316,55 @@ impl Segment {
         matches!(self, Self::Any)
     }
 
-    fn text(&self) -> &[u8] {
-        match self {
-            Self::Any => b"**",
-            Self::One(text) => text,
-        }
+    fn of(text: &[u8]) -> Self {
+        let is_wild = |byte: &u8| matches!(byte, b'*' | b'?');
+        let places = text.iter().position(is_wild).zip(text.iter().rposition(is_wild));
+        let Some((first, last)) = places else {
+            return Self::Literal(text.into());
+        };
+        Self::Wild(Wild {
+            text: text.into(),
+            start: first,
+            end: text.len() - last - 1,
+            is_one_star: first == last && text.get(first) == Some(&b'*'),
+        })
+    }
+
+    /// `*`: any one part.
+    fn is_star(&self) -> bool {
+        matches!(self, Self::Wild(wild) if *wild.text == *b"*")
     }
 
     fn takes(&self, part: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::One(pattern) => matches_row(
-                pattern,
-                part.iter(),
-                |byte| *byte == b'*',
-                |wanted, byte| *wanted == b'?' || wanted == *byte,
-            ),
+            Self::Literal(text) => **text == *part,
+            Self::Wild(wild) => wild.takes(part),
         }
     }
 }
 
-/// What is written in full before the first `*` or `?` and after the last; `None` when all of it is.
-fn literal_edges(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let is_wild = |byte: &u8| matches!(byte, b'*' | b'?');
-    let start = text.get(..text.iter().position(is_wild)?)?;
-    let end = text.get(text.iter().rposition(is_wild)? + 1..)?;
-    Some((start, end))
+impl Wild {
+    fn start(&self) -> &[u8] {
+        self.text.get(..self.start).unwrap_or_default()
+    }
+
+    fn end(&self) -> &[u8] {
+        self.text.get(self.text.len() - self.end..).unwrap_or_default()
+    }
+
+    fn takes(&self, part: &[u8]) -> bool {
+        part.len() >= self.start + self.end
+            && part.starts_with(self.start())
+            && part.ends_with(self.end())
+            && (self.is_one_star
+                || matches_row(
+                    &self.text,
+                    part.iter(),
+                    |byte| *byte == b'*',
+                    |wanted, byte| *wanted == b'?' || wanted == *byte,
+                ))
+    }
 }
 
 /// `rest`, and `rest` with its leading `**` taken as nothing.
@@ -310,8 +381,9 @@ fn after<'glob>(rest: &'glob [Segment], part: &[u8]) -> Option<&'glob [Segment]>
 
 /// Whether the rest of a pattern takes every path: `**`.
 fn is_everything(rest: &[Segment]) -> bool {
-    matches!(rest.split_last(), Some((Segment::One(last), others))
-        if &**last == b"*" && !others.is_empty() && others.iter().all(Segment::is_any))
+    rest.split_last().is_some_and(|(last, others)| {
+        last.is_star() && !others.is_empty() && others.iter().all(Segment::is_any)
+    })
 }
 
 /// Matches a row of items against a pattern in which `is_star` elements take any run of items.

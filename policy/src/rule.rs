@@ -12,6 +12,7 @@ use crate::suggestion::nearest;
 use crate::target::{Target, read_patterns};
 use crate::terms::{Defaults, Terms};
 use crate::{Caller, Grade, LocalTime, Operation, OperationSet, Question, SameUser};
+use smallvec::{SmallVec, smallvec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -142,30 +143,32 @@ impl Rule {
     }
 
     /// By what a question that it speaks of is found.
-    pub(crate) fn demands(&self) -> Vec<Demand> {
+    pub(crate) fn demands(&self) -> SmallVec<[Demand; 3]> {
         self.demands_with(Patterns::demand_of_name)
     }
 
     /// By what a folder is found below which it may speak of a name.
-    pub(crate) fn demands_of_folders(&self) -> Vec<Demand> {
+    pub(crate) fn demands_of_folders(&self) -> SmallVec<[Demand; 3]> {
         self.demands_with(Patterns::demand_of_folder)
     }
 
-    fn demands_with(&self, demand_of: impl Fn(&Patterns) -> Option<Demand>) -> Vec<Demand> {
-        let operation = |operation: Operation| {
-            vec![vec![Key::bytes(Kind::Operation, operation.name().as_bytes())]]
-        };
-        let operations: Demand = self.operations.iter().map(operation).collect();
+    fn demands_with(
+        &self,
+        demand_of: impl Fn(&Patterns) -> Option<Demand>,
+    ) -> SmallVec<[Demand; 3]> {
         let targets = self.targets.iter().map(|target| demand_of(&target.paths));
         let targets: Option<Vec<Demand>> = targets.collect();
-        let targets = targets.filter(|targets| !targets.is_empty()).map(|each| each.concat());
-        let demands = [
-            Some(operations),
-            self.clients.demand(),
-            self.paths.as_ref().and_then(&demand_of),
-            targets,
-        ];
-        demands.into_iter().flatten().collect()
+        let targets = targets.filter(|targets| !targets.is_empty());
+        let targets = targets.map(|targets| targets.into_iter().flatten().collect());
+        let demands = [self.clients.demand(), self.paths.as_ref().and_then(&demand_of), targets];
+        let mut demands: SmallVec<_> = demands.into_iter().flatten().collect();
+        // Operations are few: they are the last thing to be told apart by.
+        if demands.is_empty() {
+            let key =
+                |operation: Operation| Key::bytes(Kind::Operation, operation.name().as_bytes());
+            demands.push(self.operations.iter().map(|it| smallvec![smallvec![key(it)]]).collect());
+        }
+        demands
     }
 
     /// What counts first.
@@ -273,12 +276,14 @@ fn read_operations(field: Field<'_>) -> Result<(OperationSet, OperationSet), Fau
         if text == "*" && !is_alone {
             return Err(item.fault("\"*\" is every operation and stands alone; remove the others"));
         }
-        let found = operations_of(text).ok_or_else(|| item.fault(unknown_operation(text)))?;
-        all = found.iter().fold(all, OperationSet::with);
         if let Some(operation) = Operation::from_name(text) {
             spelled_out = spelled_out.with(operation);
+            continue;
         }
+        let found = operations_of(text).ok_or_else(|| item.fault(unknown_operation(text)))?;
+        all = found.iter().fold(all, OperationSet::with);
     }
+    all = spelled_out.iter().fold(all, OperationSet::with);
     Ok((all, spelled_out))
 }
 

@@ -71,17 +71,24 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
         has_approver,
     };
     let rules = read_rules(table.field("rule"), &vocabulary)?;
-    let demands: Vec<_> = rules.iter().map(Rule::demands).collect();
-    let of_folders: Vec<_> = rules.iter().map(Rule::demands_of_folders).collect();
-    let of_target = |target: &Arc<Target>| target.paths.demand_of_name().into_iter().collect();
-    let of_targets: Vec<_> = targets.iter().map(of_target).collect();
+    let writes = |rule: &Rule| rule.operations.contains(Operation::FileWrite);
+    let numbered = || rules.iter().enumerate();
+    let index = numbered().map(|(number, rule)| (number, rule.demands()));
+    let index = Index::of(&index.collect::<Vec<_>>());
+    let folders = numbered().filter(|(_, rule)| writes(rule));
+    let folders = folders.map(|(number, rule)| (number, rule.demands_of_folders()));
+    let folders = Index::of(&folders.collect::<Vec<_>>());
+    let target_index = targets.iter().enumerate();
+    let target_index = target_index
+        .map(|(number, target)| (number, target.paths.demand_of_name().into_iter().collect()));
+    let target_index = Index::of(&target_index.collect::<Vec<_>>());
     Ok(Rules {
         digest,
-        index: Index::of(&demands),
-        folders: Index::of(&of_folders),
+        index,
+        folders,
         rules,
         clients,
-        target_index: Index::of(&of_targets),
+        target_index,
         targets,
         risks,
         defaults,

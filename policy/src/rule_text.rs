@@ -72,21 +72,20 @@ impl<'text> Table<'text> {
 
     /// Refuses every key that is not `known`; those of `later` by saying that they come later.
     pub(crate) fn allow_only(&self, known: &[&str], later: &[&str]) -> Result<(), Fault> {
-        for field in self.fields() {
-            let key = field.key;
-            if later.contains(&key) {
-                return Err(
-                    field.key_fault(format!("this version cannot enforce `{key}` yet; remove it"))
-                );
+        let strange =
+            self.entries.iter().map(Field::of).filter(|field| !known.contains(&field.key));
+        let Some(field) = strange.min_by_key(|field| field.key_place.0) else {
+            return Ok(());
+        };
+        let key = field.key;
+        Err(field.key_fault(if later.contains(&key) {
+            format!("this version cannot enforce `{key}` yet; remove it")
+        } else {
+            match nearest(key, known.iter().copied()) {
+                Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
+                None => format!("unknown key `{key}`; use one of {}", known.join(", ")),
             }
-            if !known.contains(&key) {
-                return Err(field.key_fault(match nearest(key, known.iter().copied()) {
-                    Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
-                    None => format!("unknown key `{key}`; use one of {}", known.join(", ")),
-                }));
-            }
-        }
-        Ok(())
+        }))
     }
 
     /// The field of that key.

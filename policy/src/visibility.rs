@@ -37,12 +37,16 @@ impl Rules {
         self.index.visit(caller, &question, SHOWING_SET, |place| {
             let Some(rule) = self.rules.get(place) else { return };
             let rank = rule.rank();
-            let counts = |outlook: &Option<Outlook>| outlook.is_none_or(|it| rank > it.rank);
-            if !outlooks.iter().any(counts) || !rule.lies_at(&question) {
+            let counts = |(operation, outlook): (Operation, &Option<Outlook>)| {
+                rule.operations.contains(operation) && outlook.is_none_or(|it| rank > it.rank)
+            };
+            if !SHOWING.into_iter().zip(&outlooks).any(counts) || !rule.lies_at(&question) {
                 return;
             }
             for (operation, outlook) in SHOWING.into_iter().zip(&mut outlooks) {
-                if counts(outlook) && could_speak(rule, operation, caller, &subject, time) {
+                if counts((operation, outlook))
+                    && could_speak(rule, operation, caller, &subject, time)
+                {
                     let is_deny = matches!(rule.verdict, Verdict::Deny);
                     *outlook = Some(Outlook { rank, is_deny });
                 }
@@ -132,8 +136,7 @@ fn could_speak(
     subject: &Subject<'_>,
     time: LocalTime,
 ) -> bool {
-    rule.operations.contains(operation)
-        && is_said(rule, operation, time)
+    is_said(rule, operation, time)
         && rule.speaks_to(caller, UnknownHash::Matches)
         && rule.conditions.hold_whenever(caller, subject, operation, rule.manner())
 }
