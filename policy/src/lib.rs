@@ -15,6 +15,7 @@ mod default_policy;
 mod digest;
 mod factor;
 mod grade;
+mod guard;
 mod handle_terms;
 mod index;
 mod lease;
@@ -51,6 +52,10 @@ pub use default_policy::{RootKind, default_policy};
 pub use digest::Digest;
 pub use factor::{AnyFactor, Factor, Factors};
 pub use grade::{Doubt, Grade};
+pub use guard::{
+    Breaker, BreakerSettings, BreakerState, CumulativeRisk, Ending, GuardName, GuardRefusal,
+    GuardSettings, GuardedClient, Guards, Rate, RateSettings, RiskSettings, Stake, Weight,
+};
 pub use handle_terms::{HandleTerms, Mapping, Share};
 pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};
 pub use lint::Finding;

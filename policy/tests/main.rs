@@ -10,6 +10,7 @@ mod bad_rule_files;
 mod decisions;
 mod default_policy;
 mod fingerprints;
+mod guards;
 mod handle_terms;
 mod leases;
 mod lint;
