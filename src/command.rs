@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Approve(ApproveArguments),
     /// Answer a request with no
     Deny(DenyArguments),
+    /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
+    Check(CheckArguments),
     /// Run a command as an agent: it and all it starts carry the agent's name
     Run(RunArguments),
     /// Become a command that stands still for its parent before its first instruction
@@ -71,7 +73,7 @@ pub(crate) enum Command {
     /// Show the log, or check that it is whole
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Check the policy
+    /// Check the policy, or show its risks
     #[command(subcommand)]
     Policy(PolicyCommand),
 }
@@ -246,6 +248,25 @@ pub(crate) struct RequestArguments {
     pub(crate) write: bool,
 }
 
+/// Of `ward check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples: ward check file.read db/password
+          ward check file.read+file.write work:db/password
+          ward check vault.mount work
+          ward check agent.run claude")]
+pub(crate) struct CheckArguments {
+    /// The operation, several joined by +
+    #[arg(value_name = "OP")]
+    pub(crate) operation: String,
+    /// What it would be done to: PATH or VAULT:PATH, for vault.* a vault, for agent.run a name
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// With this ticket
+    #[arg(long, value_name = "T")]
+    pub(crate) ticket: Option<String>,
+}
+
 /// Of `ward approve`.
 #[derive(Debug, Args)]
 pub(crate) struct ApproveArguments {
@@ -342,6 +363,8 @@ pub(crate) enum PolicyCommand {
     Check(PolicyCheckArguments),
     /// Decide the cases of FILE.. by a policy; exits with 1 when one comes out otherwise
     Test(PolicyTestArguments),
+    /// Show the risk class of each operation, and what it comes to by the sensitivity of a target
+    Risk,
 }
 
 /// Of `ward policy test`.

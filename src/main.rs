@@ -9,6 +9,7 @@ mod daemon_start;
 mod exit_code;
 mod output;
 mod passphrase;
+mod picture;
 mod policy_text;
 mod private_mount;
 mod run;

@@ -73,6 +73,9 @@ pub(crate) fn complain(form: Form, trouble: &Trouble) -> ExitCode {
             .and_then(|bytes| io::stdout().lock().write_all(&bytes)),
         Form::Text => {
             let mut text = format!("ward: {}\n", escaped(&failure.message));
+            if let Some(picture) = &trouble.picture {
+                text.push_str(picture);
+            }
             if let Some(next) = &failure.next {
                 let _written = writeln!(text, "  next: {}", escaped(next));
             }

@@ -1,5 +1,6 @@
 //! A policy in a file, read where no daemon is needed.
 
+use crate::picture;
 use crate::trouble::Trouble;
 use std::path::Path;
 use ward_mountd::control::message::FailureCode;
@@ -19,7 +20,9 @@ pub(crate) fn read(file: &Path, what: &str) -> Result<String, Trouble> {
 pub(crate) fn load(file: &Path) -> Result<Rules, Trouble> {
     let text = read(file, "policy")?;
     Rules::load(&text, policy_digest(&text)).map_err(|fault| {
-        Trouble::bad_input(format!("{}, {fault}", file.display()))
+        let shown = file.display().to_string();
+        Trouble::bad_input(format!("{shown}, {fault}"))
+            .shown(picture::of(&fault, &shown, &text))
             .next("mend the file there and check it again; a running policy stays in force")
     })
 }

@@ -4,6 +4,7 @@ mod agent;
 mod approve;
 mod audit_show;
 mod audit_verify;
+mod check;
 mod daemon;
 mod deny;
 mod doctor;
@@ -14,6 +15,7 @@ mod list;
 mod pending;
 mod policy_check;
 mod policy_test;
+mod policy_risk;
 mod request;
 mod restore;
 mod revoke;
@@ -61,6 +63,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Request(arguments) => print(form, request::run(arguments, settings)?),
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
+        Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
         Command::Status => print(form, status::run(settings)?),
@@ -77,6 +80,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Policy(PolicyCommand::Test(arguments)) => {
             print(form, policy_test::run(&arguments, settings)?)
         }
+        Command::Policy(PolicyCommand::Risk) => print(form, policy_risk::run()),
     }
 }
 

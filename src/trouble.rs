@@ -11,6 +11,8 @@ pub(crate) struct Trouble {
     pub(crate) failure: Failure,
     /// What scripts are told.
     pub(crate) exit: ExitCode,
+    /// What people are shown besides, line by line.
+    pub(crate) picture: Option<String>,
 }
 
 impl Trouble {
@@ -29,6 +31,13 @@ impl Trouble {
         Self::new(FailureCode::Unreachable, message)
     }
 
+    /// The same, with a picture of it.
+    #[must_use]
+    pub(crate) fn shown(mut self, picture: String) -> Self {
+        self.picture = Some(picture);
+        self
+    }
+
     /// The same, with what to do next.
     #[must_use]
     pub(crate) fn next(mut self, next: impl Display) -> Self {
@@ -39,6 +48,6 @@ impl Trouble {
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self { exit: failure.code.into(), failure }
+        Self { exit: failure.code.into(), failure, picture: None }
     }
 }

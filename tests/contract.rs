@@ -114,6 +114,8 @@ fn every_command_of_the_program_is_in_the_contract() {
         "audit show",
         "audit verify",
         "policy check",
+        "policy risk",
+        "check",
     ] {
         let is_row = |line: &str| {
             let rest = line.strip_prefix(&format!("| `{command}"));

@@ -180,6 +180,17 @@ pub enum ScopeKind {
     Program,
 }
 
+impl ScopeKind {
+    /// The word of the policy and the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Session => "session",
+            Self::Program => "program",
+        }
+    }
+}
+
 /// What a holder must share to be the holder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {

@@ -226,7 +226,7 @@ impl Outcome {
         let factors = obligations.factors.iter();
         Self {
             decision: "needs approval".to_owned(),
-            require: Some(obligations.require.to_string()),
+            require: Some(obligations.require.name().to_owned()),
             factors: factors.map(|any| any.iter().map(|one| one.name().into()).collect()).collect(),
             lease: Some(obligations.lease.as_secs()),
             hold: Some(obligations.hold.as_secs()),

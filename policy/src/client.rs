@@ -1,7 +1,7 @@
 //! A client: a named set of facts that a caller must show.
 
+use crate::glob::Glob;
 use crate::index::{Alternative, Demand, Handle, Key, Kind};
-use crate::pattern::Glob;
 use crate::rule_text::{Fault, Field, Table};
 use crate::{AgentName, Caller, Cgroup, Digest, Grade, GroupId, Parent, UserId};
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Conditions: what a rule demands beyond who, what and where.
 
-use crate::pattern::{Glob, Patterns};
+use crate::glob::Glob;
+use crate::pattern::Patterns;
 use crate::rule::Vocabulary;
 use crate::rule_text::{Fault, Field, Table};
 use crate::subject::Subject;

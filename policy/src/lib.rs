@@ -14,6 +14,7 @@ mod decision;
 mod default_policy;
 mod digest;
 mod factor;
+mod glob;
 mod grade;
 mod guard;
 mod handle_terms;

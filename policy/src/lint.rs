@@ -6,21 +6,23 @@ use crate::client::Clients;
 use crate::handle_terms::HandleTerms;
 use crate::pattern::Patterns;
 use crate::rule::{Rule, Verdict};
-use crate::{Operation, Rules};
+use crate::target::Target;
+use crate::{Operation, Rules, SecretPath, VaultName};
 use std::fmt;
+use std::sync::Arc;
 
-/// Something `ward policy check` tells about a rule.
+/// Something `ward policy check` tells about a part of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule.
-    pub rule: String,
+    /// The part, such as `rule db-read`.
+    pub about: String,
     /// What is odd about it, and what to do.
     pub message: String,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "rule {}: {}", self.rule, self.message)
+        write!(formatter, "{}: {}", self.about, self.message)
     }
 }
 
@@ -30,9 +32,29 @@ impl Rules {
         self.rules.iter().flat_map(|rule| self.faults_of(rule)).collect()
     }
 
+    /// Targets in which none of `names` lies, which are all that there are.
+    pub fn targets_without(
+        &self,
+        names: impl IntoIterator<Item = (VaultName, SecretPath)>,
+    ) -> Vec<Finding> {
+        let mut idle: Vec<_> = self.targets.iter().collect();
+        for (vault, path) in names {
+            idle.retain(|target| !target.paths.matches(Some(&vault), Some(&path)));
+            if idle.is_empty() {
+                break;
+            }
+        }
+        let finding = |target: &Arc<Target>| Finding {
+            about: format!("target {}", target.name),
+            message: "no file lies in it; mend its `path` if one should".to_owned(),
+        };
+        idle.into_iter().map(finding).collect()
+    }
+
     fn faults_of(&self, rule: &Rule) -> Vec<Finding> {
-        let finding = |message| Finding { rule: rule.name.to_string(), message };
+        let finding = |message| Finding { about: format!("rule {}", rule.name), message };
         let mut findings: Vec<_> = self.unlisted(rule).map(finding).collect();
+        findings.extend(too_wide(rule).map(str::to_owned).map(finding));
         let opens = [Operation::FileRead, Operation::FileWrite];
         if rule.handle != HandleTerms::default()
             && !opens.iter().any(|operation| rule.operations.contains(*operation))
@@ -96,6 +118,24 @@ impl Rules {
             format!("permits {operation}, but [ops] does not list it; add it there")
         });
         none.into_iter().chain(some)
+    }
+}
+
+/// What an allow rule gives without saying to whom or what; an approver may well have everything.
+fn too_wide(rule: &Rule) -> Option<&'static str> {
+    if !matches!(rule.verdict, Verdict::Allow) {
+        return None;
+    }
+    match &rule.clients {
+        Clients::Everybody => Some("allows everybody; name its `clients`"),
+        Clients::AnyOf(clients) => {
+            let is_for_others = clients.iter().any(|client| !client.is_approver());
+            let is_anything = matches!(rule.paths, Some(Patterns::Anything));
+            let is_wide = rule.spelled_out.is_empty() && is_anything && rule.targets.is_empty();
+            (is_for_others && is_wide).then_some(
+                "allows operations and paths by wildcards alone; name what its clients need",
+            )
+        }
     }
 }
 

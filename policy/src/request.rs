@@ -57,13 +57,14 @@ pub enum Require {
     Always,
 }
 
-impl fmt::Display for Require {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Require {
+    /// The word of the policy and the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::FirstUse => "first_use",
             Self::OneTime => "one_time",
             Self::Always => "always",
-        })
+        }
     }
 }
 

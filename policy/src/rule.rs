@@ -352,11 +352,8 @@ fn read_verdict(table: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Result<Verdic
                 "approve = { require = \"first_use\", factors = { any = [\"local\"] } }",
             )?;
             let scope = table.field("scope").map_or(Ok(ScopeKind::Session), |scope| {
-                scope.choice(&[
-                    ("process", ScopeKind::Process),
-                    ("session", ScopeKind::Session),
-                    ("program", ScopeKind::Program),
-                ])
+                let scopes = [ScopeKind::Process, ScopeKind::Session, ScopeKind::Program];
+                scope.choice(&scopes.map(|scope| (scope.name(), scope)))
             })?;
             Terms::read(approve, scope, vocabulary).map(Verdict::Approve)
         }

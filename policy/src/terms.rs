@@ -96,11 +96,9 @@ impl Terms {
             &["require", "factors", "lease", "by", "quorum"],
             &["hold", "uses", "rate", "risk"],
         )?;
-        let require = table.required("require", "require = \"first_use\"")?.choice(&[
-            ("first_use", Require::FirstUse),
-            ("one_time", Require::OneTime),
-            ("always", Require::Always),
-        ])?;
+        let require = table.required("require", "require = \"first_use\"")?.choice(
+            &[Require::FirstUse, Require::OneTime, Require::Always].map(|it| (it.name(), it)),
+        )?;
         let factors = match table.field("factors") {
             Some(factors) => read_factors(factors)?,
             None => defaults.factors.ok_or_else(|| {

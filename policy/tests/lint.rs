@@ -1,6 +1,6 @@
 //! What `ward policy check` tells about a policy that loads.
 
-use crate::support::rules;
+use crate::support::{path, rules, vault as vault_of};
 
 const BASE: &str = "version = 1\n\
     [defaults]\nfactors = { any = ['local'] }\n\
@@ -80,7 +80,7 @@ fn a_deny_that_a_higher_tier_overrides_is_told() {
 #[test]
 fn a_rule_for_operations_that_ops_does_not_list_is_told() {
     let findings = findings(&[
-        ("none", "clients = ['ann']; ops = ['vault.*']; path = ['*']; decide = 'allow'"),
+        ("none", "clients = ['ann']; ops = ['vault.*']; path = ['a']; decide = 'allow'"),
         (
             "some",
             "clients = ['ann']; ops = ['file.read', 'secret.set']; path = ['*']; decide = 'allow'",
@@ -128,4 +128,40 @@ fn a_rule_that_asks_for_what_nothing_has_is_told() {
     assert!(sandbox[0].starts_with("rule r: never decides, because no session"), "{sandbox:?}");
     let secrets = rule("secrets = ['GH_*']");
     assert!(secrets[0].starts_with("rule r: never decides, because no operation"), "{secrets:?}");
+}
+
+#[test]
+fn an_allow_rule_by_wildcards_alone_is_told() {
+    let everybody = findings(&[(
+        "open",
+        "clients = ['*']; ops = ['file.read']; path = ['keys/a']; decide = 'allow'",
+    )]);
+    assert_eq!(everybody, ["rule open: allows everybody; name its `clients`"]);
+    let wide = |client: &str, ops: &str, path: &str, decide: &str| {
+        let rule = format!(
+            "clients = ['{client}']; ops = ['{ops}']; path = ['{path}']; decide = '{decide}'"
+        );
+        findings(&[("wide", &rule)])
+    };
+    let told =
+        ["rule wide: allows operations and paths by wildcards alone; name what its clients need"];
+    assert_eq!(wide("ann", "file.*", "*", "allow"), told);
+    assert_eq!(wide("ann", "*", "*", "allow"), told);
+    assert_eq!(wide("ann", "file.*", "keys/*", "allow"), [""; 0]);
+    assert_eq!(wide("ann", "file.read", "*", "allow"), [""; 0]);
+    assert_eq!(wide("ann", "file.*", "*", "approve"), [""; 0], "a human sees each");
+    assert_eq!(wide("boss", "*", "*", "allow"), [""; 0], "an approver may well have everything");
+}
+
+#[test]
+fn a_target_in_which_no_file_lies_is_told() {
+    let rules = rules(&format!("{BASE}[targets.certs]\npath = ['work:**/*.pem']\n"));
+    let idle = |names: &[(&str, &str)]| {
+        let names = names.iter().map(|(vault, name)| (vault_of(vault), path(name)));
+        rules.targets_without(names).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let certs = "target certs: no file lies in it; mend its `path` if one should";
+    assert_eq!(idle(&[("home", "keys/a"), ("home", "a.pem")]), [certs]);
+    assert_eq!(idle(&[("home", "keys/a"), ("work", "a.pem")]), [""; 0]);
+    assert_eq!(idle(&[]).len(), 2);
 }

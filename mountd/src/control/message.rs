@@ -310,6 +310,17 @@ pub enum Command {
     AuditVerify {},
     /// Whether the root's policy loads as it is in the file now: [`PolicyVerdict`].
     PolicyCheck {},
+    /// What the policy would decide of who asks, without doing it: [`CheckVerdict`].
+    Check {
+        /// What would be done, together.
+        operations: Vec<String>,
+        /// The vault; absent for commands about the daemon.
+        vault: Option<String>,
+        /// The secret, or without a vault the name of an agent.
+        path: Option<String>,
+        /// The ticket it would be asked with.
+        ticket: Option<String>,
+    },
 }
 
 /// A passphrase on its way to the daemon; wiped when dropped, never shown.

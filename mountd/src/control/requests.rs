@@ -8,8 +8,7 @@ use crate::clock;
 use crate::pipeline::GiveAnswerError;
 use ward_audit::EventType;
 use ward_policy::{
-    Caller, Decision, Operation, OperationSet, Question, RequestId, Require, SecretPath, Ticket,
-    VaultName,
+    Caller, Decision, Operation, OperationSet, Question, RequestId, SecretPath, Ticket, VaultName,
 };
 
 /// The longest reason, in bytes.
@@ -151,12 +150,7 @@ fn shown(view: &PendingView, may_answer: bool) -> PendingRequest {
         reason: view.reason.as_deref().map(ToOwned::to_owned),
         ticket: grant.ticket.as_ref().map(|ticket| ticket.as_str().to_owned()),
         lease_seconds: view.lease.as_secs(),
-        require: match view.require {
-            Require::FirstUse => "first_use",
-            Require::OneTime => "one_time",
-            Require::Always => "always",
-        }
-        .to_owned(),
+        require: view.require.name().to_owned(),
         is_held: view.is_held,
         expires: clock::wall_text(view.expires),
         expires_in: view.expires.remaining(clock::now()).as_secs(),

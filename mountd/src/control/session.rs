@@ -1,5 +1,6 @@
 //! One connection: lines in, answers out, each line attested and decided for itself.
 
+use super::checks::Asked;
 use super::connection::{Connection, Line, ReceiveError};
 use super::failure::{ask_an_approver, denied, needs_approval, of_open};
 use super::message::{Answer, Command, Failure, FailureCode, Outcome, Request, VERSION};
@@ -215,6 +216,10 @@ impl Control<'_> {
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
             Command::AuditVerify {} => encoded(self.audit_verify()),
             Command::PolicyCheck {} => encoded(self.policy_check()),
+            Command::Check { operations, vault, path, ticket } => {
+                let (vault, path, ticket) = (vault.as_deref(), path.as_deref(), ticket.as_deref());
+                encoded(self.check(&Asked { operations: &operations, vault, path, ticket }))
+            }
         }
     }
 

@@ -1,16 +1,16 @@
-//! Commands about the daemon itself: status, stop, the log, the policy.
+//! Commands about the daemon itself: status, stop, the log.
 
 use super::failure::{bad_input, failure};
 use super::message::{
     AuditFilter, AuditPage, AuditVerdict, Damage, Done, Failure, FailureCode, Guards, LeaseState,
-    LogState, PolicyVerdict, Status, Whoami,
+    LogState, Status, Whoami,
 };
 use super::requests::words;
 use super::session::{About, Control};
 use super::vaults::number;
-use crate::root::{AUDIT, POLICY};
+use crate::clock;
+use crate::root::AUDIT;
 use crate::whoami::whoami;
-use crate::{clock, policy_in_force};
 use std::ops::ControlFlow;
 use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
 use ward_policy::{Basis, Lease, OpenRecords, Operation, UserId, VaultName};
@@ -115,17 +115,6 @@ impl Control<'_> {
             verdict: report.verdict.word().to_owned(),
             entries: report.good.head.map_or(0, |head| head.seq),
             finding: report.to_string(),
-        })
-    }
-
-    pub(super) fn policy_check(&self) -> Result<PolicyVerdict, Failure> {
-        self.permit(Operation::PolicyCheck, EventType::Command, About::default())?;
-        let loaded = policy_in_force::load(&self.daemon.root, POLICY)
-            .map_err(|error| bad_input(error, "mend the file; the running policy stays"))?;
-        Ok(PolicyVerdict {
-            policy: loaded.digest().to_string(),
-            rules: u64::try_from(loaded.count()).unwrap_or(u64::MAX),
-            findings: loaded.lint().iter().map(ToString::to_string).collect(),
         })
     }
 }

@@ -389,3 +389,43 @@ pub struct PolicyVerdict {
     /// What is odd about it though it loads.
     pub findings: Vec<String>,
 }
+
+/// What the policy would decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckVerdict {
+    /// `permitted`, `denied` or `needs-approval`.
+    pub decision: String,
+    /// The rules that decide. This and all below only for who may check the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Vec<String>>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The effective risk: `low`, `medium`, `high` or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
+    /// `public`, `internal`, `restricted` or `critical`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<String>,
+    /// What a human's yes would take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demands: Option<Demands>,
+}
+
+/// What a human's yes takes and gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demands {
+    /// `first_use`, `one_time` or `always`.
+    pub require: String,
+    /// Of each list one.
+    pub factors: Vec<Vec<String>>,
+    /// How long the lease may last.
+    pub lease_seconds: u64,
+    /// The clients that may answer; any approver when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<Vec<String>>,
+    /// How many of them it takes.
+    pub quorum: u32,
+    /// `process`, `session` or `program`.
+    pub scope: String,
+}
