@@ -7,6 +7,7 @@ use crate::clock;
 use crate::confinement::{Confinement, confine_core};
 use crate::control::{self, Connection, ConnectionTable};
 use crate::cpu_latency::CpuLatency;
+use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
 use crate::helper::{Notifier, Notify};
@@ -200,6 +201,7 @@ fn assemble(
         agents,
         monitor,
         policy: PolicyInForce::new(rules),
+        guards: GuardTable::default(),
         approvals: ApprovalQueue::new(),
         leases: LeaseTable::default(),
         handles: HandleTable::default(),

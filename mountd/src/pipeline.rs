@@ -5,6 +5,7 @@
 
 mod answer;
 mod change;
+mod guarded;
 mod node;
 mod open;
 mod right;
@@ -22,6 +23,7 @@ use crate::approval_queue::ApprovalQueue;
 use crate::caller::{Asker, Callers};
 use crate::clock;
 use crate::cpu_latency::CpuLatency;
+use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::helper::Notifier;
 use crate::lease_table::{LeaseTable, Reach};
@@ -40,6 +42,7 @@ pub(crate) struct Pipeline {
     pub(crate) callers: Callers,
     pub(crate) agents: Arc<AgentTable>,
     pub(crate) policy: PolicyInForce,
+    pub(crate) guards: GuardTable,
     pub(crate) approvals: ApprovalQueue,
     pub(crate) leases: LeaseTable,
     pub(crate) handles: HandleTable,
@@ -100,7 +103,9 @@ impl Pipeline {
         let caller = self.callers.identify(request.asker)?; // [2] caller.rs
         let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
         let attempt = self.attempt(place, secret, caller, request);
+        self.admit_to_rules(&attempt)?; // [3] pipeline/guarded.rs: breaker, rate
         let decision = self.decide(&attempt.caller, place.kind(), &attempt.question()); // [3] policy
+        let decision = self.weigh(&attempt, decision)?; // [3] pipeline/guarded.rs: cumulative risk
         let lease = match decision {
             Decision::Denied(denial) => return Err(self.refuse(&attempt, &denial)),
             Decision::NeedsApproval(question) => {

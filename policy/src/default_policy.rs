@@ -48,6 +48,10 @@ hold = "15s"
 factors = { any = ["local"] }
 # For the hours of `when`: "UTC", or a zone such as "Europe/Berlin".
 timezone = "UTC"
+# Guards. At most so many opens of one client within that time, and after ten denials none for a while;
+# what is graded "restricted" or "critical" adds points, takes a human from 30 on, and ends at 75.
+#rate = { max = 600, per = "1m", breaker = 10, within = "1m", cooldown = "5m" }
+#risk = { window = "1h", escalate = 30, deny = 75 }
 
 [approval]
 "##;

@@ -7,6 +7,7 @@
 mod breaker;
 mod rate;
 mod risk;
+mod settings;
 mod sliding_count;
 
 pub use breaker::{Breaker, BreakerSettings, BreakerState};

@@ -153,6 +153,12 @@ impl<'text> Field<'text> {
             .map_err(|_| self.not("a whole number of at most 64 bits"))
     }
 
+    /// A number from 1.
+    pub(crate) fn count(self) -> Result<u32, Fault> {
+        let number = u32::try_from(self.number()?).ok().filter(|number| *number > 0);
+        number.ok_or_else(|| self.not("a number from 1"))
+    }
+
     /// A user or group number.
     pub(crate) fn id(self) -> Result<u32, Fault> {
         u32::try_from(self.number()?)

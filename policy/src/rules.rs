@@ -6,7 +6,10 @@ use crate::rule::Rule;
 use crate::subject::Subject;
 use crate::target::Target;
 use crate::terms::Defaults;
-use crate::{Approvers, Caller, Digest, LocalTime, Operation, Question, Risk, Sensitivity, UserId};
+use crate::{
+    Approvers, Caller, Digest, GuardSettings, LocalTime, Operation, Question, Risk, Sensitivity,
+    UserId,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -99,6 +102,11 @@ impl Rules {
     /// The highest sensitivity of the targets that a question is about.
     pub fn sensitivity(&self, question: &Question<'_>) -> Sensitivity {
         Subject::new(self, *question).sensitivity()
+    }
+
+    /// What they say of guards.
+    pub const fn guards(&self) -> &GuardSettings {
+        &self.defaults.guards
     }
 
     /// The risk class of an operation; `None` when `[ops]` does not list it.

@@ -4,7 +4,8 @@ use crate::local_time::Zone;
 use crate::rule::Vocabulary;
 use crate::rule_text::{Fault, Field};
 use crate::{
-    Approvers, Caller, Factor, Factors, Grade, Names, Obligations, Require, SameUser, ScopeKind,
+    Approvers, Caller, Factor, Factors, Grade, GuardSettings, Names, Obligations, Require,
+    SameUser, ScopeKind,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(crate) struct Defaults {
     pub(crate) zone: Zone,
     /// More programs that do whatever their arguments say, by the names of their files.
     pub(crate) generic_programs: BTreeSet<Box<[u8]>>,
+    pub(crate) guards: GuardSettings,
 }
 
 /// What one approve rule demands.
@@ -55,14 +57,15 @@ impl Defaults {
             factors: None,
             zone: Zone::default(),
             generic_programs: BTreeSet::new(),
+            guards: GuardSettings::default(),
         };
         let Some(field) = field else {
             return Ok(defaults);
         };
         let table = field.table()?;
         table.allow_only(
-            &["lease", "hold", "factors", "timezone", "generic_programs"],
-            &["rate", "risk"],
+            &["lease", "hold", "factors", "timezone", "generic_programs", "rate", "risk"],
+            &[],
         )?;
         if let Some(lease) = table.field("lease") {
             defaults.lease = lease.duration(LONGEST_LEASE)?;
@@ -74,6 +77,7 @@ impl Defaults {
         if let Some(zone) = table.field("timezone") {
             defaults.zone = Zone::parse(zone.text()?).map_err(|message| zone.fault(message))?;
         }
+        defaults.guards = GuardSettings::read(&table)?;
         if let Some(programs) = table.field("generic_programs") {
             let read = |item: Field<'_>| item.name().map(|name| name.as_bytes().into());
             defaults.generic_programs =
@@ -106,10 +110,7 @@ impl Terms {
             })?,
         };
         let lease = table.field("lease").map(|lease| lease.duration(LONGEST_LEASE)).transpose()?;
-        let quorum = table.field("quorum").map_or(Ok(1), |quorum| {
-            let number = u32::try_from(quorum.number()?).ok().filter(|number| *number > 0);
-            number.ok_or_else(|| quorum.fault("`quorum` must be a number of approvers from 1"))
-        })?;
+        let quorum = table.field("quorum").map_or(Ok(1), Field::count)?;
         let by = table.field("by").map(|by| read_approvers(by, vocabulary)).transpose()?;
         let is_answerable = by.as_ref().map_or(*has_approver, |by| !by.is_empty());
         if !is_answerable && *same_user == SameUser::Deny {

@@ -22,6 +22,15 @@ const SETTINGS: GuardSettings = GuardSettings {
     risk: Some(RiskSettings { window: HOUR, escalate: 30, deny: 75 }),
 };
 
+#[test]
+fn the_policy_says_what_the_guards_do_and_silence_is_none() {
+    let text = "version = 1\n[defaults]\n\
+        rate = { max = 600, per = '1m', breaker = 10, within = '1m', cooldown = '5m' }\n\
+        risk = { window = '1h', escalate = 30, deny = 75 }\n";
+    assert_eq!(*rules(text).guards(), SETTINGS);
+    assert_eq!(*rules("version = 1").guards(), GuardSettings::default());
+}
+
 fn at(seconds: u64) -> Moment {
     Moment::from_nanoseconds(seconds * 1_000_000_000)
 }

@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{
-    ActiveLease, ApprovalRequest, Caller, Decision, Denial, FileId, Fingerprint, Lease, NameFault,
-    OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
+    ActiveLease, ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease,
+    NameFault, OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
 };
 use ward_store::{DecryptError, Plaintext, VaultKind};
 
@@ -142,6 +142,7 @@ impl Pipeline {
 
     /// Records a refusal and gives its id; a refusal that cannot be recorded stays one.
     pub(super) fn refuse(&self, attempt: &Attempt, denial: &Denial) -> OpenError {
+        self.note(attempt, Ending::Denied);
         match self.record_no(&attempt.secret, &attempt.caller, &attempt.question(), denial) {
             Ok(id) => OpenError::Denied(id),
             Err(error) => error,
@@ -189,6 +190,7 @@ impl Pipeline {
         attempt: Attempt,
         question: ApprovalRequest,
     ) -> Result<Opening, OpenError> {
+        self.note(&attempt, Ending::Open);
         let hold = question.obligations().hold;
         let id = self.request(&attempt.caller, &attempt.question(), question, None)?;
         match attempt.request.patience {
@@ -257,6 +259,7 @@ impl Pipeline {
             }
             VaultKind::Workspace => Opened::Node(Pages::default()),
         };
+        self.note(attempt, Ending::Permitted);
         let (place, opener) = (Arc::clone(place), Arc::clone(caller));
         let handle = Handle { place, lease, opener, file: request.file, opened, receipt };
         Ok(self.handles.insert(handle))
@@ -317,7 +320,12 @@ impl Pipeline {
         id: RequestId,
         answer: Result<Arc<Lease>, Unanswered>,
     ) -> Result<HandleId, OpenError> {
-        let lease = answer.map_err(|why| OpenError::Unanswered(id, why))?;
+        let lease = answer.map_err(|why| {
+            if why == Unanswered::Refused {
+                self.note(attempt, Ending::Denied);
+            }
+            OpenError::Unanswered(id, why)
+        })?;
         let caller = self.callers.identify(attempt.request.asker)?;
         if !lease.holder().is(&caller) || caller.process != attempt.caller.process {
             return Err(OpenError::Unanswered(id, Unanswered::Refused));

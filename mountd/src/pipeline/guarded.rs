@@ -1,0 +1,54 @@
+//! The guards on the way of an open: before the rules and after them, and what they learn of its end.
+
+use super::open::Attempt;
+use super::{OpenError, Pipeline};
+use ward_policy::{Decision, Ending, GuardRefusal, Weight};
+use ward_store::VaultKind;
+
+impl Pipeline {
+    /// Breaker and rate, before the rules are asked.
+    pub(super) fn admit_to_rules(&self, attempt: &Attempt) -> Result<(), OpenError> {
+        let admitted = self.guards.admit(&self.policy.rules(), &attempt.caller);
+        admitted.map_err(|refusal| self.refuse_for(attempt, &refusal))
+    }
+
+    /// What the cumulative risk makes of the rules' yes: a human's yes too, or a no.
+    pub(super) fn weigh(
+        &self,
+        attempt: &Attempt,
+        decision: Decision,
+    ) -> Result<Decision, OpenError> {
+        if let Decision::Denied(_) = decision {
+            return Ok(decision);
+        }
+        let question = attempt.question();
+        let weight = self.guards.weigh(&self.policy.rules(), &attempt.caller, &question);
+        match (weight, decision) {
+            (Err(refusal), _) => Err(self.refuse_for(attempt, &refusal)),
+            (Ok(Weight::Heavy), Decision::Permitted(permit)) => {
+                let _takes_a_human = permit;
+                let asked = self.policy.evaluate_with_a_human(&attempt.caller, &question);
+                Ok(match attempt.place.kind() {
+                    VaultKind::Secrets => asked,
+                    VaultKind::Workspace => asked.where_pages_are_kept(),
+                })
+            }
+            (Ok(Weight::Light | Weight::Heavy | Weight::TooHeavy(_)), decision) => Ok(decision),
+        }
+    }
+
+    /// Tells the guards how an open ended that they had let through.
+    pub(super) fn note(&self, attempt: &Attempt, ending: Ending) {
+        let question = attempt.question();
+        self.guards.settle(&self.policy.rules(), &attempt.caller, &question, ending);
+    }
+
+    /// Records a guard's no. It counts for no guard.
+    fn refuse_for(&self, attempt: &Attempt, refusal: &GuardRefusal) -> OpenError {
+        let (secret, caller) = (&attempt.secret, &attempt.caller);
+        match self.record_no(secret, caller, &attempt.question(), refusal) {
+            Ok(id) => OpenError::Denied(id),
+            Err(error) => error,
+        }
+    }
+}
