@@ -29,14 +29,14 @@ impl Reader {
         let tools = repository().join("target/tools/bin/python3");
         let tools = if tools.exists() { tools } else { PathBuf::from("python3") };
         let reader = Self(std::env::var_os("WARD_PYTHON").map_or(tools, PathBuf::from));
-        let probe = "import argon2.low_level as a, sys; \
+        let probe = "import argon2.low_level as a, sys, zstandard; \
                      from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV as s; s(bytes(32))";
         let output = Command::new(&reader.0).args(["-B", "-c", probe]).output();
         let is_ready = output.is_ok_and(|output| output.status.success());
         assert!(
             is_ready,
-            "{:?} cannot run the reader: install Python 3 and, from PyPI, cryptography (42 or later) and \
-             argon2-cffi into target/tools (scripts/test does), or name another Python in WARD_PYTHON",
+            "{:?} cannot run the reader: install Python 3 and, from PyPI, cryptography (42 or later), \
+             argon2-cffi and zstandard into target/tools (scripts/test does), or name another Python in WARD_PYTHON",
             reader.0
         );
         reader

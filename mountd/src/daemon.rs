@@ -13,6 +13,7 @@ use crate::hardening::{self, Memory};
 use crate::helper::{Notifier, Notify};
 use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
+use crate::log_keeper;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
@@ -33,10 +34,6 @@ use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
 use ward_memory::Guard;
 
-/// How long a record may be written and neither signed nor on disk: at most so long after that.
-const LOG_AGE: Duration = Duration::from_millis(50);
-/// How often the log is looked at for that.
-const LOG_PERIOD: Duration = Duration::from_millis(50);
 /// How often waiting changes of vaults are written, idle vaults locked, and callers that have ended
 /// forgotten.
 const VAULT_PERIOD: Duration = Duration::from_secs(1);
@@ -300,8 +297,11 @@ fn start_threads(
             pipeline.approvals.keep(&stop, |expired| pipeline.record_expiry(&expired));
         }),
     )?;
-    let (kept, stop) = (Arc::clone(daemon), stopped.clone());
-    spawn("log-keeper", Box::new(move || keep_log(&kept, &stop)))?;
+    let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
+    spawn("log-keeper", Box::new(move || log_keeper::keep(&pipeline, &stop)))?;
+    let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
+    let folder = daemon.root.join(AUDIT);
+    spawn("log-tender", Box::new(move || log_keeper::tend(&pipeline, &folder, &stop)))?;
     let (kept, stop) = (Arc::clone(daemon), stopped.clone());
     spawn("keeper", Box::new(move || keep_vaults(&kept, &stop)))?;
     let accepting = Arc::clone(daemon);
@@ -313,21 +313,6 @@ fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
         let event = if signal == Signal::SIGHUP { Event::Reload } else { Event::Stop };
         if events.send(event).is_err() {
             return;
-        }
-    }
-}
-
-/// Signs and syncs records that wait for it, and ends what leases let the kernel keep.
-fn keep_log(daemon: &Daemon, stop: &Receiver<()>) {
-    let period = tick(LOG_PERIOD);
-    loop {
-        select! {
-            recv(stop) -> _ => return,
-            recv(period) -> _ => {
-                // An error stops the log, which every append from here on tells.
-                let _log_has_stopped = daemon.pipeline.log.keep(LOG_AGE, clock::stamp());
-                daemon.pipeline.take_pages_back(clock::now());
-            }
         }
     }
 }

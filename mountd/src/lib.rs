@@ -20,6 +20,7 @@ mod helper;
 mod initialise;
 mod lease_table;
 mod lifecycle;
+mod log_keeper;
 #[cfg(feature = "measure")]
 pub mod measure;
 mod monitor;

@@ -140,6 +140,7 @@ impl Newer {
             | EventType::RequestExpired
             | EventType::RequestMade
             | EventType::Checkpoint
+            | EventType::LogDamaged
             | EventType::LogGap
             | EventType::SegmentCompressed
             | EventType::SegmentEnd
@@ -354,6 +355,7 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         | EventType::SecretRevoked
         | EventType::SecretSet
         | EventType::Checkpoint
+        | EventType::LogDamaged
         | EventType::LogGap
         | EventType::SegmentCompressed
         | EventType::SegmentEnd

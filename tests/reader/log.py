@@ -5,6 +5,7 @@ import json
 import re
 import struct
 
+import zstandard
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from header import unlock
@@ -119,12 +120,21 @@ def was_synced(tail, keys, number):
 
 def read_log(folder):
     """The verdict (whole, torn, broken, missing) and the entries with their hashes."""
-    numbers = sorted(int(it.stem) for it in folder.glob("*.jsonl") if len(it.stem) == 10)
+    numbers = sorted({int(it.name[:10]) for it in folder.iterdir() if re.fullmatch(r"\d{10}\.jsonl(\.zst)?", it.name)})
+    packed = {}
     entries, previous, log, keys = [], None, None, Keys()
     for place, number in enumerate(numbers, 1):
         if number != place:
             return "missing", entries
-        data, at, is_first = (folder / f"{number:010}.jsonl").read_bytes(), 0, True
+        lines, at, is_first = folder / f"{number:010}.jsonl", 0, True
+        if lines.exists():
+            data = lines.read_bytes()
+        else:
+            packed[number] = (folder / f"{number:010}.jsonl.zst").read_bytes()
+            try:
+                data = zstandard.ZstdDecompressor().stream_reader(packed[number]).read()
+            except zstandard.ZstdError:
+                return "broken", entries
         while (end := data.find(b"\n", at)) >= 0 and (found := entry_of(data[at:end], previous)):
             entry, digest, text, sig = found
             log = log or entry.get("log")
@@ -144,7 +154,9 @@ def read_log(folder):
             is_open = number == numbers[-1]
             is_torn_off = is_open and is_torn(tail, at) and not was_synced(tail, keys, len(entries) + 1)
             return "torn" if is_torn_off else "broken", entries
-    return "whole", entries
+    said = {it["segment"]: it["compressed"] for it, _ in entries if it["eventType"] == "segment.compressed"}
+    is_whole = all(said.get(str(number)) == sha256(it).hex() for number, it in packed.items())
+    return "whole" if is_whole else "broken", entries
 
 
 def verify(folder):

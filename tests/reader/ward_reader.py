@@ -8,8 +8,8 @@
 
 Each prints JSON; what is damaged without loss (a copy of the header, an image, a torn tail) is told on
 stderr. CREDENTIAL is --keyfile FILE, --passphrase-file FILE or --recovery CODE. Exit code 1: damaged, or
-a credential that does not open; 2: wrong usage. It takes the PyPI packages cryptography (42 or later)
-and argon2-cffi.
+a credential that does not open; 2: wrong usage. It takes the PyPI packages cryptography (42 or later),
+argon2-cffi and zstandard.
 """
 
 import argparse

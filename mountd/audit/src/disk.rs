@@ -25,6 +25,10 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     fn reader(&self, name: &str) -> io::Result<File>;
     /// Puts `bytes` in the place of a file that need not survive a power cut, all at once.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// A new file for writing, in the place of one of that name.
+    fn writer(&self, name: &str) -> io::Result<File>;
+    /// Gives a file another name, in the place of one of that name, so that it survives a power cut.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Frees a file.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Whether `name` still is that very file.
@@ -115,10 +119,24 @@ impl Disk for Folder {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        for (slash, _) in name.match_indices('/') {
+            match fs::mkdirat(&self.descriptor, name.get(..slash).unwrap_or_default(), Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         let beside = format!("{name}.new");
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        self.open_file(&beside, flags)?.write_all_at(bytes, 0)?;
+        self.writer(&beside)?.write_all_at(bytes, 0)?;
         Ok(fs::renameat(&self.descriptor, &beside, &self.descriptor, name)?)
+    }
+
+    fn writer(&self, name: &str) -> io::Result<File> {
+        self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::renameat(&self.descriptor, from, &self.descriptor, to)?;
+        Ok(retry_on_intr(|| fs::fsync(&self.descriptor))?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

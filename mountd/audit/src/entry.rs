@@ -32,6 +32,9 @@ pub struct Entry<'a> {
     /// How many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Number>,
+    /// SHA-256 of the compressed form of a segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<Text<'a>>,
     /// How many equal events this entry stands for, when more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<Number>,
@@ -105,12 +108,12 @@ pub struct Entry<'a> {
     /// `bytes`, `offset`, `path`, `reason` and `to`, sealed for the vault; base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Text<'a>>,
-    /// The number of the segment; in its first entry.
+    /// The number of the segment that it begins, signs, ends or is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<Number>,
     /// The number of the entry, from 1, without gaps.
     pub seq: Number,
-    /// SHA-256 of a torn tail that was cut.
+    /// SHA-256 of a torn tail that was cut, or of the lines of a segment that was compressed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Text<'a>>,
     /// By which right of the opener's rules somebody else reads: `exec` or `children`.
@@ -218,6 +221,7 @@ impl<'a> Entry<'a> {
             boot_id: Cow::Borrowed(""),
             boot_time: Number::default(),
             bytes: None,
+            compressed: None,
             count: None,
             decision: None,
             event_type,

@@ -8,7 +8,7 @@ use crate::event::Signer;
 use crate::key::{LogKey, SigningKey};
 use crate::succession::MOST_UNSIGNED;
 use crate::tree::Frontier;
-use crate::{EventType, Head, HeadNote, SegmentName, TreeHash};
+use crate::{EventType, Head, HeadNote, PublicKey, SegmentName, TreeHash};
 use ward_policy::Moment;
 
 /// A record may bring a clock jump along: a checkpoint comes before there is no room for both.
@@ -27,6 +27,8 @@ pub(crate) struct Epochs {
     is_unclosed: bool,
     unsigned: u64,
     unsigned_since: Option<Moment>,
+    /// Whether the segment has an entry of somebody else's.
+    has_records: bool,
     /// Up to which seq a sync has returned.
     synced: u64,
     signed: Option<Signed>,
@@ -63,6 +65,7 @@ impl Epochs {
             is_unclosed,
             unsigned: 0,
             unsigned_since: None,
+            has_records: false,
             synced: 0,
             signed: None,
             published: 0,
@@ -127,6 +130,21 @@ impl Epochs {
         self.unsigned >= CHECKPOINT_EVERY
     }
 
+    /// Whether the segment has an entry that the log did not make for itself.
+    pub(crate) const fn has_records(&self) -> bool {
+        self.has_records
+    }
+
+    /// What the segments are certified by.
+    pub(crate) fn identity(&self) -> PublicKey {
+        self.key.identity.public()
+    }
+
+    /// The note that `head` is a head of `log`.
+    pub(crate) fn note(&self, log: &str, head: TreeHead) -> HeadNote {
+        HeadNote::sign(log, head, &self.key.notes)
+    }
+
     /// Since when an entry waits for a checkpoint.
     pub(crate) const fn unsigned_since(&self) -> Option<Moment> {
         self.unsigned_since
@@ -139,7 +157,7 @@ impl Epochs {
             return None;
         }
         self.published = signed.tree.size;
-        Some(HeadNote::sign(log, signed.tree, &self.key.notes))
+        Some(self.note(log, signed.tree))
     }
 
     /// A sync has returned for everything up to `seq`.
@@ -156,9 +174,11 @@ impl Epochs {
             // The key before it is wiped here.
             self.current = self.next.take();
             self.is_unclosed = false;
+            self.has_records = false;
         } else if let Some(tree) = signed {
             self.signed = Some(Signed { seq, tree });
         } else {
+            self.has_records = true;
             self.unsigned += 1;
             self.unsigned_since = self.unsigned_since.or(Some(now));
             return;

@@ -67,6 +67,8 @@ event_types! {
     HelperFailed = "helper.failed";
     /// A lease was over or taken back.
     LeaseEnded = "lease.ended";
+    /// A part of the log is not as it was written, or cannot be put away: found in the background.
+    LogDamaged = "log.damaged";
     /// Somebody goes on with a log of which a part is not as it was written, or gone.
     LogGap = "log.gap";
     /// A torn tail was cut: so many `bytes`, with this `sha256`.
@@ -133,6 +135,7 @@ impl EventType {
             | Self::Command
             | Self::DaemonStarted
             | Self::DaemonStopped
+            | Self::LogDamaged
             | Self::LogGap
             | Self::LogRecovered
             | Self::MountBegun

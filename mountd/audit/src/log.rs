@@ -244,7 +244,7 @@ impl Log {
         self.publish()
     }
 
-    fn tail(&self) -> Result<MutexGuard<'_, Tail>, AppendError> {
+    pub(crate) fn tail(&self) -> Result<MutexGuard<'_, Tail>, AppendError> {
         self.tail.lock().map_err(|_| AppendError::Poisoned { cause: PANICKED.into() })
     }
 }

@@ -4,12 +4,14 @@ use crate::chain::digest_of;
 use crate::disk::{Disk, SegmentFile};
 use crate::epoch::Epochs;
 use crate::segment::{Remainder, missing_among, segments_among};
+use crate::stored::StoredSegment;
 use crate::succession::{Fault, Succession};
 use crate::tail::{Beginning, RESERVE, Tail};
 use crate::{AppendError, BootId, Head, LogKey, PublicKey, SegmentName, Stamp};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use ulid::Ulid;
 use ward_policy::Digest;
 
@@ -20,6 +22,8 @@ pub struct Settings {
     pub boot: BootId,
     /// A segment that has reached so many bytes is closed.
     pub segment_bytes: u64,
+    /// So is one that has been open for so long.
+    pub segment_age: Duration,
     /// How far the open segment is extended at a time.
     pub preallocated_bytes: u64,
     /// How much room is kept for refusals on a full disk.
@@ -27,9 +31,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Segments of 64 MiB, steps and reserve of 1 MiB.
+    /// Segments of 64 MiB or 15 minutes, steps and reserve of 1 MiB.
     pub const fn new(boot: BootId) -> Self {
-        Self { boot, segment_bytes: 64 << 20, preallocated_bytes: 1 << 20, reserve_bytes: 1 << 20 }
+        Self {
+            boot,
+            segment_bytes: 64 << 20,
+            segment_age: Duration::from_secs(15 * 60),
+            preallocated_bytes: 1 << 20,
+            reserve_bytes: 1 << 20,
+        }
     }
 }
 
@@ -215,8 +225,8 @@ fn follow_previous(
     let Some(previous) = segment.previous() else {
         return Ok(Succession::signed_by(identity));
     };
-    let file = disk.reader(&previous.to_string()).map_err(OpenLogError::file(previous))?;
-    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let stored = StoredSegment::open(disk, previous).map_err(OpenLogError::file(previous))?;
+    let mut reader = stored.lines;
     let mut succession = Succession::signed_by(identity);
     let mut bytes = Vec::new();
     for number in 1.. {
@@ -231,7 +241,7 @@ fn follow_previous(
                 succession = Succession::before(line, Some(identity))?;
                 succession.accept_first(line, previous)
             } else {
-                succession.accept(line)
+                succession.accept(line).map(drop)
             }
         });
         accepted.map_err(|fault| OpenLogError::broken(previous, number, &succession, &fault))?;
@@ -256,7 +266,7 @@ fn find_end(
         let accepted = if number == 1 {
             succession.accept_first(line, segment)
         } else {
-            succession.accept(line)
+            succession.accept(line).map(drop)
         };
         match accepted {
             Ok(()) => rest = after.get(1..).unwrap_or_default(),

@@ -6,10 +6,11 @@ use crate::disk::{Disk, Folder};
 use crate::line::Line;
 use crate::names::Keyring;
 use crate::segment::segments_among;
+use crate::stored::StoredSegment;
 use crate::{Entry, Filter, SegmentName};
 use serde::Serialize;
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -132,8 +133,7 @@ fn read_segment(
     filter: &Filter,
     each: &mut impl FnMut(ShownEntry) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, ReadLogError> {
-    let file = disk.reader(&segment.to_string()).map_err(ReadLogError::file(segment))?;
-    let mut reader = BufReader::with_capacity(1 << 18, file);
+    let mut reader = StoredSegment::open(disk, segment).map_err(ReadLogError::file(segment))?.lines;
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();

@@ -2,7 +2,7 @@
 
 use crate::chain::hex;
 use crate::entry::{Actor, Entry, Number, Opener, shown};
-use crate::{EventType, Timestamp};
+use crate::{EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
@@ -82,6 +82,8 @@ pub struct Record<'a> {
     is_mapped: bool,
     mount: Option<&'a str>,
     sha256: Option<Digest>,
+    compressed: Option<Digest>,
+    segment: Option<SegmentName>,
     wall: Option<Timestamp>,
 }
 
@@ -113,6 +115,8 @@ impl<'a> Record<'a> {
             is_mapped: false,
             mount: None,
             sha256: None,
+            compressed: None,
+            segment: None,
             wall: None,
         }
     }
@@ -288,6 +292,16 @@ impl<'a> Record<'a> {
         Self { bytes: Some(bytes), sha256: Some(sha256), ..Self::new(EventType::LogRecovered) }
     }
 
+    /// `segment`, of which the lines have this digest, was compressed to a file with that one.
+    pub(crate) const fn compressed(
+        segment: SegmentName,
+        lines: Digest,
+        compressed: Digest,
+    ) -> Self {
+        let record = Self { segment: Some(segment), ..Self::new(EventType::SegmentCompressed) };
+        Self { sha256: Some(lines), compressed: Some(compressed), ..record }
+    }
+
     /// The wall clock was set to this.
     pub(crate) const fn clock_jump(wall: Timestamp) -> Self {
         Self { wall: Some(wall), ..Self::new(EventType::ClockJump) }
@@ -310,6 +324,7 @@ impl<'a> Record<'a> {
             actor: self.caller.map(|caller| actor(caller, self.clients)),
             approval: self.approval.map(|request| Cow::Owned(request.0.to_string())),
             bytes: self.bytes.map(Number),
+            compressed: self.compressed.as_ref().map(digest_text),
             count: (self.count > 1).then_some(Number(self.count)),
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
             kind: self.kind.map(|kind| Cow::Borrowed(kind.name())),
@@ -324,6 +339,7 @@ impl<'a> Record<'a> {
             reason: self.reason.map(Cow::Borrowed),
             request: self.request.map(|request| Cow::Owned(request.0.to_string())),
             rules: (!self.rules.is_empty()).then(rules),
+            segment: self.segment.map(|segment| Number(segment.number())),
             sha256: self.sha256.as_ref().map(digest_text),
             shared: self.share.name().map(Cow::Borrowed),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),

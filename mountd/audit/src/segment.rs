@@ -18,6 +18,11 @@ impl SegmentName {
         self.0
     }
 
+    /// The segment with this running number.
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The segment after it.
     pub(crate) const fn next(self) -> Self {
         Self(self.0 + 1)
@@ -28,8 +33,14 @@ impl SegmentName {
         if self.0 > 1 { Some(Self(self.0 - 1)) } else { None }
     }
 
-    /// The segment with this file name; `None` for every other file.
+    /// The name of its compressed form.
+    pub(crate) fn compressed_name(self) -> String {
+        format!("{self}{COMPRESSED}")
+    }
+
+    /// The segment with this file name, of either form; `None` for every other file.
     pub(crate) fn from_file_name(name: &str) -> Option<Self> {
+        let name = name.strip_suffix(COMPRESSED).unwrap_or(name);
         let digits = name.strip_suffix(".jsonl")?;
         let is_number = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.parse().ok()?;
@@ -43,11 +54,15 @@ impl fmt::Display for SegmentName {
     }
 }
 
-/// The segments among some file names, in order.
+/// What the name of a compressed segment ends with.
+const COMPRESSED: &str = ".zst";
+
+/// The segments among some file names, in order; one that has both forms once.
 pub(crate) fn segments_among(names: &[String]) -> Vec<SegmentName> {
     let mut segments: Vec<_> =
         names.iter().filter_map(|name| SegmentName::from_file_name(name)).collect();
     segments.sort_unstable();
+    segments.dedup();
     segments
 }
 
@@ -113,6 +128,7 @@ mod tests {
     fn a_segment_is_ten_digits_and_nothing_else() {
         assert_eq!(SegmentName::FIRST.to_string(), "0000000001.jsonl");
         assert_eq!(SegmentName::from_file_name("0000000012.jsonl"), Some(SegmentName(12)));
+        assert_eq!(SegmentName::from_file_name("0000000012.jsonl.zst"), Some(SegmentName(12)));
         for name in ["0000000000.jsonl", "12.jsonl", "+000000001.jsonl", "reserve", ".jsonl"] {
             assert_eq!(SegmentName::from_file_name(name), None, "{name}");
         }

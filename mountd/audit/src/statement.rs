@@ -61,3 +61,17 @@ impl HeadStatement {
         self.synced.0
     }
 }
+
+/// What the entry about a compressed segment says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CompressedStatement {
+    pub(crate) compressed: String,
+    pub(crate) segment: Number,
+}
+
+impl CompressedStatement {
+    /// What `line` says.
+    pub(crate) fn of(line: &Line<'_>) -> Option<Self> {
+        serde_json::from_slice(line.entry).ok()
+    }
+}

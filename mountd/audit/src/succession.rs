@@ -57,6 +57,8 @@ pub(crate) enum Fault {
     AfterEnd,
     #[error("the segment before it did not end as this one says")]
     Unclosed,
+    #[error("its compressed file is not the one that the log recorded")]
+    Compressed,
 }
 
 /// Follows a log line by line. Reads entries no further than it must.
@@ -151,8 +153,8 @@ impl Succession {
         self.epoch.is_none_or(|epoch| epoch.end == End::Ended(None))
     }
 
-    /// Takes one line (without its newline) from within a segment.
-    pub(crate) fn accept(&mut self, line: &[u8]) -> Result<(), Fault> {
+    /// Takes one line (without its newline) from within a segment; gives what kind it is of.
+    pub(crate) fn accept(&mut self, line: &[u8]) -> Result<EventType, Fault> {
         let line = Line::parse(line).ok_or(Fault::Form)?;
         let placed = self.place(&line)?;
         let Some(epoch) = self.epoch else { return Err(Fault::Start) };
@@ -179,7 +181,7 @@ impl Succession {
             self.unsigned += 1;
         }
         self.take(&line, placed);
-        Ok(())
+        Ok(event)
     }
 
     /// Takes the first line of `segment`.

@@ -127,6 +127,14 @@ impl Disk for FaultyDisk {
         self.folder.replace(name, bytes)
     }
 
+    fn writer(&self, name: &str) -> io::Result<File> {
+        self.folder.writer(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.folder.rename(from, to)
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         if let Some(room) = &mut *self.faults.room.lock().unwrap() {
             *room += self.folder.reader(name)?.metadata()?.len();

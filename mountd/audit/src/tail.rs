@@ -29,7 +29,7 @@ pub(crate) struct Tail {
     settings: Settings,
     /// The log's id, a ULID.
     log: String,
-    pub(crate) segment: SegmentName,
+    segment: SegmentName,
     file: Arc<dyn SegmentFile>,
     /// Where the last line of the segment ends.
     length: u64,
@@ -167,6 +167,20 @@ impl Tail {
         Ok(())
     }
 
+    /// Ends a segment that was open for long enough, and begins the next one.
+    pub(crate) fn roll_if_older(&mut self, now: Stamp) -> Result<(), AppendError> {
+        let age = self.settings.segment_age;
+        let is_old = self.begun.is_some_and(|begun| begun.after(age) <= now.boot);
+        if self.stopped.is_some() || !is_old || !self.epochs.has_records() {
+            return Ok(());
+        }
+        match self.roll(now).and_then(|()| self.start_if_empty(now)) {
+            // Without room it stays open; the first append with room begins the next one.
+            Ok(()) | Err(AppendError::Full { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Signs what waits for it since `age` or longer.
     pub(crate) fn sign_if_older(&mut self, age: Duration, now: Stamp) -> Result<(), AppendError> {
         let is_due = |since: Moment| since.after(age) <= now.boot;
@@ -248,6 +262,10 @@ impl Tail {
 
     pub(crate) const fn keyring(&mut self) -> &mut Keyring {
         &mut self.keyring
+    }
+
+    pub(crate) const fn segment(&self) -> SegmentName {
+        self.segment
     }
 
     pub(crate) fn log(&self) -> &str {

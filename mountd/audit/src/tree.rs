@@ -34,6 +34,11 @@ impl TreeHash {
         Self(Sha256::digest([]).into())
     }
 
+    /// The hash with these bytes.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -6,12 +6,18 @@
 //! whole. Only a [`Head`] kept elsewhere shows that, so pass one when there is one.
 
 use crate::disk::{Disk, Folder};
+use crate::line::Line;
 use crate::segment::{Remainder, missing_among, segments_among};
+use crate::statement::CompressedStatement;
+use crate::stored::{StoredSegment, is_damaged};
 use crate::succession::{Fault, Succession};
-use crate::{Head, PublicKey, SegmentName, Timestamp};
+use crate::{EventType, Head, PublicKey, SegmentName, Timestamp};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use ward_policy::Digest;
 
 /// What was found, and how far it was good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,11 +134,14 @@ pub fn verify(directory: &Path, expected: Option<Head>) -> Result<Report, Verify
         if missing.is_some_and(|missing| missing < *segment) {
             break;
         }
-        let is_open = segments.last() == Some(segment);
-        verdict = walk.follow(&folder, *segment, is_open)?;
+        let is_last = segments.last() == Some(segment);
+        verdict = walk.follow(&folder, *segment, is_last)?;
         if verdict != Verdict::Whole {
             break;
         }
+    }
+    if verdict == Verdict::Whole {
+        verdict = walk.check_compressed();
     }
     if let Some(file) = missing.filter(|_| verdict == Verdict::Whole) {
         verdict = Verdict::MissingSegment { file };
@@ -146,6 +155,10 @@ impl VerifyError {
     }
 }
 
+fn broken(file: SegmentName, line: u64, fault: &Fault) -> Verdict {
+    Verdict::Broken { file, line, what: fault.to_string() }
+}
+
 /// A way through a log, up to the first fault.
 #[derive(Default)]
 struct Walk {
@@ -153,23 +166,62 @@ struct Walk {
     segments: u64,
     expected: Option<Head>,
     is_rewritten: bool,
+    /// SHA-256 of the compressed segments that were read.
+    compressed: BTreeMap<u64, Digest>,
+    /// The same as the log states it.
+    stated: BTreeMap<u64, String>,
 }
 
 impl Walk {
-    /// Follows one segment; only the last one may have something behind its lines.
+    /// Follows one segment; only the last may have something behind its lines.
     fn follow(
         &mut self,
         folder: &Folder,
         segment: SegmentName,
-        is_open: bool,
+        is_last: bool,
     ) -> Result<Verdict, VerifyError> {
-        let file = folder.reader(&segment.to_string()).map_err(VerifyError::file(segment))?;
+        self.segments += 1;
+        let open = is_last.then(|| folder.reader(&segment.to_string()));
+        match open {
+            Some(Ok(file)) => return self.follow_open(file, segment),
+            Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(VerifyError::file(segment)(error));
+            }
+            Some(Err(_)) | None => {}
+        }
+        let mut stored =
+            StoredSegment::open(folder, segment).map_err(VerifyError::file(segment))?;
+        if let Some(digest) = stored.compressed {
+            self.compressed.insert(segment.number(), digest);
+        }
+        let mut bytes = Vec::with_capacity(4096);
+        for number in 1.. {
+            bytes.clear();
+            let fault = match stored.lines.read_until(b'\n', &mut bytes) {
+                Ok(0) if number > 1 => break,
+                Ok(_) => bytes
+                    .strip_suffix(b"\n")
+                    .ok_or(Fault::Remainder)
+                    .and_then(|line| self.accept(line, segment, number)),
+                Err(error) if stored.compressed.is_some() && is_damaged(&error) => {
+                    Err(Fault::Compressed)
+                }
+                Err(error) => return Err(VerifyError::file(segment)(error)),
+            };
+            if let Err(fault) = fault {
+                return Ok(broken(segment, number, &fault));
+            }
+        }
+        Ok(Verdict::Whole)
+    }
+
+    /// Follows the segment that is being written, or was.
+    fn follow_open(&mut self, file: File, segment: SegmentName) -> Result<Verdict, VerifyError> {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let mut bytes = Vec::with_capacity(4096);
         let mut offset = 0;
         let mut earlier: Option<Vec<u8>> = None;
         let mut number = 1;
-        self.segments += 1;
         loop {
             bytes.clear();
             reader.read_until(b'\n', &mut bytes).map_err(VerifyError::file(segment))?;
@@ -181,13 +233,9 @@ impl Walk {
                     continue;
                 }
                 Some(Err(fault)) => fault,
-                None if bytes.is_empty() && (is_open || number > 1) => return Ok(Verdict::Whole),
+                None if bytes.is_empty() => return Ok(Verdict::Whole),
                 None => Fault::Remainder,
             };
-            let broken = Verdict::Broken { file: segment, line: number, what: fault.to_string() };
-            if !is_open {
-                return Ok(broken);
-            }
             let is_room = bytes.iter().all(|byte| *byte == 0);
             // A running daemon may just be writing this line: what is wrong stands still.
             if !is_room && earlier.as_ref() != Some(&bytes) {
@@ -205,8 +253,20 @@ impl Walk {
                 Remainder::Torn(torn) if !self.succession.was_synced(&bytes) => {
                     Verdict::Torn { file: segment, bytes: torn as u64 }
                 }
-                Remainder::Torn(_) | Remainder::Damaged => broken,
+                Remainder::Torn(_) | Remainder::Damaged => broken(segment, number, &fault),
             });
+        }
+    }
+
+    /// Whether each compressed segment is the file that the log recorded.
+    fn check_compressed(&self) -> Verdict {
+        let differs = |(number, digest): (&u64, &Digest)| {
+            let is_same = self.stated.get(number).is_some_and(|text| *text == digest.to_string());
+            (!is_same).then_some(*number)
+        };
+        match self.compressed.iter().find_map(differs) {
+            Some(number) => broken(SegmentName::from_number(number), 1, &Fault::Compressed),
+            None => Verdict::Whole,
         }
     }
 
@@ -214,7 +274,12 @@ impl Walk {
         if number == 1 {
             self.succession.accept_first(line, segment)?;
         } else {
-            self.succession.accept(line)?;
+            let event = self.succession.accept(line)?;
+            if event == EventType::SegmentCompressed {
+                let stated = Line::parse(line).as_ref().and_then(CompressedStatement::of);
+                let stated = stated.ok_or(Fault::Form)?;
+                self.stated.insert(stated.segment.0, stated.compressed);
+            }
         }
         if let (Some(expected), Some(head)) = (self.expected, self.succession.head())
             && expected.seq == head.seq

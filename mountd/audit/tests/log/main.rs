@@ -1,9 +1,11 @@
 //! The log as others see it: its bytes, what is found when they change, and what a crash leaves.
 
 mod canonical;
+mod ended;
 mod example;
 mod names;
 mod opening;
+mod proofs;
 mod segments;
 mod signatures;
 mod support;

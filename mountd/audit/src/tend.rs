@@ -1,0 +1,237 @@
+//! Tending: what becomes of segments that have ended. Each is verified once more, compressed, and
+//! its part of the tree written as tiles.
+
+use crate::disk::Disk;
+use crate::line::Line;
+use crate::segment::segments_among;
+use crate::stored::{Hashed, StoredSegment, compressor};
+use crate::succession::{Fault, Succession};
+use crate::tile::{self, Tiles};
+use crate::{
+    AppendError, Durability, HEAD_FILE, HeadNote, Log, PublicKey, Record, SegmentName, Stamp,
+    TreeHash, TreeHead,
+};
+use std::io::{self, BufRead, Read, Write};
+use ward_policy::Digest;
+
+/// Why a segment stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum TendError {
+    /// The disk refuses.
+    #[error("cannot read or write {file} of the log. Check the disk; it is tried again")]
+    File {
+        /// The file.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A segment that has ended is no longer as it was written.
+    #[error("{file} of the log is broken at line {line}: {what}. Run ward audit verify")]
+    Broken {
+        /// The segment.
+        file: SegmentName,
+        /// The line in it, from 1.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// The log takes no records.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl TendError {
+    fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { file: name.to_string(), source }
+    }
+}
+
+impl Log {
+    /// Ends a segment that is old enough, and compresses those that have ended. The daemon calls it
+    /// every second or so, from a thread that may be kept.
+    ///
+    /// # Errors
+    /// The segment stays as it is, and what was done of it is done again by the next call.
+    pub fn tend(&self, now: Stamp) -> Result<(), TendError> {
+        let (disk, current, identity) = {
+            let mut tail = self.tail()?;
+            tail.roll_if_older(now)?;
+            (tail.disk(), tail.segment(), tail.epochs.identity())
+        };
+        let names = disk.names().map_err(TendError::file("the directory"))?;
+        for segment in segments_among(&names) {
+            if segment < current && names.contains(&segment.to_string()) {
+                self.put_away(&*disk, segment, identity, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compresses `segment`, and removes its lines once the log says so.
+    fn put_away(
+        &self,
+        disk: &dyn Disk,
+        segment: SegmentName,
+        identity: PublicKey,
+        now: Stamp,
+    ) -> Result<(), TendError> {
+        let ended = compress(disk, segment, identity)?;
+        if ended.is_tiled {
+            let note = {
+                let tail = self.tail()?;
+                tail.epochs.note(tail.log(), ended.head).to_string()
+            };
+            let name = tiled_file();
+            disk.replace(&name, note.as_bytes()).map_err(TendError::file(name))?;
+        }
+        let record = Record::compressed(segment, ended.lines, ended.compressed);
+        let _receipt = self.append(record, Durability::Durable, now)?;
+        disk.remove(&segment.to_string()).map_err(TendError::file(segment))
+    }
+}
+
+/// A segment that has both forms.
+struct Ended {
+    lines: Digest,
+    compressed: Digest,
+    /// The tree up to its end.
+    head: TreeHead,
+    /// Whether its leaves came into tiles now.
+    is_tiled: bool,
+}
+
+/// Writes the compressed form of `segment` and its tiles, both verified.
+fn compress(
+    disk: &dyn Disk,
+    segment: SegmentName,
+    identity: PublicKey,
+) -> Result<Ended, TendError> {
+    let name = segment.compressed_name();
+    let beside = format!("{name}.new");
+    let fault = |source: io::Error| TendError::File { file: name.clone(), source };
+    let mut encoder =
+        compressor(Hashed::new(disk.writer(&beside).map_err(fault)?)).map_err(fault)?;
+    let mut lines = Hashed::new(io::sink());
+    let mut tiles = None;
+    let tree = follow(disk, segment, identity, &mut |bytes, before, leaf| {
+        if before.is_first {
+            tiles = tiles_after(disk, segment, identity, before.size)?;
+        }
+        if let Some(tiles) = &mut tiles {
+            tiles.push(leaf).map_err(TendError::file(tile::FOLDER))?;
+        }
+        lines.write_all(bytes).and_then(|()| encoder.write_all(bytes)).map_err(fault)
+    })?;
+    let is_tiled = tiles.is_some();
+    if let Some(tiles) = tiles {
+        tiles.finish().map_err(TendError::file(tile::FOLDER))?;
+    }
+    let file = encoder.finish().map_err(fault)?;
+    file.inner.sync_all().map_err(fault)?;
+    disk.rename(&beside, &name).map_err(fault)?;
+    let (lines, compressed) = (lines.digest(), file.digest());
+    if digests(disk, segment).map_err(fault)? != (lines, compressed) {
+        return Err(fault(io::ErrorKind::InvalidData.into()));
+    }
+    Ok(Ended { lines, compressed, head: tree, is_tiled })
+}
+
+/// Where a line stands.
+struct Before {
+    is_first: bool,
+    /// How many leaves the tree has before it.
+    size: u64,
+}
+
+/// What is done with a line, its newline included, and its leaf.
+type EachLine<'a> = dyn FnMut(&[u8], Before, TreeHash) -> Result<(), TendError> + 'a;
+
+/// Verifies `segment` as far as it says itself what comes before it; gives each line with its
+/// leaf, and at last the tree.
+fn follow(
+    disk: &dyn Disk,
+    segment: SegmentName,
+    identity: PublicKey,
+    each: &mut EachLine<'_>,
+) -> Result<TreeHead, TendError> {
+    let mut reader = StoredSegment::open(disk, segment).map_err(TendError::file(segment))?.lines;
+    let mut succession = Succession::signed_by(identity);
+    let mut bytes = Vec::new();
+    for number in 1.. {
+        bytes.clear();
+        let length = reader.read_until(b'\n', &mut bytes).map_err(TendError::file(segment))?;
+        if length == 0 && number > 1 {
+            break;
+        }
+        let broken = |fault: Fault| TendError::Broken {
+            file: segment,
+            line: number,
+            what: fault.to_string(),
+        };
+        let line = bytes.strip_suffix(b"\n").ok_or(Fault::Remainder).map_err(broken)?;
+        if number == 1 {
+            succession = Succession::before(line, Some(identity)).map_err(broken)?;
+        }
+        let before = Before { is_first: number == 1, size: succession.tree().size() };
+        let accepted = match before.is_first {
+            true => succession.accept_first(line, segment),
+            false => succession.accept(line).map(drop),
+        };
+        accepted.map_err(broken)?;
+        let entry = Line::parse(line).map(|line| line.entry).unwrap_or_default();
+        each(&bytes, before, TreeHash::leaf(entry))?;
+    }
+    let tree = succession.tree();
+    Ok(TreeHead { size: tree.size(), root: tree.root() })
+}
+
+/// The tiles to go on from before `segment`, which begins after `size` leaves; `None` when they
+/// have it already. Where they are not what they must be, they are made anew from the first segment.
+fn tiles_after<'disk>(
+    disk: &'disk dyn Disk,
+    segment: SegmentName,
+    identity: PublicKey,
+    size: u64,
+) -> Result<Option<Tiles<'disk>>, TendError> {
+    let tiled = tiled_size(disk);
+    if tiled > size {
+        return Ok(None);
+    }
+    let fault = TendError::file(tile::FOLDER);
+    match Tiles::after(disk, size) {
+        Ok(tiles) if tiled == size => return Ok(Some(tiles)),
+        Ok(_) | Err(_) => {}
+    }
+    let mut tiles = Tiles::after(disk, 0).map_err(fault)?;
+    let mut before = SegmentName::FIRST;
+    while before < segment {
+        follow(disk, before, identity, &mut |_, _, leaf| {
+            tiles.push(leaf).map_err(TendError::file(tile::FOLDER))
+        })?;
+        before = before.next();
+    }
+    Ok(Some(tiles))
+}
+
+/// How many leaves the tiles have.
+pub(crate) fn tiled_size(disk: &dyn Disk) -> u64 {
+    let mut text = String::new();
+    let read =
+        disk.reader(&tiled_file()).and_then(|file| file.take(4096).read_to_string(&mut text));
+    let note = read.ok().and_then(|_| HeadNote::parse(&text).ok());
+    note.map_or(0, |note| note.head.size)
+}
+
+/// The head of the tree that the tiles have.
+fn tiled_file() -> String {
+    format!("{}/{HEAD_FILE}", tile::FOLDER)
+}
+
+/// SHA-256 of the lines that the compressed form of `segment` has, and of the file.
+fn digests(disk: &dyn Disk, segment: SegmentName) -> io::Result<(Digest, Digest)> {
+    let mut stored = StoredSegment::open_compressed(disk, segment)?;
+    let mut lines = Hashed::new(io::sink());
+    io::copy(&mut stored.lines, &mut lines)?;
+    let compressed = stored.compressed.ok_or(io::ErrorKind::InvalidData)?;
+    Ok((lines.digest(), compressed))
+}

@@ -1,0 +1,71 @@
+//! Keeping the log: what waits is signed and synced, what has ended is put away, and all of it is
+//! looked through now and then.
+
+use crate::clock;
+use crate::pipeline::Pipeline;
+use crossbeam_channel::{Receiver, select, tick};
+use std::path::Path;
+use std::time::Duration;
+use ward_audit::{Durability, EventType, Record, Verdict, verify};
+use ward_policy::Moment;
+
+/// How long a record may be written and neither signed nor on disk: at most so long after that.
+const AGE: Duration = Duration::from_millis(50);
+/// How often the log is looked at for that.
+const PERIOD: Duration = Duration::from_millis(50);
+/// How often segments that have ended are looked for.
+const ENDED_PERIOD: Duration = Duration::from_secs(1);
+/// How often the whole log is verified; the first time when the daemon starts.
+const VERIFIED_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Signs and syncs records that wait for it, and ends what leases let the kernel keep.
+pub(crate) fn keep(pipeline: &Pipeline, stop: &Receiver<()>) {
+    let period = tick(PERIOD);
+    loop {
+        select! {
+            recv(stop) -> _ => return,
+            recv(period) -> _ => {
+                // An error stops the log, which every append from here on tells.
+                let _log_has_stopped = pipeline.log.keep(AGE, clock::stamp());
+                pipeline.take_pages_back(clock::now());
+            }
+        }
+    }
+}
+
+/// Puts away segments that have ended, and records once what it finds wrong with the log in `folder`.
+pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
+    let period = tick(ENDED_PERIOD);
+    let mut verified: Option<Moment> = None;
+    let mut said = String::new();
+    loop {
+        select! {
+            recv(stop) -> _ => return,
+            recv(period) -> _ => {
+                let now = clock::now();
+                let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
+                let finding = match pipeline.log.tend(clock::stamp()) {
+                    Err(error) => Some(error.to_string()),
+                    Ok(()) if is_due => finding(folder),
+                    Ok(()) => continue,
+                };
+                verified = Some(now);
+                if let Some(finding) = finding.filter(|finding| *finding != said) {
+                    let record = Record::new(EventType::LogDamaged).reason(&finding);
+                    // A log that has stopped says so by itself.
+                    let _stopped = pipeline.log.append(record, Durability::Durable, clock::stamp());
+                    said = finding;
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with the log, if anything is.
+fn finding(folder: &Path) -> Option<String> {
+    match verify(folder, None) {
+        Ok(report) if report.verdict == Verdict::Whole => None,
+        Ok(report) => Some(report.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
+}
