@@ -321,7 +321,46 @@ pub(crate) enum AuditCommand {
     /// Show entries of the log, the newest 100 unless told otherwise
     Show(AuditShowArguments),
     /// Check that the log is whole: exits with 0 whole, 3 torn, 4 broken, 5 missing
-    Verify,
+    Verify(AuditVerifyArguments),
+    /// Show the newest signed head of the log: keep it elsewhere, and a cut log shows
+    Head(AuditHeadArguments),
+    /// Prove that an entry is in the log
+    Prove(AuditProveArguments),
+    /// Check a proof, without the log: exits with 0 proved, 4 not
+    CheckProof(CheckProofArguments),
+}
+
+/// Of `ward audit verify`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerifyArguments {
+    /// A file with a head of this log that was kept elsewhere: the log must reach and have it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) head: Option<PathBuf>,
+}
+
+/// Of `ward audit head`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditHeadArguments {
+    /// The key that signs heads, instead of the head
+    #[arg(long)]
+    pub(crate) key: bool,
+}
+
+/// Of `ward audit prove`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditProveArguments {
+    /// The number of the entry
+    pub(crate) seq: u64,
+}
+
+/// Of `ward audit check-proof`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckProofArguments {
+    /// A file with what `ward audit prove` printed
+    pub(crate) file: PathBuf,
+    /// What `ward audit head --key` printed; that of the root's log when absent
+    #[arg(long)]
+    pub(crate) key: Option<String>,
 }
 
 /// Of `ward audit show`.

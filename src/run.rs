@@ -2,6 +2,8 @@
 
 mod agent;
 mod approve;
+mod audit_head;
+mod audit_prove;
 mod audit_show;
 mod audit_verify;
 mod check;
@@ -70,10 +72,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
-        Command::Audit(AuditCommand::Show(arguments)) => {
-            print(form, audit_show::run(arguments, settings)?)
-        }
-        Command::Audit(AuditCommand::Verify) => print(form, audit_verify::run(settings)?),
+        Command::Audit(command) => run_audit(command, settings),
         Command::Policy(PolicyCommand::Check(arguments)) => {
             print(form, policy_check::run(&arguments, settings)?)
         }
@@ -91,6 +90,19 @@ fn run_daemon(command: &DaemonCommand, settings: &Settings) -> Result<ExitCode, 
         DaemonCommand::Status => daemon::status(settings)?,
     };
     print(settings.form, report)
+}
+
+fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        AuditCommand::Show(arguments) => print(form, audit_show::run(arguments, settings)?),
+        AuditCommand::Verify(arguments) => print(form, audit_verify::run(&arguments, settings)?),
+        AuditCommand::Head(arguments) => print(form, audit_head::run(&arguments, settings)?),
+        AuditCommand::Prove(arguments) => print(form, audit_prove::run(&arguments, settings)?),
+        AuditCommand::CheckProof(arguments) => {
+            print(form, audit_prove::check(&arguments, settings)?)
+        }
+    }
 }
 
 fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Trouble> {

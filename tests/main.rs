@@ -18,6 +18,7 @@ mod endurance;
 mod independent_reader;
 mod keeping;
 mod keys;
+mod log;
 mod mounts;
 mod mounts_of_copies;
 mod notify;

@@ -2,6 +2,7 @@
 //! it may do.
 
 mod agents;
+mod audit;
 mod checks;
 mod connection;
 mod connection_table;

@@ -32,6 +32,8 @@ mod succession;
 #[cfg(test)]
 mod support;
 mod tail;
+#[cfg(test)]
+mod tampering;
 mod tend;
 mod tile;
 mod tree;
@@ -45,7 +47,7 @@ pub use filter::{Filter, PathGlob};
 pub use key::{LogKey, PublicKey};
 pub use log::{AppendError, Durability, HEAD_FILE, Log};
 pub use names::NamesKey;
-pub use note::{HeadNote, HeadNoteError, verifier_key};
+pub use note::{HeadNote, HeadNoteError, parse_verifier_key, verifier_key};
 pub use open::{Cut, OpenLogError, Recovered, Settings};
 pub use proof::{CheckError, Proof, ProveError, head, notes_key, prove};
 pub use read::{ReadLogError, ShownEntry, read};
@@ -56,4 +58,4 @@ pub use stamp::{BootId, BootIdError, Stamp, Timestamp};
 pub use succession::Head;
 pub use tend::TendError;
 pub use tree::TreeHash;
-pub use verify::{Extent, Report, Verdict, VerifyError, verify};
+pub use verify::{Extent, Report, Verdict, VerifyError, verify, verify_against};

@@ -322,7 +322,7 @@ mod tests {
                 assert_eq!(verdict(&fixture), Verdict::Whole);
             }
         });
-        let report = verify(fixture.path(), log.head().unwrap()).unwrap();
+        let report = verify(fixture.path(), None).unwrap();
         assert_eq!((report.verdict, report.good.head), (Verdict::Whole, log.head().unwrap()));
         let opens = entries(&log).into_iter();
         let opens = opens.filter(|shown| shown.entry.event_type == EventType::FileOpen);

@@ -118,6 +118,17 @@ pub fn verifier_key(log: &str, key: PublicKey) -> String {
     format!("{}+{id}+{bytes}", origin(log))
 }
 
+/// The key of a text that [`verifier_key`] made; `None` for any other text.
+pub fn parse_verifier_key(text: &str) -> Option<PublicKey> {
+    let mut parts = text.trim_end().splitn(3, '+');
+    let (name, id, bytes) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
+    let (kind, bytes) = bytes.split_first()?;
+    let key = PublicKey::from_bytes(bytes.try_into().ok()?)?;
+    let is_ours =
+        *kind == ED25519 && verifier_key(name.strip_prefix(ORIGIN)?, key) == text.trim_end();
+    (is_ours && id.len() == 8).then_some(key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +166,8 @@ mod tests {
     fn an_independent_reader_of_notes_takes_ours() {
         let (note, key) = note();
         let verifier = verifier_key(&note.log, key);
+        assert_eq!(parse_verifier_key(&verifier), Some(key));
+        assert_eq!(parse_verifier_key(&verifier.replace("+", "+0")), None);
         let verifier = signed_note::StandardVerifier::new(&verifier).unwrap();
         let known = signed_note::VerifierList::new(vec![Box::new(verifier)]);
         let theirs = signed_note::Note::from_bytes(note.to_string().as_bytes()).unwrap();

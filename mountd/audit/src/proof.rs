@@ -57,6 +57,14 @@ pub enum ProveError {
 }
 
 impl ProveError {
+    /// What the system says, where it is the system that says something.
+    pub fn kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Directory { source, .. } | Self::File { source, .. } => Some(source.kind()),
+            Self::NotSigned { .. } | Self::NoEntry { .. } | Self::Broken => None,
+        }
+    }
+
     fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { file: name.to_string(), source }
     }

@@ -3,7 +3,7 @@
 //! Every byte is pinned: the form of each line, its hash, its place in the chain, seq without gaps,
 //! time that only goes forward, and nothing but zeros after the last line. One thing a log cannot
 //! say about itself: lines cut off its end exactly between two lines leave a shorter log that is
-//! whole. Only a [`Head`] kept elsewhere shows that, so pass one when there is one.
+//! whole. Only a [`TreeHead`] kept elsewhere shows that, so pass one when there is one.
 
 use crate::disk::{Disk, Folder};
 use crate::line::Line;
@@ -11,7 +11,7 @@ use crate::segment::{Remainder, missing_among, segments_among};
 use crate::statement::CompressedStatement;
 use crate::stored::{StoredSegment, is_damaged};
 use crate::succession::{Fault, Succession};
-use crate::{EventType, Head, PublicKey, SegmentName, Timestamp};
+use crate::{EventType, Head, HeadNote, PublicKey, SegmentName, Timestamp, TreeHead};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -30,12 +30,14 @@ pub struct Report {
 }
 
 /// A good part of a log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// How many segments it reaches into.
     pub segments: u64,
     /// Its last entry; entries count from 1 without gaps, so the seq is also their number.
     pub head: Option<Head>,
+    /// The tree over all of it.
+    pub tree: TreeHead,
     /// The time of its last entry.
     pub time: Option<Timestamp>,
     /// The id of the log.
@@ -77,11 +79,13 @@ pub enum Verdict {
         /// How many entries are not there.
         count: u64,
     },
-    /// The entry with the seq of the head that was kept elsewhere is another one.
+    /// Up to the head that was kept elsewhere other entries stand.
     Rewritten {
-        /// That seq.
+        /// The last entry that the head has.
         seq: u64,
     },
+    /// The head that was kept elsewhere is of another log, or signed by another key.
+    Foreign,
 }
 
 /// Why nothing can be said about a log.
@@ -111,7 +115,7 @@ impl Verdict {
         match self {
             Self::Whole => "whole",
             Self::Torn { .. } => "torn",
-            Self::Broken { .. } | Self::Rewritten { .. } => "broken",
+            Self::Broken { .. } | Self::Rewritten { .. } | Self::Foreign => "broken",
             Self::MissingSegment { .. } | Self::MissingEntries { .. } => "missing",
         }
     }
@@ -122,7 +126,7 @@ impl Verdict {
 ///
 /// # Errors
 /// Only when a file cannot be read; what is wrong with the log is in the report.
-pub fn verify(directory: &Path, expected: Option<Head>) -> Result<Report, VerifyError> {
+pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, VerifyError> {
     let folder = Folder::open(directory)
         .map_err(|source| VerifyError::Directory { directory: directory.to_owned(), source })?;
     let names = folder.names().map_err(VerifyError::file("the directory"))?;
@@ -149,7 +153,28 @@ pub fn verify(directory: &Path, expected: Option<Head>) -> Result<Report, Verify
     Ok(walk.report(verdict))
 }
 
+/// The same with a note of a head that was kept elsewhere, which must be one of this log's.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_against(directory: &Path, note: &HeadNote) -> Result<Report, VerifyError> {
+    let mut report = verify(directory, Some(note.head))?;
+    let is_other = report.good.log.as_ref().is_some_and(|log| *log != note.log);
+    let is_unsigned = report.good.notes.is_some_and(|key| !note.is_signed_by(key));
+    if is_other || is_unsigned {
+        report.verdict = Verdict::Foreign;
+    }
+    Ok(report)
+}
+
 impl VerifyError {
+    /// What the system says.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Directory { source, .. } | Self::File { source, .. } => source.kind(),
+        }
+    }
+
     fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { file: name.to_string(), source }
     }
@@ -164,7 +189,7 @@ fn broken(file: SegmentName, line: u64, fault: &Fault) -> Verdict {
 struct Walk {
     succession: Succession,
     segments: u64,
-    expected: Option<Head>,
+    expected: Option<TreeHead>,
     is_rewritten: bool,
     /// SHA-256 of the compressed segments that were read.
     compressed: BTreeMap<u64, Digest>,
@@ -281,10 +306,9 @@ impl Walk {
                 self.stated.insert(stated.segment.0, stated.compressed);
             }
         }
-        if let (Some(expected), Some(head)) = (self.expected, self.succession.head())
-            && expected.seq == head.seq
-        {
-            self.is_rewritten = expected != head;
+        let tree = self.succession.tree();
+        if let Some(expected) = self.expected.filter(|expected| expected.size == tree.size()) {
+            self.is_rewritten = expected.root != tree.root();
         }
         Ok(())
     }
@@ -292,7 +316,8 @@ impl Walk {
     fn report(self, verdict: Verdict) -> Report {
         let head = self.succession.head();
         let seq = head.map_or(0, |head| head.seq);
-        let expected = self.expected.map_or(0, |expected| expected.seq);
+        let tree = self.succession.tree();
+        let expected = self.expected.map_or(0, |expected| expected.size);
         let is_short = matches!(verdict, Verdict::Whole | Verdict::Torn { .. }) && expected > seq;
         let verdict = if self.is_rewritten {
             Verdict::Rewritten { seq: expected }
@@ -304,6 +329,7 @@ impl Walk {
         let good = Extent {
             segments: self.segments,
             head,
+            tree: TreeHead { size: tree.size(), root: tree.root() },
             time: self.succession.time(),
             log: self.succession.log().map(str::to_owned),
             notes: self.succession.notes(),
@@ -347,13 +373,18 @@ impl fmt::Display for Report {
             ),
             Verdict::MissingEntries { count } => write!(
                 formatter,
-                "{count} entries are missing after entry {seq}: the log was cut. Keep the files \
-                 as evidence and compare them with a backup."
+                "{count} entries missing after seq {seq}: the log was cut. Keep the files as \
+                 evidence and compare them with a backup."
             ),
             Verdict::Rewritten { seq } => write!(
                 formatter,
-                "Entry {seq} is not the one whose hash was kept: the log was rewritten. Keep the \
-                 files as evidence and compare them with a backup."
+                "Up to entry {seq} the log is not the one whose head was kept: it was rewritten. \
+                 Keep the files as evidence and compare them with a backup."
+            ),
+            Verdict::Foreign => write!(
+                formatter,
+                "The head that was kept is of another log, or signed by another key: one of the \
+                 two was replaced. Keep both as evidence and compare them with a backup."
             ),
         }
     }

@@ -307,7 +307,18 @@ pub enum Command {
         filter: AuditFilter,
     },
     /// Whether the log is whole: [`AuditVerdict`].
-    AuditVerify {},
+    AuditVerify {
+        /// A head that was kept elsewhere: the text of [`AuditHead`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        head: Option<String>,
+    },
+    /// The newest head of the log that is signed and synced: [`AuditHead`].
+    AuditHead {},
+    /// That an entry is in the log: [`AuditProof`].
+    AuditProve {
+        /// Its number.
+        seq: u64,
+    },
     /// Whether the root's policy loads as it is in the file now: [`PolicyVerdict`].
     PolicyCheck {},
     /// What the policy would decide of who asks, without doing it: [`CheckVerdict`].

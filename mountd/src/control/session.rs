@@ -214,7 +214,9 @@ impl Control<'_> {
             Command::AgentRun { agent } => encoded(self.agent_run(&agent)),
             Command::AgentPin { pid } => encoded(self.agent_pin(pid)),
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
-            Command::AuditVerify {} => encoded(self.audit_verify()),
+            Command::AuditVerify { head } => encoded(self.audit_verify(head.as_deref())),
+            Command::AuditHead {} => encoded(self.audit_head()),
+            Command::AuditProve { seq } => encoded(self.audit_prove(seq)),
             Command::PolicyCheck {} => encoded(self.policy_check()),
             Command::Check { operations, vault, path, ticket } => {
                 let (vault, path, ticket) = (vault.as_deref(), path.as_deref(), ticket.as_deref());

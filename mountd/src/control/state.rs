@@ -2,14 +2,13 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditFilter, AuditPage, AuditVerdict, Damage, Done, Failure, FailureCode, Guards, LeaseState,
-    LogState, Status, Whoami,
+    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LeaseState, LogState, Status,
+    Whoami,
 };
 use super::requests::words;
 use super::session::{About, Control};
 use super::vaults::number;
 use crate::clock;
-use crate::root::AUDIT;
 use crate::whoami::whoami;
 use std::ops::ControlFlow;
 use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
@@ -103,19 +102,6 @@ impl Control<'_> {
             // One that does not open shows its names as sealed.
             let _stays_sealed = self.daemon.vaults.reach(&vault);
         }
-    }
-
-    pub(super) fn audit_verify(&self) -> Result<AuditVerdict, Failure> {
-        self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
-        let report = ward_audit::verify(&self.daemon.root.join(AUDIT), None);
-        let report = report.map_err(|error| {
-            failure(FailureCode::Damaged, error, "see that the folder of the log is there")
-        })?;
-        Ok(AuditVerdict {
-            verdict: report.verdict.word().to_owned(),
-            entries: report.good.head.map_or(0, |head| head.seq),
-            finding: report.to_string(),
-        })
     }
 }
 

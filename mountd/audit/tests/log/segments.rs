@@ -3,9 +3,7 @@
 
 use crate::support::{FIRST, Place, at, entries, log_key, settings};
 use std::ops::ControlFlow;
-use ward_audit::{
-    Durability, EventType, Filter, Log, PathGlob, Record, Settings, Stamp, Verdict, verify,
-};
+use ward_audit::{Durability, EventType, Filter, Log, PathGlob, Record, Settings, Stamp, Verdict};
 
 const RECORD: Record<'static> = Record::new(EventType::FileOpen);
 
@@ -53,7 +51,7 @@ fn a_full_segment_is_closed_and_the_next_one_goes_on() {
     log.close(at(500)).unwrap();
     let head = log.head().unwrap();
     drop(log);
-    let report = verify(place.path(), head).unwrap();
+    let report = place.verify();
     assert_eq!((report.verdict, report.good.head), (Verdict::Whole, head));
     assert!(report.good.segments > 3, "{}", report.good.segments);
     assert!(place.bytes(FIRST).ends_with(b"}\n"));

@@ -2,7 +2,7 @@
 
 use crate::support::{FIRST, Place, SECOND};
 use sha2::{Digest as _, Sha256};
-use ward_audit::{Head, Verdict, verify};
+use ward_audit::{HeadNote, TreeHead, Verdict, head, verify, verify_against};
 use ward_policy::Digest;
 
 /// The file and line that the verdict names.
@@ -13,7 +13,8 @@ pub(crate) fn named(verdict: &Verdict) -> Option<(String, u64)> {
         | Verdict::Torn { .. }
         | Verdict::MissingSegment { .. }
         | Verdict::MissingEntries { .. }
-        | Verdict::Rewritten { .. } => None,
+        | Verdict::Rewritten { .. }
+        | Verdict::Foreign => None,
     }
 }
 
@@ -192,24 +193,52 @@ fn a_segment_of_another_log_is_found() {
 }
 
 #[test]
-fn a_log_cut_between_two_lines_is_found_with_a_head_kept_elsewhere_and_only_so() {
+fn each_tail_cut_below_a_known_head_is_found_with_that_head_and_only_so() {
     let place = Place::with_entries(6);
     let whole = lines(&place.bytes(FIRST));
-    let head = place.verify().good.head;
-    place.put(FIRST, &whole[..4].concat());
-    assert_eq!(place.verify().verdict, Verdict::Whole);
-    let report = verify(place.path(), head).unwrap();
-    assert_eq!(report.verdict, Verdict::MissingEntries { count: 2 });
-    assert!(report.to_string().starts_with("2 entries are missing after entry 4"), "{report}");
+    let heads: Vec<_> = (1..=whole.len())
+        .map(|count| {
+            place.put(FIRST, &whole[..count].concat());
+            place.verify().good.tree
+        })
+        .collect();
+    for kept in 1..whole.len() {
+        place.put(FIRST, &whole[..kept].concat());
+        assert_eq!(place.verify().verdict, Verdict::Whole);
+        for (head, size) in heads.iter().zip(1_u64..) {
+            let report = verify(place.path(), Some(*head)).unwrap();
+            let expected = match size.saturating_sub(kept as u64) {
+                0 => Verdict::Whole,
+                count => Verdict::MissingEntries { count },
+            };
+            assert_eq!(report.verdict, expected);
+        }
+    }
+    let report = verify(place.path(), heads.last().copied()).unwrap();
+    assert!(report.to_string().starts_with("1 entries missing after seq 5"), "{report}");
 }
 
 #[test]
 fn a_rewritten_log_is_found_with_a_head_kept_elsewhere() {
     let (place, other) = (Place::with_entries(6), Place::with_entries(6));
-    let head = place.verify().good.head;
+    let head = Some(place.verify().good.tree);
     assert_eq!(verify(other.path(), head).unwrap().verdict, Verdict::Rewritten { seq: 6 });
     assert_eq!(verify(place.path(), head).unwrap().verdict, Verdict::Whole);
-    let hash = other.verify().good.head.unwrap().hash;
-    let earlier = Some(Head { seq: 3, hash });
+    let root = other.verify().good.tree.root;
+    let earlier = Some(TreeHead { size: 3, root });
     assert_eq!(verify(place.path(), earlier).unwrap().verdict, Verdict::Rewritten { seq: 3 });
+}
+
+#[test]
+fn a_head_of_another_log_or_another_key_is_told() {
+    let (place, other) = (Place::with_entries(6), Place::with_entries(6));
+    let note = head(other.path()).unwrap();
+    assert_eq!(verify_against(place.path(), &note).unwrap().verdict, Verdict::Foreign);
+    let note = head(place.path()).unwrap();
+    assert_eq!(verify_against(place.path(), &note).unwrap().verdict, Verdict::Whole);
+    let text = note.to_string();
+    let (text, signature) = text.rsplit_once(' ').unwrap();
+    let forged = format!("{text} {}", signature.replacen(&signature[8..12], "AAAA", 1));
+    let forged = HeadNote::parse(&forged).unwrap();
+    assert_eq!(verify_against(place.path(), &forged).unwrap().verdict, Verdict::Foreign);
 }

@@ -379,6 +379,26 @@ pub struct AuditVerdict {
     pub finding: String,
 }
 
+/// A head of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// The note (docs/formats.md).
+    pub head: String,
+    /// How many entries it has.
+    pub entries: u64,
+    /// The key that signs such notes, as verifiers of notes take it.
+    pub key: String,
+}
+
+/// A proof that an entry is in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditProof {
+    /// The number of the entry.
+    pub seq: u64,
+    /// The proof (docs/formats.md).
+    pub proof: String,
+}
+
 /// Whether a policy loads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyVerdict {

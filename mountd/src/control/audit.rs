@@ -1,0 +1,76 @@
+//! Commands about the log as a whole: whether it is whole, its head, and proofs of entries.
+
+use super::failure::{bad_input, failure};
+use super::message::{AuditHead, AuditProof, AuditVerdict, Failure, FailureCode};
+use super::session::{About, Control};
+use crate::root::AUDIT;
+use std::path::PathBuf;
+use ward_audit::{EventType, HeadNote, ProveError, Report};
+use ward_policy::Operation;
+
+impl Control<'_> {
+    pub(super) fn audit_verify(&self, head: Option<&str>) -> Result<AuditVerdict, Failure> {
+        self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
+        let report = match head.map(HeadNote::parse).transpose() {
+            Ok(Some(note)) => ward_audit::verify_against(&self.log_folder(), &note),
+            Ok(None) => ward_audit::verify(&self.log_folder(), None),
+            Err(error) => return Err(bad_input(error, "keep what it prints as it is")),
+        };
+        let report = report.map_err(|error| {
+            failure(FailureCode::Damaged, error, "see that the folder of the log is there")
+        })?;
+        Ok(AuditVerdict::from(&report))
+    }
+
+    pub(super) fn audit_head(&self) -> Result<AuditHead, Failure> {
+        self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
+        AuditHead::read(&self.log_folder()).map_err(|error| of_prove(&error))
+    }
+
+    pub(super) fn audit_prove(&self, seq: u64) -> Result<AuditProof, Failure> {
+        self.permit(Operation::AuditShow, EventType::Command, About::default())?;
+        let proof = ward_audit::prove(&self.log_folder(), seq).map_err(|error| of_prove(&error))?;
+        Ok(AuditProof { seq, proof: proof.to_string() })
+    }
+
+    fn log_folder(&self) -> PathBuf {
+        self.daemon.root.join(AUDIT)
+    }
+}
+
+impl From<&Report> for AuditVerdict {
+    fn from(report: &Report) -> Self {
+        Self {
+            verdict: report.verdict.word().to_owned(),
+            entries: report.good.head.map_or(0, |head| head.seq),
+            finding: report.to_string(),
+        }
+    }
+}
+
+impl AuditHead {
+    /// The head of the log in `folder`.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn read(folder: &std::path::Path) -> Result<Self, ProveError> {
+        let note = ward_audit::head(folder)?;
+        let key = ward_audit::verifier_key(&note.log, ward_audit::notes_key(folder)?);
+        Ok(Self { head: note.to_string(), entries: note.head.size, key })
+    }
+}
+
+fn of_prove(error: &ProveError) -> Failure {
+    let code = FailureCode::from(error);
+    failure(code, error, "see ward audit verify and ward audit show")
+}
+
+impl From<&ProveError> for FailureCode {
+    fn from(error: &ProveError) -> Self {
+        match error {
+            ProveError::NotSigned { .. } | ProveError::NoEntry { .. } => Self::NotFound,
+            ProveError::Directory { .. } | ProveError::File { .. } => Self::Failed,
+            ProveError::Broken => Self::Damaged,
+        }
+    }
+}
