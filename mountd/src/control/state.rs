@@ -2,8 +2,8 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LeaseState, LogState, Status,
-    Whoami,
+    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LeaseState, LogState,
+    Status, Whoami,
 };
 use super::requests::words;
 use super::session::{About, Control};
