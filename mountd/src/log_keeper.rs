@@ -33,7 +33,7 @@ pub(crate) fn keep(pipeline: &Pipeline, stop: &Receiver<()>) {
     }
 }
 
-/// Puts away segments that have ended, and records once what it finds wrong with the log in `folder`.
+/// Puts away segments that have ended, deletes those that the policy keeps no longer, and records once what it finds wrong with the log in `folder`.
 pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
     let period = tick(ENDED_PERIOD);
     let mut verified: Option<Moment> = None;
@@ -44,7 +44,12 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
             recv(period) -> _ => {
                 let now = clock::now();
                 let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
-                let finding = match pipeline.log.tend(clock::stamp()) {
+                let kept = pipeline.policy.rules().keep_records();
+                let tended = pipeline.log.tend(clock::stamp()).and_then(|()| match kept {
+                    Some(kept) => pipeline.log.retire(kept, clock::stamp()),
+                    None => Ok(()),
+                });
+                let finding = match tended {
                     Err(error) => Some(error.to_string()),
                     Ok(()) if is_due => finding(folder),
                     Ok(()) => continue,

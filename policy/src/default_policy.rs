@@ -74,6 +74,7 @@ const OPERATIONS: &str = r##"[audit]
 opens = "durable"
 # "sealed": the log shows the names of secrets only with its key. "clear" shows them.
 names = "sealed"
+# keep = "400d" deletes segments of the log that ended longer ago; without it they are kept for ever.
 
 # Every operation and its risk. One that is not listed here is denied to everybody.
 [ops]

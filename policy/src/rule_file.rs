@@ -10,6 +10,7 @@ use crate::{Digest, OpenRecords, Operation, RecordNames, Risk, Rules, SameUser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use toml::de::DeTable;
 
 /// The tables of a policy.
@@ -57,7 +58,7 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
     let defaults = Defaults::read(table.field("defaults"))?;
     let same_user = read_approval(table.table("approval")?)?;
     let risks = read_risks(table.table("ops")?)?;
-    let (open_records, record_names) = read_audit(table.table("audit")?)?;
+    let (open_records, record_names, keep_records) = read_audit(table.table("audit")?)?;
     let clients = Client::read_all(table.table("clients")?)?;
     let targets = read_all(table.table("targets")?, Target::read)?;
     let sandboxes = read_sandboxes(table.table("sandbox")?)?;
@@ -96,6 +97,7 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
         same_user,
         open_records,
         record_names,
+        keep_records,
     })
 }
 
@@ -147,12 +149,18 @@ fn read_approval(table: Option<Table<'_>>) -> Result<SameUser, Fault> {
     })
 }
 
-fn read_audit(table: Option<Table<'_>>) -> Result<(OpenRecords, RecordNames), Fault> {
-    let (mut opens, mut names) = (OpenRecords::Durable, RecordNames::Sealed);
+/// Longer than any lease, so that what a live one came from is always kept.
+const SHORTEST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_KEPT: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
+fn read_audit(
+    table: Option<Table<'_>>,
+) -> Result<(OpenRecords, RecordNames, Option<Duration>), Fault> {
+    let (mut opens, mut names, mut keep) = (OpenRecords::Durable, RecordNames::Sealed, None);
     let Some(table) = table else {
-        return Ok((opens, names));
+        return Ok((opens, names, keep));
     };
-    table.allow_only(&["opens", "names"], &[])?;
+    table.allow_only(&["opens", "names", "keep"], &[])?;
     if let Some(field) = table.field("opens") {
         opens = field
             .choice(&[("durable", OpenRecords::Durable), ("written", OpenRecords::Written)])?;
@@ -160,7 +168,14 @@ fn read_audit(table: Option<Table<'_>>) -> Result<(OpenRecords, RecordNames), Fa
     if let Some(field) = table.field("names") {
         names = field.choice(&[("sealed", RecordNames::Sealed), ("clear", RecordNames::Clear)])?;
     }
-    Ok((opens, names))
+    if let Some(field) = table.field("keep") {
+        let kept = field.duration(LONGEST_KEPT)?;
+        if kept < SHORTEST_KEPT {
+            return Err(field.fault("`keep` is under its least; use at least 1d"));
+        }
+        keep = Some(kept);
+    }
+    Ok((opens, names, keep))
 }
 
 /// Reads `[ops]`: a name counts more than its prefix, a prefix more than `*`.

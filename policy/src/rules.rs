@@ -12,6 +12,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A policy as it was loaded. Never changes; a reload makes another.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub struct Rules {
     pub(crate) same_user: SameUser,
     pub(crate) open_records: OpenRecords,
     pub(crate) record_names: RecordNames,
+    pub(crate) keep_records: Option<Duration>,
 }
 
 /// Whether an answer may come from the asker's own uid.
@@ -85,6 +87,11 @@ impl Rules {
     /// How records name secrets.
     pub const fn record_names(&self) -> RecordNames {
         self.record_names
+    }
+
+    /// How long records are kept at least; for ever when the policy says nothing.
+    pub const fn keep_records(&self) -> Option<Duration> {
+        self.keep_records
     }
 
     /// The minute of the week that the hours of rules mean, `seconds` after 1970-01-01 UTC.

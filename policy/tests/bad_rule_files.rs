@@ -143,6 +143,8 @@ fn approval_audit_and_operations_take_their_own_words_only() {
             ("[approval]\n@@same = 'allow'", "unknown key `same`"),
             ("[audit]\nopens = @@'never'", "must be \"durable\" or \"written\""),
             ("[audit]\nnames = @@'hashed'", "must be \"sealed\" or \"clear\""),
+            ("[audit]\nkeep = @@'23h'", "use at least 1d"),
+            ("[audit]\nkeep = @@'long'", "a time such as"),
             ("[audit]\n@@path = 'x'", "unknown key `path`"),
             ("[ops]\n'file.read' = @@'tiny'", "must be \"low\" or"),
             ("[ops]\n@@'file.exec' = 'low'", "is no operation"),

@@ -73,13 +73,15 @@ fn settings_that_are_not_given_are_the_strict_ones() {
     assert_eq!(silent.same_user(), SameUser::Deny);
     assert_eq!(silent.open_records(), OpenRecords::Durable);
     assert_eq!(silent.record_names(), RecordNames::Sealed);
+    assert_eq!(silent.keep_records(), None);
     assert_eq!(silent.digest(), Digest::from_bytes([1; 32]));
     let relaxed = rules(
-        "version = 1\n[approval]\nsame_user = 'allow'\n[audit]\nopens = 'written'\nnames = 'clear'",
+        "version = 1\n[approval]\nsame_user = 'allow'\n[audit]\nopens = 'written'\nnames = 'clear'\nkeep = '90d'",
     );
     assert_eq!(relaxed.same_user(), SameUser::Allow);
     assert_eq!(relaxed.open_records(), OpenRecords::Written);
     assert_eq!(relaxed.record_names(), RecordNames::Clear);
+    assert_eq!(relaxed.keep_records(), Some(std::time::Duration::from_secs(90 * 86_400)));
 }
 
 #[test]

@@ -42,6 +42,7 @@ class Keys:
     """Tree, keys and signatures: whether an entry may stand where it does."""
 
     def __init__(self):
+        self.is_begun = True
         self.tree, self.identity, self.key, self.end, self.unsigned, self.synced = Tree(), None, None, None, 0, 0
 
     def take(self, entry, text, digest, sig, number):
@@ -52,7 +53,8 @@ class Keys:
             fits = fits and entry["frontier"] == [it.hex() for it in self.tree.parts]
             fits = fits and self.identity in (None, entry["identity"])
             unclosed = self.tree.size > 0 and (self.end is None or self.end.get("next") not in (None, entry["key"]))
-            fits = fits and entry.get("unclosed", False) == unclosed
+            fits = fits and (not self.is_begun or entry.get("unclosed", False) == unclosed)
+            self.is_begun = True
             self.identity, self.key, self.end = entry["identity"], entry["key"], None
         elif self.end is not None:
             return False
@@ -122,8 +124,8 @@ def read_log(folder):
     """The verdict (whole, torn, broken, missing) and the entries with their hashes."""
     numbers = sorted({int(it.name[:10]) for it in folder.iterdir() if re.fullmatch(r"\d{10}\.jsonl(\.zst)?", it.name)})
     packed = {}
-    entries, previous, log, keys = [], None, None, Keys()
-    for place, number in enumerate(numbers, 1):
+    entries, previous, log, keys, gone = [], None, None, Keys(), 0
+    for place, number in enumerate(numbers, numbers[0] if numbers else 1):
         if number != place:
             return "missing", entries
         lines, at, is_first = folder / f"{number:010}.jsonl", 0, True
@@ -135,13 +137,19 @@ def read_log(folder):
                 data = zstandard.ZstdDecompressor().stream_reader(packed[number]).read()
             except zstandard.ZstdError:
                 return "broken", entries
+        if number == numbers[0] > 1:
+            # What was before it is believed, when the log says that it was deleted.
+            first = json.loads(data[: data.find(b"\n")])["entry"]
+            gone, previous = int(first["size"]), bytes.fromhex(first["previous"])
+            keys.tree.size, keys.tree.parts = gone, [bytes.fromhex(it) for it in first["frontier"]]
+            keys.is_begun = False
         while (end := data.find(b"\n", at)) >= 0 and (found := entry_of(data[at:end], previous)):
             entry, digest, text, sig = found
             log = log or entry.get("log")
             start = {"eventType": "segment.start", "log": log, "segment": str(number)}
             if previous is not None:
                 start["previous"] = previous.hex()
-            fits = entry["seq"] == str(len(entries) + 1) and entry["version"] == 1
+            fits = entry["seq"] == str(gone + len(entries) + 1) and entry["version"] == 1
             fits = fits and (entry["eventType"] == "segment.start") == is_first
             fits = fits and (not is_first or all(entry.get(key) == it for key, it in start.items()))
             fits = fits and (not entries or entries[-1][0]["ts"] < entry["ts"]) and len(entry["ts"]) == 27
@@ -152,16 +160,20 @@ def read_log(folder):
         tail = data[at:]
         if tail.strip(b"\0") or (number != numbers[-1] and tail):
             is_open = number == numbers[-1]
-            is_torn_off = is_open and is_torn(tail, at) and not was_synced(tail, keys, len(entries) + 1)
+            is_torn_off = is_open and is_torn(tail, at) and not was_synced(tail, keys, gone + len(entries) + 1)
             return "torn" if is_torn_off else "broken", entries
     said = {it["segment"]: it["compressed"] for it, _ in entries if it["eventType"] == "segment.compressed"}
+    retired = max([int(it.get("retired", 0)) for it, _ in entries], default=0)
+    if numbers and retired + 1 < numbers[0]:
+        return "missing", entries
     is_whole = all(said.get(str(number)) == sha256(it).hex() for number, it in packed.items())
     return "whole" if is_whole else "broken", entries
 
 
 def verify(folder):
     verdict, entries = read_log(folder)
-    return {"verdict": verdict, "entries": len(entries), "hash": entries[-1][1].hex() if entries else None}
+    last = int(entries[-1][0]["seq"]) if entries else 0
+    return {"verdict": verdict, "entries": last, "hash": entries[-1][1].hex() if entries else None}
 
 
 def names(folder, vault, name, kind, secret):

@@ -99,6 +99,9 @@ pub struct Entry<'a> {
     /// The request or the refusal it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Text<'a>>,
+    /// Up to which number segments were deleted, as the policy says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Number>,
     /// The root of the tree over the first `size` entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<TreeHash>,
@@ -244,6 +247,7 @@ impl<'a> Entry<'a> {
             previous: None,
             reason: None,
             request: None,
+            retired: None,
             root: None,
             rules: None,
             sealed: None,

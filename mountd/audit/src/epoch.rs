@@ -6,7 +6,7 @@
 use crate::entry::{Entry, Number};
 use crate::event::Signer;
 use crate::key::{LogKey, SigningKey};
-use crate::succession::MOST_UNSIGNED;
+use crate::succession::{MOST_UNSIGNED, Succession};
 use crate::tree::Frontier;
 use crate::{EventType, Head, HeadNote, PublicKey, SegmentName, TreeHash};
 use ward_policy::Moment;
@@ -34,6 +34,8 @@ pub(crate) struct Epochs {
     signed: Option<Signed>,
     /// How large the newest published tree is.
     published: u64,
+    /// Up to which number segments were deleted.
+    retired: u64,
 }
 
 /// The hash over the first entries of a log.
@@ -54,21 +56,22 @@ struct Signed {
 }
 
 impl Epochs {
-    /// The keys of a new run after `tree`; `None` when the system gives no random bytes.
-    pub(crate) fn begin(key: LogKey, tree: Frontier, is_unclosed: bool) -> Option<Self> {
+    /// The keys of a new run `after` what was found; `None` when the system gives no random bytes.
+    pub(crate) fn begin(key: LogKey, after: &Succession) -> Option<Self> {
         let next = Some(SigningKey::generate()?);
         Some(Self {
             key,
             current: None,
             next,
-            tree,
-            is_unclosed,
+            tree: after.tree().clone(),
+            is_unclosed: !after.is_closed(),
             unsigned: 0,
             unsigned_since: None,
             has_records: false,
             synced: 0,
             signed: None,
             published: 0,
+            retired: after.retired(),
         })
     }
 
@@ -88,6 +91,7 @@ impl Epochs {
             key: self.next.as_ref().map(SigningKey::public),
             notes: Some(self.key.notes.public()),
             previous: head.map(|head| head.hash),
+            retired: (self.retired > 0).then_some(Number(self.retired)),
             root: Some(self.tree.root()),
             segment: Some(Number(segment.number())),
             size: Some(Number(self.tree.size())),
@@ -158,6 +162,11 @@ impl Epochs {
         }
         self.published = signed.tree.size;
         Some(self.note(log, signed.tree))
+    }
+
+    /// Segments up to this number are deleted, as the log has recorded.
+    pub(crate) const fn retired_up_to(&mut self, segment: SegmentName) {
+        self.retired = segment.number();
     }
 
     /// A sync has returned for everything up to `seq`.

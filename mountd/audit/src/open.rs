@@ -165,6 +165,7 @@ pub(crate) fn recover(
     if let Some(missing) = missing_among(&segments) {
         return Err(OpenLogError::Missing { missing });
     }
+    let first = segments.first().map_or(1, |first| first.number());
     let identity = key.identity.public();
     let (segment, file, found) = match segments.last() {
         None => {
@@ -174,8 +175,11 @@ pub(crate) fn recover(
         }
         Some(last) => {
             let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
-            let before = follow_previous(&*disk, *last, identity)?;
-            let found = find_end(&*file, *last, before)?;
+            let before = match segments.len() {
+                1 => Succession::signed_by(identity),
+                _ => follow_previous(&*disk, *last, identity)?,
+            };
+            let found = find_end(&*file, *last, (before, identity))?;
             // A segment of which not even the first line came about is begun again.
             match found.length {
                 0 => (*last, file, found),
@@ -183,6 +187,10 @@ pub(crate) fn recover(
             }
         }
     };
+    if found.succession.retired() + 1 < first {
+        let missing = SegmentName::from_number(found.succession.retired() + 1);
+        return Err(OpenLogError::Missing { missing });
+    }
     let random = random()?;
     let recovered = Recovered {
         log: found
@@ -192,8 +200,7 @@ pub(crate) fn recover(
         head: found.succession.head(),
         cut: found.cut,
     };
-    let tree = found.succession.tree().clone();
-    let epochs = Epochs::begin(key, tree, !found.succession.is_closed());
+    let epochs = Epochs::begin(key, &found.succession);
     let mut tail = Tail::new(Beginning {
         disk,
         settings,
@@ -253,7 +260,7 @@ fn follow_previous(
 fn find_end(
     file: &dyn SegmentFile,
     segment: SegmentName,
-    mut succession: Succession,
+    (mut succession, identity): (Succession, PublicKey),
 ) -> Result<Found, OpenLogError> {
     let bytes = file.read_past_cache().map_err(OpenLogError::file(segment))?;
     let mut rest = &bytes[..];
@@ -264,7 +271,15 @@ fn find_end(
         };
         let (line, after) = rest.split_at(end);
         let accepted = if number == 1 {
-            succession.accept_first(line, segment)
+            // Nothing is kept of what was before it.
+            let before = match succession.head() {
+                None if segment != SegmentName::FIRST => Succession::before(line, Some(identity)),
+                Some(_) | None => Ok(succession.clone()),
+            };
+            before.and_then(|before| {
+                succession = before;
+                succession.accept_first(line, segment)
+            })
         } else {
             succession.accept(line).map(drop)
         };

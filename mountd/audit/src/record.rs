@@ -84,6 +84,7 @@ pub struct Record<'a> {
     sha256: Option<Digest>,
     compressed: Option<Digest>,
     segment: Option<SegmentName>,
+    retired: Option<SegmentName>,
     wall: Option<Timestamp>,
 }
 
@@ -117,6 +118,7 @@ impl<'a> Record<'a> {
             sha256: None,
             compressed: None,
             segment: None,
+            retired: None,
             wall: None,
         }
     }
@@ -302,6 +304,11 @@ impl<'a> Record<'a> {
         Self { sha256: Some(lines), compressed: Some(compressed), ..record }
     }
 
+    /// Every segment up to this one is deleted.
+    pub(crate) const fn retired(segment: SegmentName) -> Self {
+        Self { retired: Some(segment), ..Self::new(EventType::SegmentRetired) }
+    }
+
     /// The wall clock was set to this.
     pub(crate) const fn clock_jump(wall: Timestamp) -> Self {
         Self { wall: Some(wall), ..Self::new(EventType::ClockJump) }
@@ -338,6 +345,7 @@ impl<'a> Record<'a> {
             policy: self.policy.as_ref().map(digest_text),
             reason: self.reason.map(Cow::Borrowed),
             request: self.request.map(|request| Cow::Owned(request.0.to_string())),
+            retired: self.retired.map(|segment| Number(segment.number())),
             rules: (!self.rules.is_empty()).then(rules),
             segment: self.segment.map(|segment| Number(segment.number())),
             sha256: self.sha256.as_ref().map(digest_text),

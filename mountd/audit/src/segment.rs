@@ -66,16 +66,11 @@ pub(crate) fn segments_among(names: &[String]) -> Vec<SegmentName> {
     segments
 }
 
-/// The first segment that is not there though one after it is; a log begins with the first.
+/// The first segment that is not there though one before and one after it are. Those before the
+/// first one may have been deleted by the policy: only the log knows.
 pub(crate) fn missing_among(segments: &[SegmentName]) -> Option<SegmentName> {
-    let mut expected = SegmentName::FIRST;
-    for segment in segments {
-        if *segment != expected {
-            return Some(expected);
-        }
-        expected = expected.next();
-    }
-    None
+    let pairs = segments.windows(2).filter_map(|pair| Some((pair.first()?, pair.last()?)));
+    pairs.map(|(one, next)| (one.next(), *next)).find(|(one, next)| one != next).map(|(one, _)| one)
 }
 
 /// What stands after the last line that is as it should be.
@@ -139,7 +134,7 @@ mod tests {
         let names = |numbers: &[u64]| numbers.iter().copied().map(SegmentName).collect::<Vec<_>>();
         assert_eq!(missing_among(&names(&[1, 2, 3])), None);
         assert_eq!(missing_among(&names(&[1, 3])), Some(SegmentName(2)));
-        assert_eq!(missing_among(&names(&[2, 3])), Some(SegmentName(1)));
+        assert_eq!(missing_among(&names(&[2, 3])), None);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct StartStatement {
     pub(crate) notes: PublicKey,
     #[serde(default)]
     pub(crate) previous: Option<ChainHash>,
+    #[serde(default)]
+    pub(crate) retired: Number,
     root: TreeHash,
     pub(crate) segment: Number,
     size: Number,
@@ -70,6 +72,19 @@ pub(crate) struct CompressedStatement {
 }
 
 impl CompressedStatement {
+    /// What `line` says.
+    pub(crate) fn of(line: &Line<'_>) -> Option<Self> {
+        serde_json::from_slice(line.entry).ok()
+    }
+}
+
+/// What the entry about deleted segments says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RetiredStatement {
+    pub(crate) retired: Number,
+}
+
+impl RetiredStatement {
     /// What `line` says.
     pub(crate) fn of(line: &Line<'_>) -> Option<Self> {
         serde_json::from_slice(line.entry).ok()

@@ -6,7 +6,7 @@
 use crate::event::Signer;
 use crate::key::{PublicKey, Signature};
 use crate::line::Line;
-use crate::statement::{HeadStatement, StartStatement};
+use crate::statement::{HeadStatement, RetiredStatement, StartStatement};
 use crate::tree::Frontier;
 use crate::{ChainHash, EventType, SegmentName, Timestamp, TreeHash};
 
@@ -75,6 +75,8 @@ pub(crate) struct Succession {
     epoch: Option<Epoch>,
     unsigned: u64,
     synced: u64,
+    /// Up to which number the log itself says that segments were deleted.
+    retired: u64,
 }
 
 /// The life of a segment's key.
@@ -143,6 +145,11 @@ impl Succession {
         &self.tree
     }
 
+    /// Up to which number segments were deleted, as the log says; 0 when all are kept.
+    pub(crate) const fn retired(&self) -> u64 {
+        self.retired
+    }
+
     /// How many of the last entries no checkpoint has signed.
     pub(crate) const fn unsigned(&self) -> u64 {
         self.unsigned
@@ -180,6 +187,10 @@ impl Succession {
         } else {
             self.unsigned += 1;
         }
+        if event == EventType::SegmentRetired {
+            let stated = RetiredStatement::of(&line).ok_or(Fault::Form)?;
+            self.retire(stated.retired.0, epoch.segment)?;
+        }
         self.take(&line, placed);
         Ok(event)
     }
@@ -209,6 +220,7 @@ impl Succession {
         if !follows || (self.head.is_none() && start.unclosed) {
             return Err(Fault::Unclosed);
         }
+        self.retire(start.retired.0, segment)?;
         self.log = Some(start.log);
         self.identity = Some(start.identity);
         self.notes = Some(start.notes);
@@ -273,6 +285,15 @@ impl Succession {
         }
         self.unsigned = 0;
         Ok(stated)
+    }
+
+    /// The log says in `segment` that all up to this number were deleted: never fewer than before.
+    fn retire(&mut self, retired: u64, segment: SegmentName) -> Result<(), Fault> {
+        if retired < self.retired || retired >= segment.number() {
+            return Err(Fault::Start);
+        }
+        self.retired = retired;
+        Ok(())
     }
 
     fn take(&mut self, line: &Line<'_>, placed: Placed) {

@@ -9,9 +9,10 @@ use crate::succession::{Fault, Succession};
 use crate::tile::{self, Tiles};
 use crate::{
     AppendError, Durability, HEAD_FILE, HeadNote, Log, PublicKey, Record, SegmentName, Stamp,
-    TreeHash, TreeHead,
+    Timestamp, TreeHash, TreeHead,
 };
 use std::io::{self, BufRead, Read, Write};
+use std::time::Duration;
 use ward_policy::Digest;
 
 /// Why a segment stays as it is.
@@ -63,6 +64,37 @@ impl Log {
             if segment < current && names.contains(&segment.to_string()) {
                 self.put_away(&*disk, segment, identity, now)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Deletes segments that ended longer ago than `kept`, oldest first, once the log says so. What
+    /// is not compressed stays, and so do the last two: a start reads them.
+    ///
+    /// # Errors
+    /// What was not deleted stays, and is deleted by the next call.
+    pub fn retire(&self, kept: Duration, now: Stamp) -> Result<(), TendError> {
+        let disk = self.tail()?.disk();
+        let names = disk.names().map_err(TendError::file("the directory"))?;
+        let segments = segments_among(&names);
+        let age = u64::try_from(kept.as_micros()).unwrap_or(u64::MAX);
+        let before = Timestamp::from_microseconds(now.wall.saturating_sub(age));
+        let mut ended = Vec::new();
+        for pair in segments.windows(2).rev().skip(1).rev() {
+            let [segment, next] = pair else { break };
+            // The next one began when this one had ended.
+            let is_old = began(&*disk, *next)? < before;
+            if !is_old || names.contains(&segment.to_string()) {
+                break;
+            }
+            ended.push(*segment);
+        }
+        let Some(last) = ended.last() else { return Ok(()) };
+        let _receipt = self.append(Record::retired(*last), Durability::Durable, now)?;
+        self.tail()?.epochs.retired_up_to(*last);
+        for segment in ended {
+            let name = segment.compressed_name();
+            disk.remove(&name).map_err(TendError::file(name))?;
         }
         Ok(())
     }
@@ -211,6 +243,18 @@ fn tiles_after<'disk>(
         before = before.next();
     }
     Ok(Some(tiles))
+}
+
+/// When `segment` began.
+fn began(disk: &dyn Disk, segment: SegmentName) -> Result<Timestamp, TendError> {
+    let mut line = Vec::new();
+    let mut stored = StoredSegment::open(disk, segment).map_err(TendError::file(segment))?;
+    stored.lines.read_until(b'\n', &mut line).map_err(TendError::file(segment))?;
+    let line = Line::parse(line.strip_suffix(b"\n").unwrap_or_default());
+    let time =
+        line.as_ref().and_then(Line::position).map(|(_, time)| String::from_utf8_lossy(time));
+    let time = time.and_then(|text| Timestamp::from_text(&text));
+    time.ok_or_else(|| TendError::Broken { file: segment, line: 1, what: Fault::Form.to_string() })
 }
 
 /// How many leaves the tiles have.

@@ -40,6 +40,8 @@ pub struct Extent {
     pub tree: TreeHead,
     /// The time of its last entry.
     pub time: Option<Timestamp>,
+    /// How many segments before them the policy had deleted.
+    pub retired: u64,
     /// The id of the log.
     pub log: Option<String>,
     /// What signs notes of its heads.
@@ -134,6 +136,7 @@ pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, Ve
     let mut walk = Walk { expected, ..Walk::default() };
     let mut verdict = Verdict::Whole;
     let missing = missing_among(&segments);
+    let retired = segments.first().map_or(0, |first| first.number() - 1);
     for segment in &segments {
         if missing.is_some_and(|missing| missing < *segment) {
             break;
@@ -147,6 +150,11 @@ pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, Ve
     if verdict == Verdict::Whole {
         verdict = walk.check_compressed();
     }
+    let stated = walk.succession.retired();
+    if verdict == Verdict::Whole && stated < retired {
+        verdict = Verdict::MissingSegment { file: SegmentName::from_number(stated + 1) };
+    }
+    walk.retired = retired;
     if let Some(file) = missing.filter(|_| verdict == Verdict::Whole) {
         verdict = Verdict::MissingSegment { file };
     }
@@ -189,6 +197,7 @@ fn broken(file: SegmentName, line: u64, fault: &Fault) -> Verdict {
 struct Walk {
     succession: Succession,
     segments: u64,
+    retired: u64,
     expected: Option<TreeHead>,
     is_rewritten: bool,
     /// SHA-256 of the compressed segments that were read.
@@ -297,6 +306,9 @@ impl Walk {
 
     fn accept(&mut self, line: &[u8], segment: SegmentName, number: u64) -> Result<(), Fault> {
         if number == 1 {
+            if self.segments == 1 && segment != SegmentName::FIRST {
+                self.succession = Succession::before(line, None)?;
+            }
             self.succession.accept_first(line, segment)?;
         } else {
             let event = self.succession.accept(line)?;
@@ -328,6 +340,7 @@ impl Walk {
         };
         let good = Extent {
             segments: self.segments,
+            retired: self.retired,
             head,
             tree: TreeHead { size: tree.size(), root: tree.root() },
             time: self.succession.time(),
@@ -348,6 +361,16 @@ impl fmt::Display for Report {
                 Some(head) => {
                     let hash = head.hash;
                     write!(formatter, "The log is whole: {seq} entries, the last one {hash}.")?;
+                    match self.good.retired {
+                        0 => {}
+                        1 => write!(formatter, " The first segment was deleted by the policy.")?,
+                        some => {
+                            write!(
+                                formatter,
+                                " The first {some} segments were deleted by the policy."
+                            )?;
+                        }
+                    }
                     match self.good.unsigned {
                         0 => Ok(()),
                         1 => write!(formatter, " No checkpoint has signed that one yet."),

@@ -1,10 +1,11 @@
 //! What becomes of segments that have ended.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
-use crate::support::{FIRST, Place, SECOND, append, at, entries};
+use crate::support::{FIRST, Place, SECOND, append, at, entries, log_key, settings};
 use crate::tampering::named;
 use std::path::Path;
-use ward_audit::{EventType, HeadNote, Log, Stamp, Verdict};
+use std::time::Duration;
+use ward_audit::{EventType, HeadNote, Log, OpenLogError, Stamp, Verdict};
 
 const COMPRESSED: &str = "0000000001.jsonl.zst";
 const QUARTER: u64 = 15 * 60 * 1_000_000;
@@ -114,6 +115,50 @@ fn a_segment_ends_after_a_quarter_of_an_hour_if_anything_was_recorded_in_it() {
     log.tend(later(QUARTER + 1)).unwrap();
     assert_eq!(segments(&log), 3);
     assert_eq!(place.verify().verdict, Verdict::Whole);
+}
+
+#[test]
+fn old_segments_are_deleted_and_the_log_says_so_and_verifies_from_the_first_one_kept() {
+    let place = Place::new();
+    let day = 24 * 60 * 60 * 1_000_000;
+    let kept = Duration::from_secs(3 * 24 * 60 * 60 + 1);
+    for number in 0..6 {
+        let log = place.open_at(at(number * day));
+        append(&log, number * day + 1..number * day + 20);
+        log.tend(at(number * day + 30)).unwrap();
+        log.close(at(number * day + 40)).unwrap();
+    }
+    let before = place.verify();
+    let log = place.open_at(at(6 * day));
+    log.tend(at(6 * day + 1)).unwrap();
+    log.retire(kept, at(6 * day + 2)).unwrap();
+    // The third was ended by the start of the fourth, a second after the limit.
+    let is_kept = |number: u64| place.file(&format!("000000000{number}.jsonl.zst")).exists();
+    assert_eq!([1, 2, 3, 4].map(is_kept), [false, false, true, true]);
+    let report = place.verify();
+    assert_eq!((&report.verdict, report.good.retired), (&Verdict::Whole, 2));
+    assert!(report.to_string().contains("first 2 segments were deleted by the policy"), "{report}");
+    let shown = entries(&log);
+    assert!(shown.first().unwrap().entry.seq.0 > 20);
+    assert!(
+        ward_audit::verify(place.path(), Some(before.good.tree)).unwrap().verdict == Verdict::Whole
+    );
+    let seq = shown.len() as u64;
+    log.retire(kept, at(6 * day + 3)).unwrap();
+    assert_eq!(entries(&log).len() as u64, seq, "once is enough");
+    log.close(at(6 * day + 4)).unwrap();
+    drop(log);
+    // The next segment knows it from its start.
+    drop(place.open_at(at(6 * day + 5)));
+    assert_eq!(place.verify().verdict, Verdict::Whole);
+    std::fs::remove_file(place.file("0000000003.jsonl.zst")).unwrap();
+    let verdict = place.verify().verdict;
+    assert!(
+        matches!(verdict, Verdict::MissingSegment { file } if file.number() == 3),
+        "{verdict:?}"
+    );
+    let refused = Log::open(place.path(), log_key(), settings(), at(7 * day)).unwrap_err();
+    assert!(matches!(refused, OpenLogError::Missing { missing } if missing.number() == 3));
 }
 
 /// An independent reader of tiles over `folder`.
