@@ -6,8 +6,8 @@ use crate::clock;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use ward_policy::{
-    Caller, Ending, GuardName, GuardRefusal, GuardSettings, GuardedClient, Guards, Question, Rules,
-    Weight,
+    BreakerState, Caller, Ending, GuardName, GuardRefusal, GuardSettings, GuardedClient, Guards,
+    Question, Rules, Weight,
 };
 
 /// From how many clients on those are forgotten that did nothing of late.
@@ -18,6 +18,14 @@ const MANY: usize = 1024;
 pub(crate) struct GuardTable {
     /// Guards the map only. A leaf.
     clients: Mutex<BTreeMap<GuardedClient, Guards>>,
+}
+
+/// How guards stand to a client.
+#[derive(Clone, Debug)]
+pub(crate) struct Limited {
+    pub(crate) client: GuardedClient,
+    pub(crate) breaker: BreakerState,
+    pub(crate) points: u32,
 }
 
 impl GuardTable {
@@ -73,6 +81,21 @@ impl GuardTable {
         let mut clients = self.clients();
         let guards = clients.entry(GuardedClient::of(caller)).or_default();
         guards.settle(settings, ending, stake, clock::now());
+    }
+
+    /// The clients whose breaker is not closed, or of whom something sensitive counts.
+    pub(crate) fn limited(&self, rules: &Rules) -> Vec<Limited> {
+        let (settings, now) = (rules.guards(), clock::now());
+        let clients = self.clients();
+        let limited = clients.iter().map(|(client, guards)| {
+            let breaker = match settings.breaker {
+                Some(_) => guards.breaker(now),
+                None => BreakerState::Closed,
+            };
+            let points = settings.risk.map_or(0, |risk| guards.points(&risk, now));
+            Limited { client: client.clone(), breaker, points }
+        });
+        limited.filter(|it| it.breaker != BreakerState::Closed || it.points > 0).collect()
     }
 
     fn clients(&self) -> MutexGuard<'_, BTreeMap<GuardedClient, Guards>> {

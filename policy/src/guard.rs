@@ -115,6 +115,21 @@ impl GuardedClient {
         let agent = caller.agent.as_ref().map(|agent| agent.name.clone());
         Self { uid: caller.uid, program: caller.program().filter(|_| is_verified), agent }
     }
+
+    /// The user.
+    pub const fn uid(&self) -> UserId {
+        self.uid
+    }
+
+    /// The program, when it is verified.
+    pub const fn program(&self) -> Option<Digest> {
+        self.program
+    }
+
+    /// The agent.
+    pub const fn agent(&self) -> Option<&AgentName> {
+        self.agent.as_ref()
+    }
 }
 
 impl Guards {

@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use ward_mountd::Layout;
 use ward_mountd::control::message::{
-    AgentState, Command, Damage, LeaseState, LogState, MountState, Status,
+    AgentState, Command, Damage, LeaseState, LimitedClient, LogState, MountState, Status,
 };
 
 /// Shows it.
@@ -49,6 +49,9 @@ fn show(status: &Status, program: &str) -> String {
     labelled("mounts", status.mounts.iter().map(mount), &mut rows);
     if !status.agents.is_empty() {
         labelled("agents", status.agents.iter().map(agent), &mut rows);
+    }
+    if !status.limited.is_empty() {
+        labelled("limited", status.limited.iter().map(limited), &mut rows);
     }
     labelled("leases", status.leases.iter().map(lease), &mut rows);
     table(&rows)
@@ -101,6 +104,19 @@ pub(crate) fn mount(mount: &MountState) -> String {
         user(mount.owner),
         time(mount.ends_in),
         count(mount.handles, "open file")
+    )
+}
+
+fn limited(client: &LimitedClient) -> String {
+    let program = client.program.as_ref().map(|program| format!(" running {}", short(program)));
+    let agent = client.agent.as_ref().map(|agent| format!(" as {}", escaped(agent)));
+    format!(
+        "{}{}{}: breaker {}, {} of risk",
+        user(client.uid),
+        program.unwrap_or_default(),
+        agent.unwrap_or_default(),
+        escaped(&client.breaker),
+        count(client.points.into(), "point")
     )
 }
 
@@ -166,6 +182,13 @@ mod tests {
                 processes: 3,
                 kept_by: "cgroup v2".to_owned(),
             }],
+            limited: vec![LimitedClient {
+                uid: 0,
+                program: None,
+                agent: Some("claude".to_owned()),
+                breaker: "half-open".to_owned(),
+                points: 15,
+            }],
             pending: 2,
             leases: vec![],
             guards: None,
@@ -180,6 +203,7 @@ pending  2 requests wait: ward list --pending
 damage   2 damaged places in default: ward audit show --event vault.damaged
 mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 1 open file
 agents   claude by root, since 2026-01-01T00:10:00Z, 3 processes, kept by cgroup v2, ends with pid 8
+limited  root as claude: breaker half-open, 15 points of risk
 leases   none
 ";
         assert_eq!(show(&status, "ward"), expected);

@@ -2,7 +2,7 @@
 
 use crate::support::person::Person;
 use crate::support::stage::{HOLD, Stage};
-use crate::support::users::{OWNER, STRANGER};
+use crate::support::users::{OWNER, STRANGER, user};
 
 /// Why the last open of a secret was refused.
 fn last_refusal(stage: &Stage, path: &str) -> String {
@@ -61,6 +61,11 @@ fn the_sum_of_what_is_sensitive_takes_a_human_and_then_nothing_more_is_given() {
     assert_eq!(stage.approve(&request).status, Some(0));
     assert_eq!(owner.end(), Ok("s3cret".into()));
     assert_eq!(owner.reads(&paths[2]), Err("EACCES".to_owned()));
+    let status = stage.root().run(&["--json", "status"]).json();
+    let limited = status["result"]["limited"].as_array().unwrap();
+    let is_owner = |it: &&serde_json::Value| it["uid"] == user(OWNER).uid.as_raw();
+    let client = limited.iter().find(is_owner).unwrap();
+    assert_eq!((&client["points"], &client["breaker"]), (&30.into(), &"closed".into()));
     let why = last_refusal(&stage, "read/2");
     assert!(why.starts_with("the guard `risk` refuses it; come back in 3"), "{why}");
     for _ in 0..20 {

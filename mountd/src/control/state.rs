@@ -2,13 +2,14 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LeaseState, LogState,
-    Status, Whoami,
+    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LeaseState, LimitedClient,
+    LogState, Status, Whoami,
 };
 use super::requests::words;
 use super::session::{About, Control};
 use super::vaults::number;
 use crate::clock;
+use crate::guard_table::Limited;
 use crate::whoami::whoami;
 use std::ops::ControlFlow;
 use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
@@ -48,6 +49,7 @@ impl Control<'_> {
             agents: self.agent_states(),
             pending: number(pipeline.approvals.pending().len()),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
+            limited: pipeline.guards.limited(&rules).into_iter().map(limited).collect(),
             guards: Some(Guards {
                 memory: daemon.memory.name().to_owned(),
                 keys: ward_memory::guard().name().to_owned(),
@@ -107,6 +109,16 @@ impl Control<'_> {
 
 fn damaged((vault, places): (&VaultName, &usize)) -> Damage {
     Damage { vault: vault.to_string(), places: number(*places) }
+}
+
+fn limited(it: Limited) -> LimitedClient {
+    LimitedClient {
+        uid: it.client.uid().0,
+        program: it.client.program().map(|program| program.to_string()),
+        agent: it.client.agent().map(ToString::to_string),
+        breaker: it.breaker.name().to_owned(),
+        points: it.points,
+    }
 }
 
 fn shown(lease: &Lease) -> Option<LeaseState> {

@@ -31,6 +31,9 @@ pub struct Status {
     pub pending: u64,
     /// Live leases of approvals.
     pub leases: Vec<LeaseState>,
+    /// Clients against whom guards of the policy count something.
+    #[serde(default)]
+    pub limited: Vec<LimitedClient>,
     /// What guards the daemon itself; an older one does not tell.
     #[serde(default)]
     pub guards: Option<Guards>,
@@ -125,4 +128,21 @@ pub struct LeaseState {
     pub request: String,
     /// Seconds until it ends.
     pub ends_in: u64,
+}
+
+/// How guards of the policy stand to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitedClient {
+    /// The user.
+    pub uid: u32,
+    /// SHA-256 of the program, when it is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// `closed`, `open` or `half-open`.
+    pub breaker: String,
+    /// The points of cumulative risk.
+    pub points: u32,
 }
