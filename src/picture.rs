@@ -5,9 +5,10 @@ use ariadne::{CharSet, Config, IndexType, Label, Report, ReportKind, Source};
 use ward_policy::RuleFileError;
 
 /// Draws where in `text`, called `name`, the fault is. Nothing in the picture moves a cursor, and no
-/// colour is in it. Empty when there is no line to show.
+/// colour is in it. Empty when it cannot be drawn.
 pub(crate) fn of(fault: &RuleFileError, name: &str, text: &str) -> String {
-    let harmless: String = text.chars().map(shown).collect();
+    // One line more than there is, so that the end of the text can be pointed at.
+    let harmless: String = text.chars().map(shown).chain(['\n']).collect();
     let characters = |bytes: usize| text.get(..bytes).unwrap_or_default().chars().count();
     let start = characters(fault.span.start);
     // A fault of a whole table is shown at its first line.
@@ -67,8 +68,8 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_at_the_end_has_a_picture_and_an_empty_text_has_nothing_to_show() {
+    fn a_fault_at_the_end_has_a_picture() {
         assert!(picture("version = 1\nname = ").contains("2 \u{2502} name ="));
-        assert_eq!(picture(""), "");
+        assert!(picture("").contains("`version` is missing"));
     }
 }
