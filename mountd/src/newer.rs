@@ -141,7 +141,6 @@ impl Newer {
             | EventType::RequestMade
             | EventType::Checkpoint
             | EventType::LogDamaged
-            | EventType::LogGap
             | EventType::SegmentCompressed
             | EventType::SegmentEnd
             | EventType::SegmentRetired
@@ -356,7 +355,6 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         | EventType::SecretSet
         | EventType::Checkpoint
         | EventType::LogDamaged
-        | EventType::LogGap
         | EventType::SegmentCompressed
         | EventType::SegmentEnd
         | EventType::SegmentRetired

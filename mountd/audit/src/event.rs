@@ -69,8 +69,6 @@ event_types! {
     LeaseEnded = "lease.ended";
     /// A part of the log is not as it was written, or cannot be put away: found in the background.
     LogDamaged = "log.damaged";
-    /// Somebody goes on with a log of which a part is not as it was written, or gone.
-    LogGap = "log.gap";
     /// A torn tail was cut: so many `bytes`, with this `sha256`.
     LogRecovered = "log.recovered";
     /// A vault is shown at a path.
@@ -136,7 +134,6 @@ impl EventType {
             | Self::DaemonStarted
             | Self::DaemonStopped
             | Self::LogDamaged
-            | Self::LogGap
             | Self::LogRecovered
             | Self::MountBegun
             | Self::MountEnded
