@@ -404,16 +404,7 @@ fn time(rules: &Rules, text: &str) -> Result<LocalTime, CaseError> {
 
 fn minute_of_week(text: &str) -> Option<LocalTime> {
     let (day, clock) = text.split_once(' ')?;
-    let weekday = match day {
-        "Mon" => Weekday::Monday,
-        "Tue" => Weekday::Tuesday,
-        "Wed" => Weekday::Wednesday,
-        "Thu" => Weekday::Thursday,
-        "Fri" => Weekday::Friday,
-        "Sat" => Weekday::Saturday,
-        "Sun" => Weekday::Sunday,
-        _ => return None,
-    };
+    let weekday = Weekday::from_name(day)?;
     let (hour, minute) = clock.split_once(':')?;
     let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
     (hour < 24 && minute < 60).then_some(LocalTime { weekday, minute: hour * 60 + minute })

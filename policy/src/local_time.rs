@@ -23,6 +23,22 @@ pub enum Weekday {
     Sunday,
 }
 
+impl Weekday {
+    /// The day of a name such as `Mon`.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "Mon" => Self::Monday,
+            "Tue" => Self::Tuesday,
+            "Wed" => Self::Wednesday,
+            "Thu" => Self::Thursday,
+            "Fri" => Self::Friday,
+            "Sat" => Self::Saturday,
+            "Sun" => Self::Sunday,
+            _ => return None,
+        })
+    }
+}
+
 /// A minute of a week, in the policy's time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {

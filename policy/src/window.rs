@@ -51,7 +51,7 @@ fn parse_window(text: &str) -> Option<Window> {
     if start == end || start == DAY {
         return None;
     }
-    Some(Window { first: parse_day(first)?, last: parse_day(last)?, start, end })
+    Some(Window { first: Weekday::from_name(first)?, last: Weekday::from_name(last)?, start, end })
 }
 
 fn parse_minute(text: &str) -> Option<u16> {
@@ -63,19 +63,6 @@ fn parse_minute(text: &str) -> Option<u16> {
     let (hour, minute) = (number(hour)?, number(minute)?);
     let total = hour * 60 + minute;
     (minute < 60 && total <= DAY).then_some(total)
-}
-
-fn parse_day(text: &str) -> Option<Weekday> {
-    Some(match text {
-        "Mon" => Weekday::Monday,
-        "Tue" => Weekday::Tuesday,
-        "Wed" => Weekday::Wednesday,
-        "Thu" => Weekday::Thursday,
-        "Fri" => Weekday::Friday,
-        "Sat" => Weekday::Saturday,
-        "Sun" => Weekday::Sunday,
-        _ => return None,
-    })
 }
 
 const fn day_before(day: Weekday) -> Weekday {
