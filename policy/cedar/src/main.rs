@@ -16,7 +16,8 @@ use std::time::Duration;
 
 fn main() {
     println!("| rules | shape | median | worst question | load |\n|---|---|---|---|---|");
-    for (size, questions, times) in [(10, 200, 21), (100, 200, 9), (1_000, 50, 5), (10_000, 10, 3)] {
+    for (size, questions, times) in [(10, 200, 21), (100, 200, 9), (1_000, 50, 5), (10_000, 10, 3)]
+    {
         for shape in Shape::ALL {
             let lines = shape.lines(size);
             assert!(policy(&lines).len() > lines.len());
@@ -36,7 +37,8 @@ fn main() {
 }
 
 fn time_of(policies: &PolicySet, asked: &Asked, times: usize) -> Duration {
-    let name = |kind: &str, name: &str| EntityUid::from_str(&format!("{kind}::\"{name}\"")).unwrap();
+    let name =
+        |kind: &str, name: &str| EntityUid::from_str(&format!("{kind}::\"{name}\"")).unwrap();
     let path = RestrictedExpression::new_string(asked.path.clone());
     let request = Request::new(
         name("Client", &format!("c{}", asked.uid)),
