@@ -3,8 +3,14 @@
 //! A held open is a continuation: whoever answers, or the end of its patience, calls it. So nobody
 //! waits behind a human but the one who asked.
 
+mod error;
+mod front_ends;
+
+pub(crate) use error::{AnswerError, AskError};
+
 use crate::clock;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use front_ends::FrontEnds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,37 +44,6 @@ pub(crate) enum Unanswered {
     Ended,
 }
 
-/// Why a question cannot be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AskError {
-    /// A human said no to the same question a moment ago.
-    #[error("the same question was answered with no less than a minute ago")]
-    Silenced,
-    /// Nobody could be told apart from others, so no lease could have a holder.
-    #[error("the caller's session or program could not be established")]
-    NoHolder,
-    /// The kernel gives no random bytes.
-    #[error("the kernel gives no random bytes")]
-    NoRandomness,
-}
-
-/// Why an answer does not count.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AnswerError {
-    /// Answered, expired, or never there.
-    #[error("no request with this id waits for an answer")]
-    NotPending,
-    /// The policy does not make the caller an approver of it.
-    #[error("you are not an approver of this request")]
-    NotApprover,
-    /// Who asks cannot answer.
-    #[error("the request came from your own uid; somebody else must answer it")]
-    OwnRequest,
-    /// The rule wants evidence that this version cannot take.
-    #[error("the rule wants the factor {0:?}, which cannot be given over this command")]
-    Factor(&'static str),
-}
-
 /// Who can answer a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answerers {
@@ -97,11 +72,14 @@ pub(crate) struct Approved {
     pub(crate) holder: Fingerprint,
     pub(crate) require: Require,
     pub(crate) held: Vec<Held>,
+    /// Who only wants to know.
+    pub(crate) onlookers: Vec<Held>,
 }
 
-/// An open that waits.
+/// An open that waits, or an onlooker, who is told the answer and given nothing.
 pub(crate) struct Held {
     token: u64,
+    is_onlooker: bool,
     deadline: Moment,
     /// The token under which the monitor watches it.
     pub(crate) resume: Resume,
@@ -128,6 +106,7 @@ pub(crate) struct ApprovalQueue {
     state: Mutex<State>,
     changed: Sender<()>,
     changes: Receiver<()>,
+    front_ends: FrontEnds,
 }
 
 #[derive(Debug, Default)]
@@ -172,7 +151,7 @@ impl Question {
 impl ApprovalQueue {
     pub(crate) fn new() -> Self {
         let (changed, changes) = bounded(1);
-        Self { state: Mutex::default(), changed, changes }
+        Self { state: Mutex::default(), changed, changes, front_ends: FrontEnds::default() }
     }
 
     /// Puts `request` into the queue, or finds the one that asks the same; and whether it is new.
@@ -221,50 +200,76 @@ impl ApprovalQueue {
     /// Holds an open under request `id` until `deadline`; gives the token to watch it under.
     /// When the request is gone already, `resume` is called at once.
     pub(crate) fn hold(&self, id: RequestId, deadline: Moment, resume: Resume) -> Option<u64> {
+        let held = Held { token: 0, is_onlooker: false, deadline, resume };
+        self.add(id, held).map_err(|held| (held.resume)(Err(Unanswered::Refused))).ok()
+    }
+
+    /// Tells `resume` how request `id` was answered, or at `deadline` that it was not; gives it back
+    /// when the request is gone already.
+    pub(crate) fn look_on(
+        &self,
+        id: RequestId,
+        deadline: Moment,
+        resume: Resume,
+    ) -> Result<u64, Resume> {
+        let held = Held { token: 0, is_onlooker: true, deadline, resume };
+        self.add(id, held).map_err(|held| held.resume)
+    }
+
+    fn add(&self, id: RequestId, held: Held) -> Result<u64, Held> {
         let mut state = self.state();
-        state.last_token += 1;
-        let token = state.last_token;
-        if let Some(pending) = state.pending.get_mut(&id) {
-            pending.held.push(Held { token, deadline, resume });
-            drop(state);
-            self.wake();
-            Some(token)
-        } else {
-            drop(state);
-            resume(Err(Unanswered::Refused));
-            None
-        }
+        let token = state.last_token + 1;
+        let Some(pending) = state.pending.get_mut(&id) else { return Err(held) };
+        pending.held.push(Held { token, ..held });
+        state.last_token = token;
+        drop(state);
+        self.wake();
+        Ok(token)
+    }
+
+    /// Takes a request back that its asker wants no more; its expiry is recorded in turn.
+    pub(crate) fn take_back(&self, id: RequestId) {
+        self.end_early(|of, _| of == id);
     }
 
     /// Lets the open held under `token` go with EINTR.
     pub(crate) fn interrupt(&self, token: u64) {
         let taken = self.state().take(|held| held.token == token);
         release(taken, Unanswered::Interrupted);
+        self.front_ends.tell();
     }
 
-    /// Lets every open held for `vault` go, because its mount ends. Their requests end too.
+    /// Lets everybody held for `vault` go, because its mount ends. Requests of held opens end too.
     pub(crate) fn end_vault(&self, vault: &VaultName) {
         let mut ended = Vec::new();
         self.state().pending.retain(|_, pending| {
-            let is_meant =
-                pending.question.vault.as_ref() == Some(vault) && !pending.held.is_empty();
-            if is_meant {
+            let is_of_vault = pending.question.vault.as_ref() == Some(vault);
+            let is_over = is_of_vault && pending.holds_an_open();
+            if is_of_vault {
                 ended.append(&mut pending.held);
             }
-            !is_meant
+            !is_over
         });
         release(ended, Unanswered::Ended);
     }
 
     /// Ends the requests of an agent session that is over; their expiry is recorded in turn.
     pub(crate) fn end_agent(&self, session: AgentSessionId) {
+        self.end_early(|_, pending| pending.question.holder.agent() == Some(session));
+    }
+
+    fn end_early(&self, is_meant: impl Fn(RequestId, &Pending) -> bool) {
         let mut state = self.state();
-        let pending = state.pending.values_mut();
-        for pending in pending.filter(|it| it.question.holder.agent() == Some(session)) {
+        for (_, pending) in state.pending.iter_mut().filter(|(id, it)| is_meant(**id, it)) {
             pending.expires = Moment::from_nanoseconds(0);
         }
         drop(state);
         self.wake();
+    }
+
+    /// A channel that has a word when something has changed.
+    pub(crate) fn subscribe(&self) -> Receiver<()> {
+        self.front_ends.add()
     }
 
     /// Every waiting request, oldest first.
@@ -335,11 +340,15 @@ impl ApprovalQueue {
             return Ok(Answered::NeedsMore(missing));
         }
         let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
+        drop(state);
+        self.wake();
+        let (onlookers, held) = pending.held.into_iter().partition(|held| held.is_onlooker);
         Ok(Answered::Approved(Box::new(Approved {
             require: pending.request.obligations().require,
             permit: pending.request.approve(id),
             holder: pending.question.holder,
-            held: pending.held,
+            held,
+            onlookers,
         })))
     }
 
@@ -356,6 +365,7 @@ impl ApprovalQueue {
         let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
         state.silenced.push((pending.question, clock::now().after(SILENCE)));
         drop(state);
+        self.wake();
         release(pending.held, Unanswered::Refused);
         Ok(())
     }
@@ -365,6 +375,9 @@ impl ApprovalQueue {
         loop {
             let now = clock::now();
             let (over, gone, next) = self.state().take_over(now);
+            if !over.is_empty() || !gone.is_empty() {
+                self.front_ends.tell();
+            }
             release(over, Unanswered::TimedOut);
             gone.into_iter().for_each(&expired);
             let sleep = next.map_or(PATIENCE, |next| next.remaining(now));
@@ -379,6 +392,7 @@ impl ApprovalQueue {
     fn wake(&self) {
         // Full means that a wake-up is on its way already.
         let _waking = self.changed.try_send(());
+        self.front_ends.tell();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -440,8 +454,12 @@ impl Pending {
             lease: obligations.lease,
             require: obligations.require,
             expires: self.expires,
-            is_held: !self.held.is_empty(),
+            is_held: self.holds_an_open(),
         }
+    }
+
+    fn holds_an_open(&self) -> bool {
+        self.held.iter().any(|held| !held.is_onlooker)
     }
 
     fn may_be_answered_by_asker(&self, rules: &Rules) -> bool {

@@ -15,6 +15,7 @@ mod requests;
 mod secrets;
 mod session;
 mod state;
+mod subscription;
 mod upkeep;
 mod vaults;
 

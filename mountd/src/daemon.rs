@@ -17,6 +17,7 @@ use crate::log_keeper;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
+use crate::refusals::RefusalTable;
 use crate::root::{AUDIT, Layout, MARK, Mark, POLICY, Root};
 use crate::start::{Announcement, Lock, StartError, bind, complete, unbind};
 use crate::vault_table::{Keeper, VaultTable};
@@ -201,6 +202,7 @@ fn assemble(
         guards: GuardTable::default(),
         approvals: ApprovalQueue::new(),
         leases: LeaseTable::default(),
+        refusals: RefusalTable::default(),
         handles: HandleTable::default(),
         log: Arc::clone(&log),
         cpu_latency,

@@ -4,6 +4,7 @@ use crate::approval_queue::Unanswered;
 use crate::caller::IdentifyError;
 use crate::draft::GrowError;
 use crate::pipeline::{ChangeError, OpenError, ReadError, WriteError};
+use crate::request_file::RequestFileError;
 use fuser::Errno;
 use ward_policy::{LeaseEnd, NameFault};
 use ward_store::{ChangeError as StoreError, EntryNameError, TreeError};
@@ -64,6 +65,18 @@ pub(crate) fn of_change(error: &ChangeError) -> Errno {
         ChangeError::Log(_) => Errno::EIO,
         ChangeError::Open(error) => of_open(error),
         ChangeError::Write(error) => of_write(error),
+    }
+}
+
+pub(crate) fn of_request_file(error: &RequestFileError) -> Errno {
+    match error {
+        RequestFileError::Absent => Errno::ENOENT,
+        RequestFileError::Exists => Errno::EEXIST,
+        RequestFileError::Name | RequestFileError::Invalid => Errno::EINVAL,
+        RequestFileError::NotWriter => Errno::EACCES,
+        RequestFileError::TooLong => Errno::EFBIG,
+        RequestFileError::TooMany => Errno::EDQUOT,
+        RequestFileError::Refused(error) => of_open(error),
     }
 }
 

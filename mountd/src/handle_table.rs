@@ -168,6 +168,13 @@ impl HandleTable {
         numbered.handles.values().filter(|handle| handle.place.vault.name == *vault).count()
     }
 
+    /// How many files of a place are open whose opener `is_meant`.
+    pub(crate) fn count_of(&self, place: &Arc<Place>, is_meant: impl Fn(&Caller) -> bool) -> usize {
+        let numbered = self.numbered();
+        let of_place = |handle: &&Arc<Handle>| Arc::ptr_eq(&handle.place, place);
+        numbered.handles.values().filter(of_place).filter(|it| is_meant(&it.opener)).count()
+    }
+
     /// Drops every open file of a place, and what was not yet written of it. The kernel does not tell
     /// of each when the connection ends.
     pub(crate) fn remove_place(&self, place: &Arc<Place>) {

@@ -126,6 +126,11 @@ impl LeaseTable {
         });
     }
 
+    /// Withdraws one lease.
+    pub(crate) fn withdraw_lease(&self, id: LeaseId) {
+        self.withdraw(|lease| lease.id() == id);
+    }
+
     /// Withdraws every lease that is held within an agent session.
     pub(crate) fn withdraw_agent(&self, session: AgentSessionId) {
         self.withdraw(|lease| lease.holder().agent() == Some(session));

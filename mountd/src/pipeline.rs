@@ -3,14 +3,17 @@
 //! A step that must not be skipped yields a value that the next one demands: no permit, no lease;
 //! no live lease, no plaintext; no receipt, no handle and no bytes.
 
+mod ahead;
 mod answer;
 mod change;
 mod guarded;
 mod node;
 mod open;
+mod refusal;
 mod right;
 mod write;
 
+pub(crate) use ahead::{AheadError, LONGEST_REASON, Wanted, file_operations};
 pub(crate) use answer::GiveAnswerError;
 pub(crate) use change::ChangeError;
 pub(crate) use change::{Entry, Removed};
@@ -30,6 +33,7 @@ use crate::lease_table::{LeaseTable, Reach};
 use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
+use crate::refusals::RefusalTable;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log};
 use ward_policy::{Decision, LeaseEnd, Mapping, Operation, ScopeKind};
@@ -45,6 +49,7 @@ pub(crate) struct Pipeline {
     pub(crate) guards: GuardTable,
     pub(crate) approvals: ApprovalQueue,
     pub(crate) leases: LeaseTable,
+    pub(crate) refusals: RefusalTable,
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
     pub(crate) cpu_latency: Arc<CpuLatency>,

@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Log, ReadLogError, Record};
-use ward_policy::{Moment, VaultName};
+use ward_policy::{FileId, Moment, SecretPath, VaultName};
 use ward_store::{
-    Claim, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, RolledBack, SlotKind, SlotSecret,
-    SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
+    Claim, EntryName, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, RolledBack, SlotKind,
+    SlotSecret, SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
 };
 use zeroize::Zeroizing;
 
@@ -99,6 +99,17 @@ pub(crate) enum ReachError {
 }
 
 impl OpenVault {
+    /// The file or folder at `path`, in a vault of either kind.
+    pub(crate) fn find(&self, path: &SecretPath) -> Option<FileId> {
+        match self.vault.kind() {
+            VaultKind::Secrets => self.vault.find(path),
+            VaultKind::Workspace => path.parts().try_fold(self.vault.root(), |folder, part| {
+                let entry = EntryName::try_from(part).ok()?;
+                self.vault.find_entry(folder, &entry).ok().map(|found| found.file)
+            }),
+        }
+    }
+
     pub(crate) fn touch(&self) {
         self.used.store(clock::now().nanoseconds(), Ordering::Relaxed);
     }

@@ -199,6 +199,17 @@ impl Stage {
         found.unwrap()["request"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until somebody asks for this reason; gives the request.
+    pub(crate) fn asked(&self, reason: &str) -> Value {
+        let mut found = None;
+        let is_asked = wait::until(|| {
+            found = self.pending().into_iter().find(|it| it["reason"] == reason);
+            found.is_some()
+        });
+        assert!(is_asked, "nobody asks for {reason:?}");
+        found.unwrap()
+    }
+
     /// Answers a request with yes, as root.
     pub(crate) fn approve(&self, request: &str) -> Ended {
         self.root.run(&["approve", request])

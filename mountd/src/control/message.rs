@@ -183,6 +183,14 @@ pub enum Command {
         /// Why, for the asker.
         reason: Option<String>,
     },
+    /// What waits for an answer, told again after each change until the client goes: many
+    /// [`Pending`].
+    Watch {},
+    /// Ends what an approval gave: [`Done`].
+    GrantRevoke {
+        /// The id of the lease.
+        lease: String,
+    },
     /// Makes a vault: [`VaultState`].
     VaultInit {
         /// The vault.

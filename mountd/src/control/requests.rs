@@ -1,18 +1,15 @@
 //! Commands about requests: ask, list, answer.
 
-use super::failure::{bad_input, denied, no_such_secret, of_answer, of_open};
-use super::message::{Done, Failure, Pending, PendingRequest, Process, Requested};
+use super::failure::{bad_input, failure, no_such_secret, of_answer, of_open};
+use super::message::{Done, Failure, FailureCode, Pending, PendingRequest, Process, Requested};
 use super::session::{About, Control};
 use crate::approval_queue::{AnswerError, PATIENCE, PendingView};
 use crate::clock;
-use crate::pipeline::GiveAnswerError;
-use ward_audit::EventType;
+use crate::pipeline::{AheadError, GiveAnswerError, Wanted, file_operations};
+use ward_audit::{EventType, Record};
 use ward_policy::{
-    Caller, Decision, Operation, OperationSet, Question, RequestId, SecretPath, Ticket, VaultName,
+    Caller, LeaseId, Operation, OperationSet, RequestId, SecretPath, Ticket, VaultName,
 };
-
-/// The longest reason, in bytes.
-const LONGEST_REASON: usize = 1024;
 
 impl Control<'_> {
     /// Asks a human ahead of an open.
@@ -24,44 +21,17 @@ impl Control<'_> {
         ticket: Option<&str>,
     ) -> Result<Requested, Failure> {
         let (vault, path) = names(vault, path)?;
-        let operations = file_operations(operations)?;
+        let operations = file_operations(operations).ok_or_else(|| {
+            let message = format!("{} cannot be requested", operations.join(" and "));
+            bad_input(message, "use file.read, file.write or both")
+        })?;
         let ticket = ticket.map(Ticket::try_from).transpose();
         let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
-        if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
-            let message = "a reason is 1 to 1024 bytes long";
-            return Err(bad_input(message, "say in a sentence what it is needed for"));
-        }
         let open = self.reach(&vault)?;
-        let file = open.vault.find(&path);
-        let about = About { vault: Some(&vault), path: Some(&path), file, ..About::default() };
-        self.permit(Operation::RequestCreate, EventType::Command, about)?;
-        let question = Question {
-            operations,
-            vault: Some(&vault),
-            path: Some(&path),
-            file,
-            ticket: ticket.as_ref(),
-            ..Question::default()
-        };
-        let pipeline = &self.daemon.pipeline;
-        let rules = pipeline.policy.rules();
-        if file.is_none() || !rules.is_visible(&self.caller, &vault, &path, clock::local(&rules)) {
-            return Err(no_such_secret());
-        }
-        let request = match pipeline.policy.evaluate(&self.caller, &question) {
-            Decision::NeedsApproval(request) => request,
-            Decision::Permitted(permit) => {
-                let _nothing_to_ask = permit;
-                let message = "the policy allows it already";
-                return Err(bad_input(message, "just open the file"));
-            }
-            Decision::Denied(denial) => {
-                let refused = pipeline.record_refusal(&self.caller, &question, &denial);
-                return Err(refused.map_or_else(|error| of_open(&error), denied));
-            }
-        };
-        let id = pipeline.request(&self.caller, &question, request, Some(reason));
-        let id = id.map_err(|error| of_open(&error))?;
+        let (vault, path, file) = (&vault, &path, open.find(&path));
+        let wanted = Wanted { vault, path, file, operations, reason, ticket: ticket.as_ref() };
+        let asked = self.daemon.pipeline.ask_ahead(&self.caller, wanted);
+        let id = asked.map_err(|error| of_ahead(&error))?.id;
         let expires = clock::wall_text(clock::now().after(PATIENCE));
         Ok(Requested { request: id.to_string(), expires })
     }
@@ -69,13 +39,18 @@ impl Control<'_> {
     /// What waits for an answer, oldest first.
     pub(super) fn pending(&self) -> Result<Pending, Failure> {
         self.permit(Operation::RequestList, EventType::Command, About::default())?;
+        Ok(self.waiting())
+    }
+
+    /// The same, for who was permitted to know.
+    pub(super) fn waiting(&self) -> Pending {
         let pipeline = &self.daemon.pipeline;
         let rules = pipeline.policy.rules();
         let requests = pipeline.approvals.pending().into_iter().map(|view| {
             let may = pipeline.approvals.may_answer(&rules, &self.caller, view.id);
             shown(&view, may.is_ok())
         });
-        Ok(Pending { requests: requests.collect() })
+        Pending { requests: requests.collect() }
     }
 
     pub(super) fn approve(&self, request: &str) -> Result<Done, Failure> {
@@ -93,6 +68,29 @@ impl Control<'_> {
         denied.map(|()| Done {}).map_err(|error| of_answer(&error))
     }
 
+    /// Takes back what an approval gave: of who may answer such requests, or holds it.
+    pub(super) fn grant_revoke(&self, lease: &str) -> Result<Done, Failure> {
+        let pipeline = &self.daemon.pipeline;
+        let id = ulid::Ulid::from_string(lease).map(LeaseId);
+        let id = id.map_err(|_| bad_input("this is no id of a grant", "see ward grants list"))?;
+        let found = pipeline.leases.approved().into_iter().find(|lease| lease.id() == id);
+        let found = found.ok_or_else(|| {
+            failure(FailureCode::NotFound, "no such grant lives", "see ward grants list")
+        })?;
+        let grant = found.grant();
+        let (vault, path) = (grant.vault.as_ref(), grant.path.as_ref());
+        if found.holder().uid() != self.caller.uid {
+            self.permit(
+                Operation::RequestDeny,
+                EventType::Command,
+                About { vault, path, ..About::default() },
+            )?;
+        }
+        self.record(Record::new(EventType::LeaseEnded).by(&self.caller).granted(grant).lease(id))?;
+        pipeline.leases.withdraw_lease(id);
+        Ok(Done {})
+    }
+
     /// The request of that id, when policy lets the caller answer requests about its secret.
     fn answerable(&self, request: &str, operation: Operation) -> Result<RequestId, Failure> {
         let id = ulid::Ulid::from_string(request).map(RequestId);
@@ -107,6 +105,15 @@ impl Control<'_> {
     }
 }
 
+fn of_ahead(error: &AheadError) -> Failure {
+    match error {
+        AheadError::Reason => bad_input(error, "say in a sentence what it is needed for"),
+        AheadError::NoSuchSecret => no_such_secret(),
+        AheadError::Allowed => bad_input(error, "just open the file"),
+        AheadError::Open(error) => of_open(error),
+    }
+}
+
 /// A vault and a path, both well-formed.
 pub(super) fn names(vault: &str, path: &str) -> Result<(VaultName, SecretPath), Failure> {
     let vault = vault_name(vault)?;
@@ -118,25 +125,6 @@ pub(super) fn names(vault: &str, path: &str) -> Result<(VaultName, SecretPath), 
 /// A well-formed vault name.
 pub(super) fn vault_name(vault: &str) -> Result<VaultName, Failure> {
     VaultName::try_from(vault).map_err(|error| bad_input(error, "see ward vault list"))
-}
-
-fn file_operations(words: &[String]) -> Result<OperationSet, Failure> {
-    let mut operations = OperationSet::EMPTY;
-    for word in words {
-        match Operation::from_name(word) {
-            Some(operation @ (Operation::FileRead | Operation::FileWrite)) => {
-                operations = operations.with(operation);
-            }
-            _ => {
-                let message = format!("{word:?} cannot be requested");
-                return Err(bad_input(message, "use file.read or file.write"));
-            }
-        }
-    }
-    if operations.is_empty() {
-        return Err(bad_input("no operation was named", "use file.read or file.write"));
-    }
-    Ok(operations)
 }
 
 fn shown(view: &PendingView, may_answer: bool) -> PendingRequest {

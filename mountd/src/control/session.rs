@@ -73,7 +73,10 @@ pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
                     Err(_) => return,
                 };
                 match sender {
-                    Ok(sender) => answer(daemon, line, sender, connection.as_fd()),
+                    Ok(sender) => match answer(daemon, line, sender, &connection) {
+                        Some(answer) => answer,
+                        None => return,
+                    },
                     Err(error) => return refuse(daemon, &error),
                 }
             }
@@ -108,19 +111,23 @@ fn refuse(daemon: &Arc<Daemon>, error: &PeerError) {
     }
 }
 
-/// The answer to one line, ready to be sent.
+/// The answer to one line, ready to be sent; none when the other side has gone.
 fn answer(
     daemon: &Arc<Daemon>,
     line: Line,
     (asker, caller): (Asker, Arc<Caller>),
-    connection: BorrowedFd<'_>,
-) -> Zeroizing<Vec<u8>> {
+    connection: &Connection,
+) -> Option<Zeroizing<Vec<u8>>> {
     let request = match parse(&line.bytes) {
         Ok(request) => request,
-        Err(failure) => return encoded::<()>(Err(failure)),
+        Err(failure) => return Some(encoded::<()>(Err(failure))),
     };
-    let control = Control { daemon, caller, asker, descriptor: line.descriptor, connection };
-    control.perform(request.command)
+    let descriptor = line.descriptor;
+    let control = Control { daemon, caller, asker, descriptor, connection: connection.as_fd() };
+    match request.command {
+        Command::Watch {} => control.follow(connection),
+        command => Some(control.perform(command)),
+    }
 }
 
 /// A request of our version; version and form are told apart, so that an old client hears why.
@@ -155,7 +162,7 @@ fn malformed(message: &str) -> Failure {
 }
 
 /// One line of answer; wiped when dropped, since it may hold a secret.
-fn encoded<T: Serialize>(outcome: Result<T, Failure>) -> Zeroizing<Vec<u8>> {
+pub(super) fn encoded<T: Serialize>(outcome: Result<T, Failure>) -> Zeroizing<Vec<u8>> {
     let outcome = match outcome {
         Ok(result) => Outcome::Result(result),
         Err(failure) => Outcome::Error(failure),
@@ -181,7 +188,9 @@ impl Control<'_> {
             Command::Request { vault, path, operations, reason, ticket } => {
                 encoded(self.request((&vault, &path), &operations, &reason, ticket.as_deref()))
             }
-            Command::ListPending {} => encoded(self.pending()),
+            // A subscription goes on: see `answer`.
+            Command::ListPending {} | Command::Watch {} => encoded(self.pending()),
+            Command::GrantRevoke { lease } => encoded(self.grant_revoke(&lease)),
             Command::Approve { request } => encoded(self.approve(&request)),
             Command::Deny { request, reason } => encoded(self.deny(&request, reason.as_deref())),
             Command::VaultInit { vault, kind, owner, slot } => {

@@ -3,49 +3,43 @@
 //!
 //! It is found by name and never listed, so that git, rsync, tar and scanners do not meet it, and no
 //! vault can hold that name. Nothing of it stays with the kernel: what a file says is made for whoever
-//! reads it.
+//! reads it, and request files are there for the session that made them.
+
+mod node;
+mod reply;
+mod words;
+
+pub(super) use node::Node;
+pub(super) use reply::attributes;
 
 use super::asker;
 use crate::caller::Asker;
 use crate::pipeline::Pipeline;
 use crate::place::Place;
+use crate::request_file::{RequestFile, RequestFiles};
 use crate::tree::TOP;
-use crate::{clock, errno, whoami};
-use fuser::{AccessFlags, Errno, FileAttr, FileType, INodeNo, OpenFlags, Request};
+use crate::{clock, errno};
+use fuser::{
+    Errno, FileAttr, FileHandle, FileType, FopenFlags, INodeNo, OpenFlags, PollEvents,
+    PollNotifier, ReplyOpen, Request,
+};
+use node::{ENTRIES, waited_for};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 use ward_policy::Caller;
 
-/// Its name.
-const NAME: &str = ".ward";
-/// From here on inode numbers are ours: a vault numbers its nodes up to 2^62, and random numbers are
-/// drawn below 2^63.
-const FIRST: u64 = 1 << 63;
-/// Where everybody looks, and nobody writes.
-const DIRECTORY_MODE: u16 = 0o555;
-const FILE_MODE: u16 = 0o444;
-
-/// Something of the control directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Node {
-    /// The directory.
-    Directory,
-    /// What the daemon attests about who reads it.
-    Whoami,
-}
-
-/// The files of the directory.
-const FILES: [Node; 1] = [Node::Whoami];
+/// An entry: what it is, its name, and the position after it.
+type Listed = (Node, FileType, String, u64);
 
 /// The control directory of one mount.
 #[derive(Debug)]
 pub(super) struct ControlDirectory {
     pipeline: Arc<Pipeline>,
     place: Arc<Place>,
+    requests: RequestFiles,
     /// Guards the map only; never held while a caller is looked at.
-    open: Mutex<Numbered>,
+    open: Arc<Mutex<Numbered>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,168 +48,312 @@ struct Numbered {
     files: BTreeMap<u64, OpenFile>,
 }
 
-#[derive(Debug)]
-struct OpenFile {
-    node: Node,
-    said: Said,
-}
-
-/// What a file says to one caller.
 #[derive(Clone, Debug)]
-struct Said {
-    to: Arc<Caller>,
-    text: Arc<str>,
-}
-
-impl Node {
-    /// What has that inode number; `None` for whatever is of the vault.
-    pub(super) fn of(inode: INodeNo) -> Option<Self> {
-        [Self::Directory].into_iter().chain(FILES).find(|node| node.inode() == inode)
-    }
-
-    /// Its inode number.
-    pub(super) const fn inode(self) -> INodeNo {
-        match self {
-            Self::Directory => INodeNo(FIRST),
-            Self::Whoami => INodeNo(FIRST + 1),
-        }
-    }
-
-    /// Its name in the directory above it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Directory => NAME,
-            Self::Whoami => "whoami",
-        }
-    }
-
-    pub(super) const fn kind(self) -> FileType {
-        match self {
-            Self::Directory => FileType::Directory,
-            Self::Whoami => FileType::RegularFile,
-        }
-    }
-
-    /// Whether an entry is of the directory or is the directory: nobody makes, moves or removes it.
-    pub(super) fn is_ours((parent, name): (INodeNo, &OsStr)) -> bool {
-        Self::of(parent).is_some() || parent == INodeNo(TOP) && name == NAME
-    }
-
-    /// access(2): everybody reads, and nobody writes.
-    pub(super) fn check_access(self, mask: AccessFlags) -> Result<(), Errno> {
-        let is_file = self.kind() == FileType::RegularFile;
-        let is_refused =
-            mask.contains(AccessFlags::W_OK) || is_file && mask.contains(AccessFlags::X_OK);
-        if is_refused { Err(Errno::EACCES) } else { Ok(()) }
-    }
-
-    /// It belongs to whoever looks; its size is not known before it is read.
-    pub(super) fn attributes(self, request: &Request) -> FileAttr {
-        let time = SystemTime::UNIX_EPOCH;
-        FileAttr {
-            ino: self.inode(),
-            size: 0,
-            blocks: 0,
-            atime: time,
-            mtime: time,
-            ctime: time,
-            crtime: time,
-            kind: self.kind(),
-            perm: if self == Self::Directory { DIRECTORY_MODE } else { FILE_MODE },
-            nlink: 1,
-            uid: request.uid(),
-            gid: request.gid(),
-            rdev: 0,
-            blksize: 4096,
-            flags: 0,
-        }
-    }
+enum OpenFile {
+    /// What one caller was told.
+    Said { node: Node, to: Arc<Caller>, text: Arc<str> },
+    /// A request file: what was last read of it, and the number of that change.
+    Request { file: Arc<RequestFile>, change: u64, text: Arc<str> },
 }
 
 impl ControlDirectory {
     pub(super) fn new(pipeline: Arc<Pipeline>, place: Arc<Place>) -> Self {
-        Self { pipeline, place, open: Mutex::default() }
+        let requests = RequestFiles::new(Arc::clone(&pipeline), Arc::clone(&place));
+        Self { pipeline, place, requests, open: Arc::default() }
     }
 
     /// What an entry of ours is. To nobody it is not there.
-    pub(super) fn look_up(
+    fn look_up(
         &self,
         request: &Request,
         (parent, name): (INodeNo, &OsStr),
     ) -> Result<FileAttr, Errno> {
-        let node = if Node::of(parent).is_some() {
-            FILES.into_iter().find(|file| name == file.name()).ok_or(Errno::ENOENT)?
-        } else {
-            Node::Directory
+        let somebody = self.glance(request).map_err(|_nobody| Errno::ENOENT)?;
+        match Node::of(parent) {
+            None => Ok(Node::Directory.attributes(request)),
+            Some(Node::Requests) => {
+                let name = name.to_str().ok_or(Errno::ENOENT)?;
+                let find = |name| self.requests.find(&somebody, name);
+                if let Some(file) = find(name) {
+                    return Ok(Node::attributes_of_request(&file, request));
+                }
+                let file = waited_for(name).and_then(find).ok_or(Errno::ENOENT)?;
+                Ok(Node::Wait(file.number()).attributes(request))
+            }
+            Some(_) => {
+                let found = ENTRIES.into_iter().find(|node| name == node.name());
+                Ok(found.ok_or(Errno::ENOENT)?.attributes(request))
+            }
+        }
+    }
+
+    /// What the kernel asks of a node that it knows.
+    pub(super) fn attributes(&self, request: &Request, node: Node) -> Result<FileAttr, Errno> {
+        let (Node::Request(number) | Node::Wait(number)) = node else {
+            return Ok(node.attributes(request));
         };
-        let callers = &self.pipeline.callers;
-        let _somebody = callers.glance(asker(request)).map_err(|_nobody| Errno::ENOENT)?;
-        Ok(node.attributes(request))
+        let file = self.request_file(&*self.glance(request)?, number)?;
+        let is_itself = node == Node::Request(number);
+        let of_file = || Node::attributes_of_request(&file, request);
+        Ok(if is_itself { of_file() } else { node.attributes(request) })
     }
 
-    /// What the directory holds: number, kind, name and the position after it, from `offset` on.
-    pub(super) fn entries(
+    /// What a directory of ours holds from `offset` on.
+    fn entries(
+        &self,
+        request: &Request,
+        directory: Node,
         offset: u64,
-    ) -> impl Iterator<Item = (INodeNo, FileType, &'static str, u64)> {
-        let own = Node::Directory;
-        let dots = [(own.inode(), own.kind(), "."), (INodeNo(TOP), FileType::Directory, "..")];
-        let files = FILES.into_iter().map(|file| (file.inode(), file.kind(), file.name()));
-        let all = dots.into_iter().chain(files).zip(1..);
-        all.map(|((inode, kind, name), next)| (inode, kind, name, next))
-            .filter(move |(.., next)| *next > offset)
+    ) -> Result<impl Iterator<Item = Listed>, Errno> {
+        let own: Vec<(Node, String)> = if directory == Node::Requests {
+            let files = self.requests.of(&*self.glance(request)?);
+            let node = |file: &Arc<RequestFile>| Node::Request(file.number());
+            files.iter().map(|file| (node(file), file.name().to_owned())).collect()
+        } else {
+            ENTRIES.into_iter().map(|node| (node, node.name().to_owned())).collect()
+        };
+        let above = Node::Directory;
+        let dots = [(directory, ".".to_owned()), (above, "..".to_owned())];
+        let all = dots.into_iter().chain(own).zip(1..);
+        let all = all.map(|((node, name), next)| (node, node.kind(), name, next));
+        Ok(all.filter(move |(.., next)| *next > offset))
     }
 
-    /// Opens a file for reading: what it says is made now, for who opens it.
-    pub(super) fn open(
+    /// The inode number of an entry of `directory`: what is above our own is of the vault.
+    fn inode_of(directory: Node, node: Node, name: &str) -> INodeNo {
+        let is_above = directory == Node::Directory && name == "..";
+        if is_above { INodeNo(TOP) } else { node.inode() }
+    }
+
+    /// Opens a file: what it says is made now, for who opens it. A `.wait` opens once there is an answer.
+    pub(super) fn open(&self, request: &Request, node: Node, flags: OpenFlags, reply: ReplyOpen) {
+        match self.begin_open(request, node, flags) {
+            Err(errno) => reply.error(errno),
+            Ok(Begun::Open(number)) => {
+                reply.opened(FileHandle(number), FopenFlags::FOPEN_DIRECT_IO);
+            }
+            Ok(Begun::Wait(caller, file)) => {
+                let (open, thread) = (Arc::clone(&self.open), request.pid());
+                let told = Arc::clone(&file);
+                let answer = move |is_decided: bool| {
+                    if !is_decided {
+                        return reply.error(Errno::EAGAIN);
+                    }
+                    let text = told.text().1.into();
+                    let said = OpenFile::Said { node, to: caller, text };
+                    let handle = FileHandle(keep(&open, said));
+                    reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO);
+                };
+                self.requests.wait(&file, thread, Box::new(answer));
+            }
+        }
+    }
+
+    fn begin_open(&self, request: &Request, node: Node, flags: OpenFlags) -> Result<Begun, Errno> {
+        let caller = self.caller(asker(request))?;
+        let writes = flags.0 & libc::O_ACCMODE != libc::O_RDONLY || flags.0 & libc::O_TRUNC != 0;
+        match node {
+            Node::Request(number) => {
+                let file = self.request_file(&caller, number)?;
+                if writes && !(file.is_open() && self.writes(&file, asker(request), &caller)) {
+                    return Err(Errno::EACCES);
+                }
+                if flags.0 & libc::O_TRUNC != 0 {
+                    file.empty().map_err(|error| errno::of_request_file(&error))?;
+                }
+                Ok(Begun::Open(self.keep_request(file)))
+            }
+            _ if writes => Err(Errno::EACCES),
+            Node::Wait(number) => {
+                let file = self.request_file(&caller, number)?;
+                if flags.0 & libc::O_NONBLOCK != 0 && !file.is_decided() {
+                    return Err(Errno::EAGAIN);
+                }
+                Ok(Begun::Wait(caller, file))
+            }
+            Node::Directory
+            | Node::Whoami
+            | Node::Status
+            | Node::Access
+            | Node::LastDenial
+            | Node::Requests => {
+                let text = words::say(node, &caller, &self.pipeline, &self.place)?.into();
+                Ok(Begun::Open(keep(&self.open, OpenFile::Said { node, to: caller, text })))
+            }
+        }
+    }
+
+    /// Makes a request file and opens it.
+    fn create(
+        &self,
+        request: &Request,
+        (parent, name): (INodeNo, &OsStr),
+    ) -> Result<(FileAttr, FileHandle), Errno> {
+        if Node::of(parent) != Some(Node::Requests) {
+            return Err(Errno::EPERM);
+        }
+        let caller = self.caller(asker(request))?;
+        let file = self.requests.create(caller, name.to_str().ok_or(Errno::EINVAL)?);
+        let file = file.map_err(|error| errno::of_request_file(&error))?;
+        let attributes = Node::attributes_of_request(&file, request);
+        Ok((attributes, FileHandle(self.keep_request(file))))
+    }
+
+    /// Removes a request file; nothing else goes away.
+    pub(super) fn remove(
+        &self,
+        request: &Request,
+        (parent, name): (INodeNo, &OsStr),
+    ) -> Result<(), Errno> {
+        if Node::of(parent) != Some(Node::Requests) {
+            return Err(Errno::EPERM);
+        }
+        let caller = self.caller(asker(request))?;
+        let removed = self.requests.remove(&caller, name.to_str().ok_or(Errno::ENOENT)?);
+        removed.map_err(|error| errno::of_request_file(&error))
+    }
+
+    /// Sets what can be set: the length of a request file to nothing, and times, which it has not.
+    pub(super) fn change(
         &self,
         request: &Request,
         node: Node,
-        flags: OpenFlags,
-    ) -> Result<u64, Errno> {
-        if flags.0 & libc::O_ACCMODE != libc::O_RDONLY || flags.0 & libc::O_TRUNC != 0 {
-            return Err(Errno::EACCES);
+        size: Option<u64>,
+        is_other: bool,
+    ) -> Result<FileAttr, Errno> {
+        let Node::Request(number) = node else { return Err(Errno::EPERM) };
+        if is_other {
+            return Err(Errno::EPERM);
         }
         let caller = self.caller(asker(request))?;
-        let said = self.say(node, caller)?;
-        let mut open = self.files();
-        open.last += 1;
-        let number = open.last;
-        open.files.insert(number, OpenFile { node, said });
-        Ok(number)
+        let file = self.request_file(&caller, number)?;
+        match size {
+            None => {}
+            Some(0) if self.writes(&file, asker(request), &caller) => {
+                file.empty().map_err(|error| errno::of_request_file(&error))?;
+            }
+            Some(_) => return Err(Errno::EPERM),
+        }
+        Ok(Node::attributes_of_request(&file, request))
     }
 
     /// Reads from an open file: another reader than the one it was made for is told of itself.
-    pub(super) fn read(
+    fn read(
         &self,
         asker: Asker,
         number: u64,
         (offset, size): (u64, u32),
     ) -> Result<Vec<u8>, Errno> {
         let reader = self.caller(asker)?;
-        let known = self.files().files.get(&number).map(|file| (file.node, file.said.clone()));
-        let (node, mut said) = known.ok_or(Errno::EBADF)?;
-        if said.to != reader {
-            said = self.say(node, reader)?;
-            if let Some(file) = self.files().files.get_mut(&number) {
-                file.said = said.clone();
+        let known = self.files().files.get(&number).cloned().ok_or(Errno::EBADF)?;
+        let text = match known {
+            OpenFile::Said { to, text, .. } if to == reader => text,
+            OpenFile::Said { node: Node::Wait(_), .. } => return Err(Errno::EACCES),
+            OpenFile::Said { node, .. } => {
+                let text = words::say(node, &reader, &self.pipeline, &self.place)?;
+                self.remember(number, OpenFile::Said { node, to: reader, text: text.into() })
             }
-        }
+            OpenFile::Request { file, change, text } => {
+                let file = self.request_file(&reader, file.number())?;
+                if offset == 0 || change == 0 {
+                    let (change, text) = file.text();
+                    self.remember(number, OpenFile::Request { file, change, text: text.into() })
+                } else {
+                    text
+                }
+            }
+        };
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = said.text.as_bytes().get(from..).unwrap_or_default();
+        let rest = text.as_bytes().get(from..).unwrap_or_default();
         let length = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
         Ok(rest.get(..length).unwrap_or_default().to_vec())
     }
 
+    /// Writes into a request file.
+    fn write(
+        &self,
+        asker: Asker,
+        number: u64,
+        (offset, bytes): (Option<u64>, &[u8]),
+    ) -> Result<u32, Errno> {
+        let writer = self.caller(asker)?;
+        let file = self.open_request(number).ok_or(Errno::EBADF)?;
+        if !self.writes(&file, asker, &writer) {
+            return Err(Errno::EACCES);
+        }
+        let written = file.write(offset, bytes);
+        written.map_err(|error| errno::of_request_file(&error))?;
+        u32::try_from(bytes.len()).map_err(|_| Errno::EFBIG)
+    }
+
+    /// A close: hands in a request file that is a whole document.
+    pub(super) fn flush(&self, number: u64) -> Result<(), Errno> {
+        let Some(file) = self.open_request(number) else { return Ok(()) };
+        self.requests.hand_in(&file).map_err(|error| errno::of_request_file(&error))
+    }
+
+    /// Whether an open file has something new to read; if not, the kernel is told when it has.
+    pub(super) fn poll(&self, number: u64, notifier: PollNotifier) -> PollEvents {
+        let always = PollEvents::POLLIN | PollEvents::POLLRDNORM;
+        let known = self.files().files.get(&number).cloned();
+        let Some(OpenFile::Request { file, change, .. }) = known else { return always };
+        if file.text().0 != change {
+            return always;
+        }
+        file.when_changed(
+            change,
+            Box::new(move || {
+                // The mount is gone, and with it who polls.
+                let _nobody_polls = notifier.notify();
+            }),
+        );
+        PollEvents::empty()
+    }
+
+    /// The last close of an open file.
     pub(super) fn close(&self, number: u64) {
+        // The verdict stands in the file: nobody hears what a last close says.
+        let _verdict = self.flush(number);
         self.files().files.remove(&number);
     }
 
-    fn say(&self, node: Node, to: Arc<Caller>) -> Result<Said, Errno> {
-        let text = match node {
-            Node::Directory => return Err(Errno::EISDIR),
-            Node::Whoami => whoami::whoami(&to, &self.pipeline.policy.rules()).to_string(),
+    /// Whether `caller` is who made the file, or descends from it.
+    fn writes(&self, file: &RequestFile, asker: Asker, caller: &Caller) -> bool {
+        let creator = file.creator();
+        let descends = || {
+            let described = self.pipeline.callers.describe(asker);
+            described.is_ok_and(|it| it.parents.iter().any(|parent| parent.process == creator))
         };
-        Ok(Said { to, text: text.into() })
+        caller.process == creator || descends()
+    }
+
+    fn request_file(&self, caller: &Caller, number: u32) -> Result<Arc<RequestFile>, Errno> {
+        self.requests.get(caller, number).map_err(|error| errno::of_request_file(&error))
+    }
+
+    fn open_request(&self, number: u64) -> Option<Arc<RequestFile>> {
+        match self.files().files.get(&number)? {
+            OpenFile::Request { file, .. } => Some(Arc::clone(file)),
+            OpenFile::Said { .. } => None,
+        }
+    }
+
+    fn keep_request(&self, file: Arc<RequestFile>) -> u64 {
+        keep(&self.open, OpenFile::Request { file, change: 0, text: "".into() })
+    }
+
+    fn remember(&self, number: u64, open: OpenFile) -> Arc<str> {
+        let (OpenFile::Said { text, .. } | OpenFile::Request { text, .. }) = &open;
+        let text = Arc::clone(text);
+        if let Some(file) = self.files().files.get_mut(&number) {
+            *file = open;
+        }
+        text
+    }
+
+    fn glance(&self, request: &Request) -> Result<Arc<Caller>, Errno> {
+        let glanced = self.pipeline.callers.glance(asker(request));
+        glanced.map_err(|error| errno::of_identity(&error))
     }
 
     fn caller(&self, asker: Asker) -> Result<Arc<Caller>, Errno> {
@@ -229,4 +367,18 @@ impl ControlDirectory {
     fn files(&self) -> MutexGuard<'_, Numbered> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What an open comes to.
+enum Begun {
+    Open(u64),
+    Wait(Arc<Caller>, Arc<RequestFile>),
+}
+
+fn keep(open: &Mutex<Numbered>, file: OpenFile) -> u64 {
+    let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+    open.last += 1;
+    let number = open.last;
+    open.files.insert(number, file);
+    number
 }

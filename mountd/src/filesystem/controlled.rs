@@ -1,21 +1,25 @@
 //! A mount with its control directory: what is of `.ward` is answered here, all else by the adapter
 //! of the vault, which knows nothing of it. What only an open for writing could ask for is of the vault.
 
-use super::control_directory::{ControlDirectory, Node};
-use super::{GENERATION, asker, empty};
+use super::control_directory::{ControlDirectory, Node, attributes};
+use super::empty;
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
-    INodeNo, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    INodeNo, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-/// For how long the kernel may believe a name or an attribute of the directory: not at all.
-const NO_TIME: Duration = Duration::ZERO;
+/// What poll(2) says of a file of a vault.
+const ALWAYS_READY: PollEvents = PollEvents::POLLIN
+    .union(PollEvents::POLLRDNORM)
+    .union(PollEvents::POLLOUT)
+    .union(PollEvents::POLLWRNORM);
 
 /// The adapter of a vault, with a control directory at its top.
 #[derive(Debug)]
@@ -43,10 +47,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         if !Node::is_ours((parent, name)) {
             return self.vault.lookup(request, parent, name, reply);
         }
-        match self.control.look_up(request, (parent, name)) {
-            Ok(attributes) => reply.entry(&NO_TIME, &attributes, GENERATION),
-            Err(errno) => reply.error(errno),
-        }
+        self.control.answer_look_up(request, (parent, name), reply);
     }
 
     fn forget(&self, request: &Request, inode: INodeNo, lookups: u64) {
@@ -63,7 +64,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         reply: ReplyAttr,
     ) {
         match Node::of(inode) {
-            Some(node) => reply.attr(&NO_TIME, &node.attributes(request)),
+            Some(node) => attributes(reply, self.control.attributes(request, node)),
             None => self.vault.getattr(request, inode, handle, reply),
         }
     }
@@ -86,8 +87,9 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         flags: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        if Node::of(inode).is_some() {
-            return reply.error(Errno::EPERM);
+        if let Some(node) = Node::of(inode) {
+            let is_other = mode.is_some() || uid.is_some() || gid.is_some() || flags.is_some();
+            return attributes(reply, self.control.change(request, node, size, is_other));
         }
         self.vault.setattr(
             request,
@@ -173,7 +175,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
 
     fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         if Node::is_ours((parent, name)) {
-            return reply.error(Errno::EPERM);
+            return empty(reply, self.control.remove(request, (parent, name)));
         }
         self.vault.unlink(request, parent, name, reply);
     }
@@ -212,18 +214,15 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         reply: ReplyCreate,
     ) {
         if Node::is_ours((parent, name)) {
-            return reply.error(Errno::EPERM);
+            return self.control.answer_create(request, (parent, name), reply);
         }
         self.vault.create(request, parent, name, mode, umask, flags, reply);
     }
 
     fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let Some(node) = Node::of(inode) else {
-            return self.vault.open(request, inode, flags, reply);
-        };
-        match self.control.open(request, node, flags) {
-            Ok(number) => reply.opened(FileHandle(number), FopenFlags::FOPEN_DIRECT_IO),
-            Err(errno) => reply.error(errno),
+        match Node::of(inode) {
+            Some(node) => self.control.open(request, node, flags, reply),
+            None => self.vault.open(request, inode, flags, reply),
         }
     }
 
@@ -241,14 +240,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         if Node::of(inode).is_none() {
             return self.vault.read(request, inode, handle, offset, size, flags, lock_owner, reply);
         }
-        // Without a lock owner it fills a page, which others would see.
-        if lock_owner.is_none() {
-            return reply.error(Errno::EACCES);
-        }
-        match self.control.read(asker(request), handle.0, (offset, size)) {
-            Ok(bytes) => reply.data(&bytes),
-            Err(errno) => reply.error(errno),
-        }
+        self.control.answer_read(request, handle, (offset, size), lock_owner, reply);
     }
 
     fn write(
@@ -263,6 +255,9 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        if Node::of(inode).is_some() {
+            return self.control.answer_write(request, handle, (offset, data), flags, reply);
+        }
         let vault = &self.vault;
         vault.write(request, inode, handle, offset, data, write_flags, flags, lock_owner, reply);
     }
@@ -276,7 +271,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         reply: ReplyEmpty,
     ) {
         match Node::of(inode) {
-            Some(_) => reply.ok(),
+            Some(_) => empty(reply, self.control.flush(handle.0)),
             None => self.vault.flush(request, inode, handle, lock_owner, reply),
         }
     }
@@ -325,17 +320,12 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectory,
+        reply: ReplyDirectory,
     ) {
-        if Node::of(inode).is_none() {
-            return self.vault.readdir(request, inode, handle, offset, reply);
+        match Node::of(inode) {
+            Some(directory) => self.control.list(request, directory, offset, reply),
+            None => self.vault.readdir(request, inode, handle, offset, reply),
         }
-        for (inode, kind, name, next) in ControlDirectory::entries(offset) {
-            if reply.add(inode, next, kind, name) {
-                break;
-            }
-        }
-        reply.ok();
     }
 
     fn readdirplus(
@@ -344,19 +334,12 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectoryPlus,
+        reply: ReplyDirectoryPlus,
     ) {
-        if Node::of(inode).is_none() {
-            return self.vault.readdirplus(request, inode, handle, offset, reply);
+        match Node::of(inode) {
+            Some(folder) => self.control.list_with_attributes(request, folder, offset, reply),
+            None => self.vault.readdirplus(request, inode, handle, offset, reply),
         }
-        for (inode, _, name, next) in ControlDirectory::entries(offset) {
-            let node = Node::of(inode).unwrap_or(Node::Directory);
-            let attributes = node.attributes(request);
-            if reply.add(inode, next, name, &NO_TIME, &attributes, GENERATION) {
-                break;
-            }
-        }
-        reply.ok();
     }
 
     fn releasedir(
@@ -494,5 +477,22 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
             flags,
             reply,
         );
+    }
+
+    fn poll(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        notifier: PollNotifier,
+        _events: PollEvents,
+        _flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        match Node::of(inode) {
+            Some(_) => reply.poll(self.control.poll(handle.0, notifier)),
+            // Not ENOSYS: the kernel would ask of no file any more.
+            None => reply.poll(ALWAYS_READY),
+        }
     }
 }

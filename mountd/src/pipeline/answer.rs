@@ -88,7 +88,7 @@ impl Pipeline {
 
     /// Begins the lease of a yes and lets the opens go on that wait for it.
     fn lease_out(&self, approved: Approved) -> Result<(), GiveAnswerError> {
-        let Approved { permit, holder, require, held } = approved;
+        let Approved { permit, holder, require, held, onlookers } = approved;
         let reach = match (require, held.is_empty()) {
             (Require::FirstUse, _) => Reach::EveryOpen,
             (Require::OneTime | Require::Always, true) => Reach::NextOpen,
@@ -101,6 +101,7 @@ impl Pipeline {
             let answer = if is_served { Ok(Arc::clone(&lease)) } else { Err(Unanswered::Refused) };
             (open.resume)(answer);
         }
+        onlookers.into_iter().for_each(|onlooker| (onlooker.resume)(Ok(Arc::clone(&lease))));
         Ok(())
     }
 }

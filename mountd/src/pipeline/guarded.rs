@@ -47,7 +47,11 @@ impl Pipeline {
     fn refuse_for(&self, attempt: &Attempt, refusal: &GuardRefusal) -> OpenError {
         let (secret, caller) = (&attempt.secret, &attempt.caller);
         match self.record_no(secret, caller, &attempt.question(), refusal) {
-            Ok(id) => OpenError::Denied(id),
+            Ok(id) => {
+                let seconds = refusal.retry.as_secs_f64().ceil();
+                self.tell(attempt, id, "EACCES", format!("come back in {seconds} s"));
+                OpenError::Denied(id)
+            }
             Err(error) => error,
         }
     }

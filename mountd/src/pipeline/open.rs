@@ -1,7 +1,7 @@
 //! The steps of an open that take more than a line: refuse, ask, hold, admit.
 
 use super::{Pipeline, ReadError};
-use crate::approval_queue::{AskError, Freshness, Unanswered};
+use crate::approval_queue::{AskError, Freshness, Resume, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, NoRoom};
@@ -144,7 +144,10 @@ impl Pipeline {
     pub(super) fn refuse(&self, attempt: &Attempt, denial: &Denial) -> OpenError {
         self.note(attempt, Ending::Denied);
         match self.record_no(&attempt.secret, &attempt.caller, &attempt.question(), denial) {
-            Ok(id) => OpenError::Denied(id),
+            Ok(id) => {
+                self.tell_denied(attempt, id);
+                OpenError::Denied(id)
+            }
             Err(error) => error,
         }
     }
@@ -192,9 +195,18 @@ impl Pipeline {
     ) -> Result<Opening, OpenError> {
         self.note(&attempt, Ending::Open);
         let hold = question.obligations().hold;
-        let id = self.request(&attempt.caller, &attempt.question(), question, None)?;
+        let asked = self.request(&attempt.caller, &attempt.question(), question, None);
+        let id = asked.inspect_err(|error| {
+            if let OpenError::Denied(id) = error {
+                self.tell_silenced(&attempt, *id);
+            }
+        })?;
         match attempt.request.patience {
-            Patience::None => Err(OpenError::NeedsApproval(id)),
+            Patience::None => {
+                let error = OpenError::NeedsApproval(id);
+                self.tell_unanswered(&attempt, id, &error);
+                Err(error)
+            }
             Patience::Hold => {
                 let patience = hold.min(kernel_patience());
                 Ok(Opening::Held(HeldOpen { pipeline: Arc::clone(self), attempt, id, patience }))
@@ -294,25 +306,37 @@ impl HeldOpen {
         let Self { pipeline, attempt, id, patience } = self;
         let thread = attempt.request.asker.thread;
         let deadline = clock::now().after(patience);
-        let token = Arc::new(OnceLock::new());
-        let watched = Arc::clone(&token);
         let resumed = Arc::clone(&pipeline);
-        let resume = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| {
-            if let Some(token) = watched.get() {
-                // Without the monitor the daemon is ending, and nobody is watched.
-                let _monitor_is_gone = resumed.monitor.unwatch(*token);
-            }
-            reply(resumed.resume(&attempt, id, answer));
-        });
-        if let Some(held) = pipeline.approvals.hold(id, deadline, resume) {
-            let _only_setter = token.set(held);
-            // A caller that cannot be watched is answered at its deadline.
-            let _unwatched = pipeline.monitor.watch(thread, held);
-        }
+        let hold = |resume| pipeline.approvals.hold(id, deadline, resume);
+        let told = Box::new(move |answer| reply(resumed.resume(&attempt, id, answer)));
+        pipeline.while_watched(thread, hold, told);
     }
 }
 
 impl Pipeline {
+    /// Holds something for `thread`, whose signals are looked for until it is answered by `told`.
+    pub(crate) fn while_watched(
+        &self,
+        thread: u32,
+        hold: impl FnOnce(Resume) -> Option<u64>,
+        told: Resume,
+    ) {
+        let token = Arc::new(OnceLock::new());
+        let (watched, monitor) = (Arc::clone(&token), Arc::clone(&self.monitor));
+        let resume = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| {
+            if let Some(token) = watched.get() {
+                // Without the monitor the daemon is ending, and nobody is watched.
+                let _monitor_is_gone = monitor.unwatch(*token);
+            }
+            told(answer);
+        });
+        if let Some(held) = hold(resume) {
+            let _only_setter = token.set(held);
+            // A caller that cannot be watched is answered at its deadline.
+            let _unwatched = self.monitor.watch(thread, held);
+        }
+    }
+
     /// Goes on with a held open after its answer; who asks is looked at again.
     fn resume(
         &self,
@@ -324,7 +348,9 @@ impl Pipeline {
             if why == Unanswered::Refused {
                 self.note(attempt, Ending::Denied);
             }
-            OpenError::Unanswered(id, why)
+            let error = OpenError::Unanswered(id, why);
+            self.tell_unanswered(attempt, id, &error);
+            error
         })?;
         let caller = self.callers.identify(attempt.request.asker)?;
         if !lease.holder().is(&caller) || caller.process != attempt.caller.process {

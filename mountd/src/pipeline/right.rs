@@ -118,7 +118,9 @@ impl Pipeline {
                 denial @ (Denial::Rule(_) | Denial::NoApprover | Denial::PagesAreKept),
             ) => self.record_no(&secret, &user, &question, &denial),
         };
-        Err(OpenError::Denied(refused?))
+        let id = refused?;
+        self.tell_no_right(&secret, &user, &question, id);
+        Err(OpenError::Denied(id))
     }
 
     /// Decides a question about a vault of that kind.

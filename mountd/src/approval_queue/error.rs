@@ -1,0 +1,32 @@
+//! Why a question cannot be asked, and why an answer does not count.
+
+/// Why a question cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// A human said no to the same question a moment ago.
+    #[error("the same question was answered with no less than a minute ago")]
+    Silenced,
+    /// Nobody could be told apart from others, so no lease could have a holder.
+    #[error("the caller's session or program could not be established")]
+    NoHolder,
+    /// The kernel gives no random bytes.
+    #[error("the kernel gives no random bytes")]
+    NoRandomness,
+}
+
+/// Why an answer does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AnswerError {
+    /// Answered, expired, or never there.
+    #[error("no request with this id waits for an answer")]
+    NotPending,
+    /// The policy does not make the caller an approver of it.
+    #[error("you are not an approver of this request")]
+    NotApprover,
+    /// Who asks cannot answer.
+    #[error("the request came from your own uid; somebody else must answer it")]
+    OwnRequest,
+    /// The rule wants evidence that this version cannot take.
+    #[error("the rule wants the factor {0:?}, which cannot be given over this command")]
+    Factor(&'static str),
+}

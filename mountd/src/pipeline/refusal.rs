@@ -1,0 +1,114 @@
+//! What the refused are told, besides an errno: what to do next, never the rule.
+
+use super::open::Attempt;
+use super::{OpenError, Pipeline};
+use crate::approval_queue::Unanswered;
+use crate::clock;
+use crate::place::Secret;
+use crate::refusals::Refusal;
+use std::sync::Arc;
+use ward_policy::{Caller, Decision, OperationSet, Question, RequestId, Ticket};
+
+/// What a caller can do about a no that no human gave.
+const GIVE_THE_ID: &str = "give the id to whoever keeps the policy";
+/// The same where only a request file brings what a rule wants.
+const ASK_WITH_A_TICKET: &str = "ask with a request file that has a ticket: .ward/requests/NAME with path, operation, reason, ticket";
+/// The same where a human said no.
+const A_HUMAN_SAID_NO: &str =
+    "a human said no; for a minute the same question is refused without asking";
+/// Through a descriptor of somebody else's, a reader needs a right of its own.
+const OPEN_IT_YOURSELF: &str = "another process opened the file (as a shell does for `cmd < file`): \
+     have the process that reads it open it, too, or be permitted to";
+
+impl Pipeline {
+    /// Remembers for the caller that an open was refused.
+    pub(super) fn tell(&self, attempt: &Attempt, id: RequestId, errno: &'static str, next: String) {
+        let operations = attempt.request.operations;
+        self.tell_of(&attempt.secret, &attempt.caller, operations, (id, errno, next));
+    }
+
+    fn tell_of(
+        &self,
+        secret: &Secret,
+        caller: &Arc<Caller>,
+        operations: OperationSet,
+        (id, errno, next): (RequestId, &'static str, String),
+    ) {
+        self.refusals.note(Refusal {
+            caller: Arc::clone(caller),
+            id,
+            when: clock::text(clock::wall()),
+            errno,
+            vault: secret.vault.clone(),
+            path: secret.path.clone(),
+            operations,
+            next,
+        });
+    }
+
+    /// Remembers a no of the rules.
+    pub(super) fn tell_denied(&self, attempt: &Attempt, id: RequestId) {
+        let next = if self.wants_a_ticket(&attempt.caller, &attempt.question()) {
+            ASK_WITH_A_TICKET
+        } else {
+            GIVE_THE_ID
+        };
+        self.tell(attempt, id, "EACCES", next.to_owned());
+    }
+
+    /// Remembers that a reader got nothing through somebody else's open file.
+    pub(super) fn tell_no_right(
+        &self,
+        secret: &Secret,
+        user: &Arc<Caller>,
+        question: &Question<'_>,
+        id: RequestId,
+    ) {
+        let told = (id, "EACCES", OPEN_IT_YOURSELF.to_owned());
+        self.tell_of(secret, user, question.operations, told);
+    }
+
+    /// Remembers that nobody was asked, since a human said no a moment ago.
+    pub(super) fn tell_silenced(&self, attempt: &Attempt, id: RequestId) {
+        self.tell(attempt, id, "EACCES", A_HUMAN_SAID_NO.to_owned());
+    }
+
+    /// Remembers that nobody has said yes to an open yet, or somebody no.
+    pub(super) fn tell_unanswered(&self, attempt: &Attempt, id: RequestId, error: &OpenError) {
+        let (errno, next) = if matches!(error, OpenError::NeedsApproval(_)) {
+            ("EAGAIN", waits(id))
+        } else if matches!(error, OpenError::Unanswered(_, Unanswered::TimedOut)) {
+            ("EACCES", waits(id))
+        } else if matches!(error, OpenError::Unanswered(_, Unanswered::Refused)) {
+            ("EACCES", A_HUMAN_SAID_NO.to_owned())
+        } else {
+            return;
+        };
+        self.tell(attempt, id, errno, next);
+    }
+
+    /// Whether a ticket would make a difference to a question that has none.
+    fn wants_a_ticket(&self, caller: &Caller, question: &Question<'_>) -> bool {
+        let Ok(ticket) = Ticket::try_from("any") else { return false };
+        if question.ticket.is_some() {
+            return false;
+        }
+        let with_one = Question { ticket: Some(&ticket), ..*question };
+        match self.policy.evaluate(caller, &with_one) {
+            Decision::Denied(_) => false,
+            Decision::NeedsApproval(_) => true,
+            Decision::Permitted(permit) => {
+                let _only_compared = permit;
+                true
+            }
+        }
+    }
+}
+
+fn waits(id: RequestId) -> String {
+    format!(
+        "a human must say yes: request {id} waits; open the file again after that. To say what it is \
+         for, and to wait longer, ask with a request file: .ward/requests/NAME with path, operation, \
+         reason"
+    )
+}

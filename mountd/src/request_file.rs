@@ -1,0 +1,485 @@
+//! Request files: what somebody writes into `.ward/requests/NAME` to ask a human, and the answer in it.
+//!
+//! A file belongs to the session of the process that made it, which alone writes it, with those that
+//! descend from it. It is handed in once, by the close after which it is a whole document, and cannot be changed any more.
+
+mod document;
+
+use crate::approval_queue::{PATIENCE, Resume, Unanswered};
+use crate::clock;
+use crate::pipeline::{AheadError, OpenError, Pipeline, Wanted};
+use crate::place::Place;
+use crate::session_key::SessionKey;
+use crate::whoami::shown;
+use document::Document;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use ward_policy::{Basis, Caller, Lease, Moment, ProcessId, RequestId};
+
+/// The longest document, in bytes.
+const LONGEST: usize = 4096;
+/// The most files of one session in one mount; those that are decided give way.
+const MOST_OF_ONE: usize = 32;
+/// The most files of a mount.
+const MOST: usize = 1024;
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 64;
+/// What is behind a file's name in that of the file that waits for its answer.
+pub(crate) const WAIT: &str = ".wait";
+/// How long an open of a file's `.wait` lasts at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Why a call about a request file fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestFileError {
+    #[error("there is no such request file")]
+    Absent,
+    #[error("the name is there")]
+    Exists,
+    #[error("a name is 1 to 64 letters, digits, dots, dashes and underscores")]
+    Name,
+    #[error("only the process that made it writes it, before it is handed in")]
+    NotWriter,
+    #[error("a request file has at most {LONGEST} bytes")]
+    TooLong,
+    #[error("too many request files")]
+    TooMany,
+    #[error("it is no valid request")]
+    Invalid,
+    #[error(transparent)]
+    Refused(OpenError),
+}
+
+/// The request files of one mount.
+#[derive(Debug)]
+pub(crate) struct RequestFiles {
+    pipeline: Arc<Pipeline>,
+    place: Arc<Place>,
+    /// Guards the map only.
+    files: Mutex<Numbered>,
+}
+
+#[derive(Debug, Default)]
+struct Numbered {
+    last: u32,
+    files: BTreeMap<u32, Arc<RequestFile>>,
+}
+
+/// One request file.
+#[derive(Debug)]
+pub(crate) struct RequestFile {
+    number: u32,
+    name: String,
+    owner: SessionKey,
+    creator: Arc<Caller>,
+    /// Guards the content only.
+    content: Mutex<Content>,
+}
+
+struct Content {
+    text: Vec<u8>,
+    stage: Stage,
+    /// Grows with each change that a reader would see.
+    change: u64,
+    /// Who wants to know of the next change.
+    watchers: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    /// It is being written.
+    Draft,
+    /// What was there at a close is no request.
+    Invalid(String),
+    /// It is being handed in.
+    Submitted,
+    /// A human is asked.
+    Pending { document: Document, id: RequestId, holder: Arc<Caller>, expires: String },
+    /// There is an answer.
+    Decided { document: Document, id: Option<RequestId>, verdict: Verdict },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Approved {
+        lease_seconds: u64,
+    },
+    /// The policy allows it as it is.
+    Allowed,
+    /// A human said no.
+    Denied,
+    /// The policy does.
+    Refused,
+    Expired,
+}
+
+impl RequestFiles {
+    pub(crate) fn new(pipeline: Arc<Pipeline>, place: Arc<Place>) -> Self {
+        Self { pipeline, place, files: Mutex::default() }
+    }
+
+    /// The files that `caller` may know of, in the order in which they were made.
+    pub(crate) fn of(&self, caller: &Caller) -> Vec<Arc<RequestFile>> {
+        let owner = SessionKey::of(caller);
+        self.files().files.values().filter(|file| file.owner == owner).cloned().collect()
+    }
+
+    /// The caller's file of that name.
+    pub(crate) fn find(&self, caller: &Caller, name: &str) -> Option<Arc<RequestFile>> {
+        self.of(caller).into_iter().find(|file| file.name == name)
+    }
+
+    /// The caller's file of that number.
+    pub(crate) fn get(
+        &self,
+        caller: &Caller,
+        number: u32,
+    ) -> Result<Arc<RequestFile>, RequestFileError> {
+        let file = self.files().files.get(&number).cloned();
+        let owner = SessionKey::of(caller);
+        file.filter(|file| file.owner == owner).ok_or(RequestFileError::Absent)
+    }
+
+    /// Makes an empty file.
+    pub(crate) fn create(
+        &self,
+        caller: Arc<Caller>,
+        name: &str,
+    ) -> Result<Arc<RequestFile>, RequestFileError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_good = !name.starts_with('.') && !name.ends_with(WAIT) && name.len() <= LONGEST_NAME;
+        if name.is_empty() || !is_good || !name.bytes().all(is_plain) {
+            return Err(RequestFileError::Name);
+        }
+        if self.find(&caller, name).is_some() {
+            return Err(RequestFileError::Exists);
+        }
+        let own = self.of(&caller);
+        if own.len() >= MOST_OF_ONE {
+            let decided = own.iter().find(|file| file.is_decided());
+            self.forget(decided.ok_or(RequestFileError::TooMany)?.number);
+        }
+        let mut files = self.files();
+        if files.files.len() >= MOST {
+            return Err(RequestFileError::TooMany);
+        }
+        files.last += 1;
+        let (number, owner) = (files.last, SessionKey::of(&caller));
+        let name = name.to_owned();
+        let file = RequestFile { number, name, owner, creator: caller, content: Mutex::default() };
+        let file = Arc::new(file);
+        files.files.insert(number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Removes a file; what it asks is taken back.
+    pub(crate) fn remove(&self, caller: &Caller, name: &str) -> Result<(), RequestFileError> {
+        let file = self.find(caller, name).ok_or(RequestFileError::Absent)?;
+        self.forget(file.number);
+        let stage = file.content().stage.clone();
+        if let Stage::Pending { id, .. } = stage {
+            self.pipeline.approvals.take_back(id);
+        }
+        Ok(())
+    }
+
+    /// Hands the file in if it is a whole document; nothing happens to an empty one, to one that is as
+    /// it was when that was tried, and to one that is handed in.
+    pub(crate) fn hand_in(&self, file: &Arc<RequestFile>) -> Result<(), RequestFileError> {
+        let document = {
+            let mut content = file.content();
+            if content.text.is_empty() || !matches!(content.stage, Stage::Draft) {
+                return Ok(());
+            }
+            match Document::parse(&content.text) {
+                Ok(document) => {
+                    content.stage = Stage::Submitted;
+                    document
+                }
+                Err(error) => {
+                    let watchers = content.turn(Stage::Invalid(error.to_string()));
+                    drop(content);
+                    watchers.into_iter().for_each(|told| told());
+                    return Err(RequestFileError::Invalid);
+                }
+            }
+        };
+        let vault = &self.place.vault;
+        let wanted = Wanted {
+            vault: &vault.name,
+            path: &document.path,
+            file: vault.find(&document.path),
+            operations: document.operations,
+            reason: &document.reason,
+            ticket: document.ticket.as_ref(),
+        };
+        let decided = |verdict, id| Stage::Decided { document: document.clone(), id, verdict };
+        let (stage, outcome) = match self.pipeline.ask_ahead(&file.creator, wanted) {
+            Ok(asked) => {
+                let expires = clock::wall_text(clock::now().after(PATIENCE));
+                let (document, id) = (document.clone(), asked.id);
+                (Stage::Pending { document, id, holder: asked.holder, expires }, Ok(()))
+            }
+            Err(AheadError::Allowed) => (decided(Verdict::Allowed, None), Ok(())),
+            Err(AheadError::Open(error @ OpenError::Denied(id))) => {
+                (decided(Verdict::Refused, Some(id)), Err(RequestFileError::Refused(error)))
+            }
+            Err(AheadError::Open(error)) => {
+                (Stage::Invalid(error.to_string()), Err(RequestFileError::Refused(error)))
+            }
+            Err(error @ (AheadError::NoSuchSecret | AheadError::Reason)) => {
+                (Stage::Invalid(error.to_string()), Err(RequestFileError::Invalid))
+            }
+        };
+        let pending = if let Stage::Pending { id, .. } = stage { Some(id) } else { None };
+        let watchers = file.content().turn(stage);
+        watchers.into_iter().for_each(|told| told());
+        if let Some(id) = pending {
+            self.follow(file, id);
+        }
+        outcome
+    }
+
+    /// Has the file show the answer to its request as soon as there is one.
+    fn follow(&self, file: &Arc<RequestFile>, id: RequestId) {
+        let followed = Arc::clone(file);
+        let resume = Box::new(move |answer| followed.settle(answer));
+        let never = Moment::from_nanoseconds(u64::MAX);
+        if self.pipeline.approvals.look_on(id, never, resume).is_err() {
+            // Somebody was quicker than we.
+            let is_its = |lease: &Arc<Lease>| matches!(lease.basis(), Basis::Approval { request, .. } if *request == id);
+            let lease = self.pipeline.leases.approved().into_iter().find(is_its);
+            file.settle(lease.ok_or(Unanswered::Refused));
+        }
+    }
+
+    /// Calls `resume` when the file is decided, at once if it is: with `false` when that took too long
+    /// or a signal reached `thread`.
+    pub(crate) fn wait(
+        &self,
+        file: &Arc<RequestFile>,
+        thread: u32,
+        resume: Box<dyn FnOnce(bool) + Send>,
+    ) {
+        let stage = file.content().stage.clone();
+        let Stage::Pending { id, .. } = stage else { return resume(true) };
+        let deadline = clock::now().after(LONGEST_WAIT);
+        let approvals = &self.pipeline.approvals;
+        let answered = Arc::clone(file);
+        let told = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| match answer {
+            Err(Unanswered::TimedOut | Unanswered::Interrupted) => resume(answered.is_decided()),
+            Ok(_) | Err(Unanswered::Refused | Unanswered::Ended) => {
+                answered.when_decided(Box::new(move || resume(true)));
+            }
+        });
+        let look_on = |resume| {
+            let gone = |resume: Resume| resume(Err(Unanswered::Refused));
+            approvals.look_on(id, deadline, resume).map_err(gone).ok()
+        };
+        self.pipeline.while_watched(thread, look_on, told);
+    }
+
+    fn forget(&self, number: u32) {
+        self.files().files.remove(&number);
+    }
+
+    fn files(&self) -> MutexGuard<'_, Numbered> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RequestFile {
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether somebody may write it still.
+    pub(crate) fn is_open(&self) -> bool {
+        self.content().stage.is_open()
+    }
+
+    /// Whether it shows what it will always show.
+    pub(crate) fn is_decided(&self) -> bool {
+        matches!(self.content().stage, Stage::Decided { .. } | Stage::Invalid(_))
+    }
+
+    /// The process that made it, which writes it, with what it starts: a shell opens the file of
+    /// `cat > file` itself.
+    pub(crate) fn creator(&self) -> ProcessId {
+        self.creator.process
+    }
+
+    /// Empties it.
+    pub(crate) fn empty(&self) -> Result<(), RequestFileError> {
+        self.check_open()?;
+        let mut content = self.content();
+        content.text.clear();
+        content.stage = Stage::Draft;
+        Ok(())
+    }
+
+    /// Writes `bytes` at `offset`, or behind all else.
+    pub(crate) fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Result<(), RequestFileError> {
+        self.check_open()?;
+        let mut content = self.content();
+        let start = offset.map_or(Some(content.text.len()), |offset| usize::try_from(offset).ok());
+        let end = start.and_then(|start| start.checked_add(bytes.len()));
+        let (Some(start), Some(end)) = (start, end.filter(|end| *end <= LONGEST)) else {
+            return Err(RequestFileError::TooLong);
+        };
+        let length = content.text.len().max(end);
+        content.text.resize(length, b' ');
+        if let Some(range) = content.text.get_mut(start..end) {
+            range.copy_from_slice(bytes);
+        }
+        content.stage = Stage::Draft;
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), RequestFileError> {
+        if self.is_open() { Ok(()) } else { Err(RequestFileError::NotWriter) }
+    }
+
+    /// What it says now, and the number of that change.
+    pub(crate) fn text(&self) -> (u64, String) {
+        let content = self.content();
+        (content.change, content.stage.to_string())
+    }
+
+    /// Calls `told` at the first change after `change`; at once if there was one.
+    pub(crate) fn when_changed(&self, change: u64, told: Box<dyn FnOnce() + Send>) {
+        let mut content = self.content();
+        if content.change == change {
+            content.watchers.push(told);
+        } else {
+            drop(content);
+            told();
+        }
+    }
+
+    fn when_decided(&self, told: Box<dyn FnOnce() + Send>) {
+        let (change, _) = self.text();
+        if self.is_decided() { told() } else { self.when_changed(change, told) }
+    }
+
+    fn settle(&self, answer: Result<Arc<Lease>, Unanswered>) {
+        let mut content = self.content();
+        let Stage::Pending { document, id, .. } = &content.stage else { return };
+        let verdict = match answer {
+            Ok(lease) => {
+                let lease_seconds = lease.ends().remaining(clock::now()).as_secs();
+                Verdict::Approved { lease_seconds }
+            }
+            Err(Unanswered::Refused) => Verdict::Denied,
+            Err(Unanswered::TimedOut | Unanswered::Interrupted | Unanswered::Ended) => {
+                Verdict::Expired
+            }
+        };
+        let decided = Stage::Decided { document: document.clone(), id: Some(*id), verdict };
+        let watchers = content.turn(decided);
+        drop(content);
+        watchers.into_iter().for_each(|told| told());
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    /// Goes on to `stage`; gives those who want to know of it.
+    #[must_use]
+    fn turn(&mut self, stage: Stage) -> Vec<Box<dyn FnOnce() + Send>> {
+        self.stage = stage;
+        self.change += 1;
+        std::mem::take(&mut self.watchers)
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self { text: Vec::new(), stage: Stage::Draft, change: 1, watchers: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Content").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}
+
+impl Stage {
+    /// Whether it can still be written.
+    const fn is_open(&self) -> bool {
+        matches!(self, Self::Draft | Self::Invalid(_))
+    }
+}
+
+/// As TOML: text of others is in quotes, without what controls a terminal.
+impl fmt::Display for Stage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |key: &str, value: &str| {
+            let value = serde_json::Value::from(shown(value.as_bytes()));
+            writeln!(formatter, "{key} = {value}")
+        };
+        match self {
+            Self::Draft | Self::Submitted => {
+                line("state", "draft")?;
+                line("next", "write path, operation and reason, and close it")
+            }
+            Self::Invalid(why) => {
+                line("state", "invalid")?;
+                line("error", why)?;
+                line("next", "write it again from the same process, or make a new file")
+            }
+            Self::Pending { document, id, holder, expires } => {
+                line("state", "pending")?;
+                line("request", &id.to_string())?;
+                line("path", &document.path.to_string())?;
+                line("reason", &document.reason)?;
+                let program = holder.executable.as_deref().and_then(|it| it.path.as_deref());
+                line("program", &String::from_utf8_lossy(program.unwrap_or_default()))?;
+                line("expires", expires)?;
+                line("next", "a human must say yes; reading this name with .wait behind it waits")
+            }
+            Self::Decided { document, id, verdict } => {
+                line("state", verdict.word())?;
+                if let Some(id) = id {
+                    line("request", &id.to_string())?;
+                }
+                line("path", &document.path.to_string())?;
+                if let Verdict::Approved { lease_seconds } = verdict {
+                    line("lease", &format!("{lease_seconds}s"))?;
+                }
+                line("next", verdict.next())
+            }
+        }
+    }
+}
+
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Approved { .. } => "approved",
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+        }
+    }
+
+    const fn next(self) -> &'static str {
+        match self {
+            Self::Approved { .. } | Self::Allowed => "open the file",
+            Self::Denied => "a human said no; the same question is silent for a minute",
+            Self::Refused => "the policy says no; give the id to whoever keeps it",
+            Self::Expired => "nobody answered; ask again with a new file",
+        }
+    }
+}
