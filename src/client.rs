@@ -101,15 +101,20 @@ impl Client {
         getsockopt(&self.connection, PeerPidfd).map_err(|errno| lost(io::Error::from(errno)))
     }
 
+    /// Waits for a further answer to a command that has many.
+    pub(crate) fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
+        let answered = self.connection.receive().map_err(lost)?;
+        let answer = answered.ok_or_else(|| lost("it closed the connection"))?;
+        read_answer(&answer.bytes)
+    }
+
     fn ask_line<T: DeserializeOwned>(
         &mut self,
         line: &[u8],
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<T, Trouble> {
         self.connection.send(line, descriptor).map_err(lost)?;
-        let answered = self.connection.receive().map_err(lost)?;
-        let answer = answered.ok_or_else(|| lost("it closed the connection"))?;
-        read_answer(&answer.bytes)
+        self.receive()
     }
 }
 

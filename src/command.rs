@@ -1,7 +1,9 @@
 //! The words of the command line, from which the help comes.
 
+mod approval;
 mod vault;
 
+pub(crate) use approval::*;
 pub(crate) use vault::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -54,6 +56,14 @@ pub(crate) enum Command {
     Approve(ApproveArguments),
     /// Answer a request with no
     Deny(DenyArguments),
+    /// Look at the requests that wait, as they come, and answer them by a key
+    Watch,
+    /// Walk through the requests that wait
+    #[command(subcommand)]
+    Requests(RequestsCommand),
+    /// List what approvals gave, or take it back
+    #[command(subcommand)]
+    Grants(GrantsCommand),
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
     /// Run a command as an agent: it and all it starts carry the agent's name

@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use ward_mountd::control::message::{Answer, FailureCode, Outcome, VERSION};
 use zeroize::Zeroizing;
 
@@ -62,6 +62,22 @@ pub(crate) fn print<T: Serialize>(form: Form, report: Report<T>) -> Result<ExitC
     };
     write_to(&mut io::stdout().lock(), &bytes)?;
     Ok(exit)
+}
+
+/// Writes `text` now, in the middle of a command that talks with somebody.
+pub(crate) fn say(text: &str) -> Result<(), Trouble> {
+    write_to(&mut io::stdout().lock(), text.as_bytes())
+}
+
+/// Writes `question` and reads a line from stdin; `None` at its end.
+pub(crate) fn ask(question: &str) -> Result<Option<String>, Trouble> {
+    say(question)?;
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    let read = read.map_err(|error| {
+        Trouble::new(FailureCode::Failed, format!("cannot read from stdin: {error}"))
+    })?;
+    Ok((read > 0).then_some(line))
 }
 
 /// Tells about the trouble; gives back its exit code.

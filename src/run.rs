@@ -11,6 +11,7 @@ mod daemon;
 mod deny;
 mod doctor;
 mod get;
+mod grants;
 mod history;
 mod init;
 mod list;
@@ -19,6 +20,7 @@ mod policy_check;
 mod policy_risk;
 mod policy_test;
 mod request;
+mod requests_review;
 mod restore;
 mod revoke;
 mod set;
@@ -37,12 +39,13 @@ mod vault_mount;
 mod vault_rekey;
 mod vault_status;
 mod vault_unmount;
+mod watch;
 mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AuditCommand, Command, DaemonCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
-    VaultCommand,
+    AuditCommand, Command, DaemonCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments,
+    PolicyCommand, RequestsCommand, VaultCommand,
 };
 use crate::exit_code::ExitCode;
 use crate::output::print;
@@ -65,6 +68,12 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Request(arguments) => print(form, request::run(arguments, settings)?),
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
+        Command::Watch => watch::run(settings),
+        Command::Requests(RequestsCommand::Review) => print(form, requests_review::run(settings)?),
+        Command::Grants(GrantsCommand::List) => print(form, grants::list(settings)?),
+        Command::Grants(GrantsCommand::Revoke(arguments)) => {
+            print(form, grants::revoke(arguments, settings)?)
+        }
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),

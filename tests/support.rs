@@ -9,6 +9,7 @@ pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod root;
+pub(crate) mod screen;
 pub(crate) mod session;
 pub(crate) mod stage;
 pub(crate) mod terminal;

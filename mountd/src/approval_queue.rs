@@ -390,8 +390,7 @@ impl ApprovalQueue {
     }
 
     fn wake(&self) {
-        // Full means that a wake-up is on its way already.
-        let _waking = self.changed.try_send(());
+        let _waking_already = self.changed.try_send(());
         self.front_ends.tell();
     }
 

@@ -21,7 +21,8 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Pending>, Trouble> {
     Ok(Report::new(pending, text))
 }
 
-fn show(request: &PendingRequest, program: &str) -> String {
+/// All about one, with what an approver would say.
+pub(crate) fn show(request: &PendingRequest, program: &str) -> String {
     let mut text = String::new();
     let mut say = |label: &str, words: String| {
         // Writing into a string cannot fail.

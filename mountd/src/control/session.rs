@@ -124,10 +124,10 @@ fn answer(
     };
     let descriptor = line.descriptor;
     let control = Control { daemon, caller, asker, descriptor, connection: connection.as_fd() };
-    match request.command {
-        Command::Watch {} => control.follow(connection),
-        command => Some(control.perform(command)),
+    if matches!(request.command, Command::Watch {}) {
+        return control.follow(connection);
     }
+    Some(control.perform(request.command))
 }
 
 /// A request of our version; version and form are told apart, so that an old client hears why.

@@ -1,0 +1,130 @@
+//! `ward watch`: the requests that wait, as they come, and their answers by a key.
+
+mod queue;
+mod screen;
+
+use crate::client::Client;
+use crate::exit_code::ExitCode;
+use crate::output::is_terminal;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use nix::time::{ClockId, clock_gettime};
+use queue::{Answer, Queue};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use std::io;
+use std::time::Duration;
+use ward_mountd::control::message::{Command, Done, FailureCode, Pending};
+
+/// How often the countdowns are drawn anew.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// Something to act on.
+enum Happened {
+    /// What waits has changed.
+    Queue(Pending),
+    /// The daemon is gone, or says that we may not know.
+    Over(Trouble),
+    /// A key, or another size of the terminal.
+    Terminal(Event),
+    /// The terminal is gone.
+    Gone(io::Error),
+}
+
+/// Shows them until somebody quits.
+pub(crate) fn run(settings: &Settings) -> Result<ExitCode, Trouble> {
+    if !is_terminal() {
+        let message = "stdout is no terminal, and ward watch is a screen to look at";
+        return Err(Trouble::bad_input(message).next("for programs: ward list --pending --json"));
+    }
+    let (tell, happened) = unbounded();
+    let mut client = Client::connect(settings)?;
+    let first: Pending = client.ask(Command::Watch {})?;
+    let mut queue = Queue::new(settings.root.display().to_string(), settings.program.clone());
+    queue.update(first.requests, since_boot());
+    follow(client, tell.clone());
+    let mut terminal = ratatui::try_init().map_err(|error| no_terminal(&error))?;
+    listen(tell);
+    let ended = answer_keys(&mut terminal, &happened, &mut queue, settings);
+    ratatui::restore();
+    ended.map(|()| ExitCode::Done)
+}
+
+/// Until somebody quits, or the daemon goes.
+fn answer_keys(
+    terminal: &mut DefaultTerminal,
+    happened: &Receiver<Happened>,
+    queue: &mut Queue,
+    settings: &Settings,
+) -> Result<(), Trouble> {
+    loop {
+        let drawn = terminal.draw(|frame| screen::draw(frame, queue, since_boot()));
+        drawn.map_err(|error| no_terminal(&error))?;
+        match happened.recv_timeout(PERIOD) {
+            Ok(Happened::Queue(pending)) => queue.update(pending.requests, since_boot()),
+            Ok(Happened::Over(trouble)) => return Err(trouble),
+            Ok(Happened::Gone(error)) => return Err(no_terminal(&error)),
+            Ok(Happened::Terminal(Event::Key(key))) if key.kind == KeyEventKind::Press => {
+                match queue.press(key, since_boot()) {
+                    Some(Answer::Quit) => return Ok(()),
+                    Some(answer) => queue.say(give(answer, settings)),
+                    None => {}
+                }
+            }
+            // Another size is drawn in the next round.
+            Ok(Happened::Terminal(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Gives an answer over a connection of its own; what came of it, in a line.
+fn give(answer: Answer, settings: &Settings) -> String {
+    let (command, done) = match answer {
+        Answer::Quit => return String::new(),
+        Answer::Approve(request) => (Command::Approve { request }, "approved"),
+        Answer::Deny(request, reason) => (Command::Deny { request, reason }, "denied"),
+    };
+    match Client::connect(settings).and_then(|mut client| client.ask(command)) {
+        Ok(Done {}) => done.to_owned(),
+        Err(trouble) => trouble.failure.message,
+    }
+}
+
+/// Tells of each change of the queue, on a thread of its own.
+fn follow(mut client: Client, tell: Sender<Happened>) {
+    std::thread::spawn(move || {
+        loop {
+            let happened = match client.receive() {
+                Ok(pending) => Happened::Queue(pending),
+                Err(trouble) => Happened::Over(trouble),
+            };
+            let is_over = matches!(happened, Happened::Over(_));
+            if tell.send(happened).is_err() || is_over {
+                return;
+            }
+        }
+    });
+}
+
+/// Tells of each key, on a thread of its own.
+fn listen(tell: Sender<Happened>) {
+    std::thread::spawn(move || {
+        loop {
+            let happened = event::read().map_or_else(Happened::Gone, Happened::Terminal);
+            let is_over = matches!(happened, Happened::Gone(_));
+            if tell.send(happened).is_err() || is_over {
+                return;
+            }
+        }
+    });
+}
+
+/// The time since boot, sleep included: countdowns go by it.
+fn since_boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+fn no_terminal(error: &io::Error) -> Trouble {
+    Trouble::new(FailureCode::Failed, format!("cannot use the terminal: {error}"))
+}
