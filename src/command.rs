@@ -1,9 +1,11 @@
 //! The words of the command line, from which the help comes.
 
 mod approval;
+mod policy;
 mod vault;
 
 pub(crate) use approval::*;
+pub(crate) use policy::*;
 pub(crate) use vault::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Grants(GrantsCommand),
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
+    /// Say why it was decided so, of an entry of the log
+    Explain(ExplainArguments),
     /// Run a command as an agent: it and all it starts carry the agent's name
     Run(RunArguments),
     /// Become a command that stands still for its parent before its first instruction
@@ -277,6 +281,14 @@ pub(crate) struct CheckArguments {
     pub(crate) ticket: Option<String>,
 }
 
+/// Of `ward explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The number of an entry, from `ward audit show`
+    #[arg(value_name = "SEQ")]
+    pub(crate) seq: u64,
+}
+
 /// Of `ward approve`.
 #[derive(Debug, Args)]
 pub(crate) struct ApproveArguments {
@@ -403,51 +415,6 @@ pub(crate) struct AuditShowArguments {
     /// At most so many, up to 500
     #[arg(long, value_name = "COUNT")]
     pub(crate) limit: Option<u64>,
-}
-
-/// Of `ward policy`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// Load FILE, or the policy of the root, and say what is wrong or odd about it
-    Check(PolicyCheckArguments),
-    /// Decide the cases of FILE.. by a policy; exits with 1 when one comes out otherwise
-    Test(PolicyTestArguments),
-    /// Show the risk class of each operation, and what it comes to by the sensitivity of a target
-    Risk,
-}
-
-/// Of `ward policy test`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-A file of cases is TOML. What `expect` leaves out is not looked at.
-
-policy = \"policy.toml\"                      # from where this file lies; --policy comes first
-
-[[case]]
-name = \"claude reads the environment of CI\"
-caller = { uid = 1000, exe = \"/usr/bin/claude\", session = \"claude\", grade = \"verified\" }
-ask = { operations = [\"file.read\"], vault = \"default\", path = \"ci/app/env\", ticket = \"OPS-1\" }
-time = \"Wed 12:00\"                          # or a moment, as 2026-01-31T12:00:00Z
-expect = { decision = \"permitted\", rules = [\"ci-env\"] }
-
-A caller may have gid, groups, loginuid, sha256, script = { path, sha256 }, cgroup, tty and parents.
-A decision is permitted, denied or \"needs approval\"; without operations a path is visible or hidden,
-and a folder writable or closed. `expect` may also have denial, require, factors, lease, hold, by,
-quorum, scope, sensitive and risk.")]
-pub(crate) struct PolicyTestArguments {
-    /// Files of cases
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
-    /// The policy, instead of the one a file names
-    #[arg(long, value_name = "POLICY")]
-    pub(crate) policy: Option<PathBuf>,
-}
-
-/// Of `ward policy check`.
-#[derive(Debug, Args)]
-pub(crate) struct PolicyCheckArguments {
-    /// The file; the policy in force when absent
-    pub(crate) file: Option<PathBuf>,
 }
 
 impl FromStr for SecretArgument {

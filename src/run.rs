@@ -17,6 +17,7 @@ mod init;
 mod list;
 mod pending;
 mod policy_check;
+mod policy_explain;
 mod policy_risk;
 mod policy_test;
 mod request;
@@ -82,13 +83,20 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
         Command::Audit(command) => run_audit(command, settings),
-        Command::Policy(PolicyCommand::Check(arguments)) => {
-            print(form, policy_check::run(&arguments, settings)?)
+        Command::Explain(arguments) => print(form, policy_explain::record(&arguments, settings)?),
+        Command::Policy(command) => run_policy(command, settings),
+    }
+}
+
+fn run_policy(command: PolicyCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        PolicyCommand::Check(arguments) => print(form, policy_check::run(&arguments, settings)?),
+        PolicyCommand::Test(arguments) => print(form, policy_test::run(&arguments, settings)?),
+        PolicyCommand::Explain(arguments) => {
+            print(form, policy_explain::run(&arguments, settings)?)
         }
-        Command::Policy(PolicyCommand::Test(arguments)) => {
-            print(form, policy_test::run(&arguments, settings)?)
-        }
-        Command::Policy(PolicyCommand::Risk) => print(form, policy_risk::run()),
+        PolicyCommand::Risk => print(form, policy_risk::run()),
     }
 }
 

@@ -27,6 +27,7 @@ mod notify;
 mod ownership;
 mod passphrases;
 mod past;
+mod policy;
 mod readme;
 mod repository;
 mod rollback;

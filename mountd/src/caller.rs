@@ -143,6 +143,20 @@ impl Callers {
         Ok(self.caller_of(asker, self.monitor.attest(asker.thread, wanted)?.facts).0)
     }
 
+    /// The same of the process of that number, as who it is when it opens a file itself.
+    pub(crate) fn describe_process(&self, process: u32) -> Result<Caller, IdentifyError> {
+        if process == 0 {
+            return Err(IdentifyError::Nobody);
+        }
+        let wanted = Wanted { hash: true, ancestors: true, namespaces: true };
+        let facts = self.monitor.attest(process, wanted)?.facts;
+        let (Some(uid), Some(gid)) = (facts.uids.last(), facts.gids.last()) else {
+            return Err(IdentifyError::Nobody);
+        };
+        let asker = Asker { thread: process, uid: *uid, gid: *gid };
+        Ok(self.caller_of(asker, facts).0)
+    }
+
     /// Whether a program must be read before `asker` is identified.
     pub(crate) fn is_unread(&self, asker: Asker) -> bool {
         match self.remembered(asker, Known::is_current) {

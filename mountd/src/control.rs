@@ -6,6 +6,7 @@ mod audit;
 mod checks;
 mod connection;
 mod connection_table;
+mod explain;
 mod failure;
 mod history;
 mod keys;

@@ -29,6 +29,7 @@ mod owner;
 mod pipeline;
 mod place;
 mod policy_in_force;
+mod recorded;
 mod refusals;
 mod request_file;
 pub mod root;
@@ -41,6 +42,7 @@ mod whoami;
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
 pub use monitor::takes_script;
 pub use policy_in_force::digest as policy_digest;
+pub use recorded::{NotRecorded, Recorded};
 pub use root::{Layout, Root};
 
 use std::ffi::OsString;

@@ -2,12 +2,8 @@
 //!
 //! A case is TOML, strictly read. Tests of the engine and `ward policy test` read the same form.
 
-use crate::{
-    AgentName, AgentSession, AgentSessionId, Approvers, Caller, Cgroup, Decision, Digest, Doubt,
-    Executable, Grade, GroupId, LocalTime, Obligations, Operation, OperationSet, Parent, ProcessId,
-    Question, Rules, ScopeKind, Script, SecretPath, Session, ThreadId, Ticket, UserId, VaultName,
-    Weekday,
-};
+use crate::described::{DescribedCaller, DescribedQuestion};
+use crate::{Approvers, Decision, LocalTime, Obligations, Rules, ScopeKind, Weekday};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -29,75 +25,15 @@ pub struct CaseFile {
 pub struct Case {
     /// What it shows, in a few words.
     pub name: Option<String>,
-    caller: DescribedCaller,
-    ask: DescribedQuestion,
+    /// Who asks.
+    pub caller: DescribedCaller,
+    /// What for.
+    pub ask: DescribedQuestion,
     /// `Wed 12:00` in the zone of the policy, or a moment such as `2026-01-31T12:00:00Z`.
     #[serde(default = "noon")]
     time: String,
     /// What should come out.
     pub expect: Outcome,
-}
-
-/// A caller by the facts that a policy can ask for.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DescribedCaller {
-    uid: u32,
-    gid: Option<u32>,
-    #[serde(default)]
-    groups: Vec<u32>,
-    loginuid: Option<u32>,
-    exe: Option<String>,
-    sha256: Option<Hex>,
-    script: Option<DescribedScript>,
-    #[serde(default)]
-    cgroup: String,
-    tty: Option<String>,
-    /// The agent of its `ward run` session, and the profile that it is confined to.
-    session: Option<String>,
-    sandbox: Option<String>,
-    /// Nearest first.
-    #[serde(default)]
-    parents: Vec<DescribedParent>,
-    #[serde(default = "verified")]
-    grade: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DescribedScript {
-    path: String,
-    sha256: Hex,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DescribedParent {
-    uid: u32,
-    gid: Option<u32>,
-    exe: String,
-    sha256: Option<Hex>,
-    #[serde(default = "verified")]
-    grade: String,
-}
-
-/// A digest in 64 hex digits.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct Hex(Digest);
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DescribedQuestion {
-    /// Absent: whether the name is seen, or, of a folder, something can be written below it.
-    operations: Option<Vec<String>>,
-    vault: Option<String>,
-    path: Option<String>,
-    folder: Option<String>,
-    ticket: Option<String>,
-    /// What the daemon derived.
-    #[serde(default)]
-    secrets: Vec<String>,
 }
 
 /// What came out, or should; what is absent was not there, or is not looked at.
@@ -158,7 +94,7 @@ pub struct Difference {
 /// What is wrong with a case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct CaseError(String);
+pub struct CaseError(pub(crate) String);
 
 impl CaseFile {
     /// Reads a file of cases.
@@ -176,9 +112,9 @@ impl Case {
     /// # Errors
     /// A name, path, ticket, grade or time in it is none.
     pub fn decide(&self, rules: &Rules) -> Result<Outcome, CaseError> {
-        let asked = Asked::read(&self.ask)?;
+        let asked = self.ask.read()?;
         let caller = self.caller.read()?;
-        let time = time(rules, &self.time)?;
+        let time = rules.time(&self.time)?;
         let question = asked.question();
         let risk = rules.effective_risk(&question).map(|risk| risk.to_string());
         let word = |decision: &str| Outcome { decision: decision.to_owned(), ..Outcome::default() };
@@ -202,7 +138,8 @@ impl Case {
 }
 
 impl Outcome {
-    fn of(decision: Decision) -> Self {
+    /// What a decision comes to.
+    pub(crate) fn of(decision: Decision) -> Self {
         let names = |rules: &[Arc<str>]| rules.iter().map(ToString::to_string).collect();
         let word = |decision: &str| Self { decision: decision.to_owned(), ..Self::default() };
         match decision {
@@ -278,128 +215,21 @@ impl Outcome {
     }
 }
 
-/// The names of a question, read.
-struct Asked {
-    operations: OperationSet,
-    vault: Option<VaultName>,
-    path: Option<SecretPath>,
-    folder: Option<SecretPath>,
-    ticket: Option<Ticket>,
-    secrets: Vec<SecretPath>,
-}
-
-impl Asked {
-    fn read(described: &DescribedQuestion) -> Result<Self, CaseError> {
-        let path = |text: &String| {
-            SecretPath::try_from(text.as_str()).map_err(|error| wrong(&format!("`ask`: {error}")))
-        };
-        let mut operations = OperationSet::EMPTY;
-        for name in described.operations.iter().flatten() {
-            let operation = Operation::from_name(name)
-                .ok_or_else(|| wrong(&format!("`ask.operations`: {name} is no operation")))?;
-            operations = operations.with(operation);
+impl Rules {
+    /// A time written as a minute of the week in their zone, or as a moment anywhere.
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub fn time(&self, text: &str) -> Result<LocalTime, CaseError> {
+        if let Ok(moment) = jiff::Timestamp::from_str(text) {
+            return Ok(self.local_time(moment.as_second()));
         }
-        let vault = described.vault.as_deref().map(VaultName::try_from).transpose();
-        let ticket = described.ticket.as_deref().map(Ticket::try_from).transpose();
-        Ok(Self {
-            operations,
-            vault: vault.map_err(|error| wrong(&format!("`ask.vault`: {error}")))?,
-            path: described.path.as_ref().map(path).transpose()?,
-            folder: described.folder.as_ref().map(path).transpose()?,
-            ticket: ticket.map_err(|error| wrong(&format!("`ask.ticket`: {error}")))?,
-            secrets: described.secrets.iter().map(path).collect::<Result<_, _>>()?,
+        minute_of_week(text).ok_or_else(|| {
+            wrong(&format!(
+                "{text} is no time; write it like \"Wed 12:00\" or 2026-01-31T12:00:00Z"
+            ))
         })
     }
-
-    fn question(&self) -> Question<'_> {
-        Question {
-            operations: self.operations,
-            vault: self.vault.as_ref(),
-            path: self.path.as_ref(),
-            ticket: self.ticket.as_ref(),
-            secrets: &self.secrets,
-            ..Question::default()
-        }
-    }
-}
-
-impl DescribedCaller {
-    fn read(&self) -> Result<Caller, CaseError> {
-        let process = ProcessId { number: 2, start_ticks: 2 };
-        let agent = self.session.as_deref().map(|name| {
-            let name = AgentName::try_from(name);
-            let name = name.map_err(|error| wrong(&format!("`caller.session`: {error}")))?;
-            let id = AgentSessionId(1_u128.into());
-            let sandbox = self.sandbox.as_deref().map(Into::into);
-            Ok(Arc::new(AgentSession { id, name, first: process, sandbox }))
-        });
-        Ok(Caller {
-            thread: ThreadId(process.number),
-            process,
-            uid: UserId(self.uid),
-            gid: GroupId(self.gid.unwrap_or(self.uid)),
-            groups: self.groups.iter().copied().map(GroupId).collect(),
-            login_uid: self.loginuid.map(UserId),
-            executable: Some(executable(self.exe.as_deref(), self.sha256)),
-            script: self.script.as_ref().map(|script| {
-                let path = script.path.as_bytes().into();
-                Arc::new(Script { path, sha256: script.sha256.0 })
-            }),
-            session: Some(Session { leader: process, cgroup: Cgroup::new(self.cgroup.as_bytes()) }),
-            invocation: None,
-            terminal: self.tty.as_deref().map(Into::into),
-            namespaces: None,
-            tracer: None,
-            agent: agent.transpose()?,
-            parents: self.parents.iter().map(DescribedParent::read).collect::<Result<_, _>>()?,
-            doubts: doubts(&self.grade)?,
-        })
-    }
-}
-
-impl DescribedParent {
-    fn read(&self) -> Result<Parent, CaseError> {
-        Ok(Parent {
-            process: ProcessId { number: 1, start_ticks: 1 },
-            uid: Some(UserId(self.uid)),
-            gid: Some(GroupId(self.gid.unwrap_or(self.uid))),
-            executable: Some(executable(Some(&self.exe), self.sha256)),
-            doubts: doubts(&self.grade)?,
-        })
-    }
-}
-
-fn executable(path: Option<&str>, sha256: Option<Hex>) -> Arc<Executable> {
-    let path = path.map(|path| path.as_bytes().into());
-    Arc::new(Executable { path, device: 1, inode: 1, sha256: sha256.map(|hex| hex.0) })
-}
-
-/// Doubts that leave that grade.
-fn doubts(grade: &str) -> Result<Arc<[Doubt]>, CaseError> {
-    let none = || wrong(&format!("{grade} is no grade; they are verified, weak and untrusted"));
-    Ok(match Grade::from_name(grade).ok_or_else(none)? {
-        Grade::Untrusted => [Doubt::Traced].into(),
-        Grade::Weak => [Doubt::Interpreter].into(),
-        Grade::Verified => [].into(),
-    })
-}
-
-impl TryFrom<String> for Hex {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Digest::from_hex(&text).map(Self).ok_or_else(|| format!("{text} is not 64 hex digits"))
-    }
-}
-
-/// A minute of the week in the zone of the policy, or a moment anywhere.
-fn time(rules: &Rules, text: &str) -> Result<LocalTime, CaseError> {
-    if let Ok(moment) = jiff::Timestamp::from_str(text) {
-        return Ok(rules.local_time(moment.as_second()));
-    }
-    minute_of_week(text).ok_or_else(|| {
-        wrong(&format!("{text} is no time; write it like \"Wed 12:00\" or 2026-01-31T12:00:00Z"))
-    })
 }
 
 fn minute_of_week(text: &str) -> Option<LocalTime> {
@@ -414,10 +244,6 @@ fn noon() -> String {
     "Wed 12:00".to_owned()
 }
 
-fn verified() -> String {
-    "verified".to_owned()
-}
-
-fn wrong(message: &str) -> CaseError {
+pub(crate) fn wrong(message: &str) -> CaseError {
     CaseError(message.to_owned())
 }

@@ -1,9 +1,13 @@
 //! A client: a named set of facts that a caller must show.
 
+mod fact;
+
+pub(crate) use fact::Fact;
+
 use crate::glob::Glob;
 use crate::index::{Alternative, Demand, Handle, Key, Kind};
 use crate::rule_text::{Fault, Field, Table};
-use crate::{AgentName, Caller, Cgroup, Digest, Grade, GroupId, Parent, UserId};
+use crate::{AgentName, Caller, Digest, Grade, GroupId, Parent, Script, UserId};
 use std::sync::Arc;
 
 /// The keys of a client's table.
@@ -35,6 +39,8 @@ pub(crate) struct Client {
     name: Arc<str>,
     /// `clients.NAME`: what a grant names that rests on the client's role.
     table: Arc<str>,
+    /// The facts that are given below.
+    facts: Box<[&'static Fact]>,
     uid: Option<Vec<UserId>>,
     gid: Option<Vec<GroupId>>,
     group: Option<Vec<GroupId>>,
@@ -46,7 +52,7 @@ pub(crate) struct Client {
     cgroups: Option<Vec<Glob>>,
     units: Option<Vec<Glob>>,
     containers: Option<Vec<Glob>>,
-    sessions: Option<Vec<AgentName>>,
+    sessions: Option<Vec<Glob>>,
     terminals: Option<Terminals>,
     grade: Option<Grade>,
     is_approver: bool,
@@ -123,9 +129,10 @@ impl Client {
         table.allow_only(KEYS, LATER)?;
         let user = |item: Field<'_>| item.id().map(UserId);
         let group = |item: Field<'_>| item.id().map(GroupId);
-        let client = Self {
+        let mut client = Self {
             name: name.into(),
             table: format!("clients.{name}").into(),
+            facts: Box::default(),
             uid: items(&table, "uid", user)?,
             gid: items(&table, "gid", group)?,
             group: items(&table, "group", group)?,
@@ -146,7 +153,8 @@ impl Client {
                 .transpose()?
                 .unwrap_or(false),
         };
-        if !client.has_fact() {
+        client.facts = Fact::given(&client);
+        if client.facts.is_empty() {
             return Err(table.fault(format!(
                 "client `{name}` would be everybody; give it a fact such as uid = 1000"
             )));
@@ -176,40 +184,18 @@ impl Client {
 
     /// Whether `caller` shows all its facts. Says nothing of the grade.
     pub(crate) fn is(&self, caller: &Caller, unknown_hash: UnknownHash) -> bool {
-        holds(self.uid.as_ref(), |uid| *uid == caller.uid)
-            && holds(self.gid.as_ref(), |gid| *gid == caller.gid)
-            && holds(self.group.as_ref(), |group| {
-                *group == caller.gid || caller.groups.contains(group)
-            })
-            && holds(self.login_uid.as_ref(), |uid| Some(*uid) == caller.login_uid)
-            && holds(self.programs.as_ref(), |glob| {
-                let path = caller.executable.as_ref().and_then(|program| program.path.as_ref());
-                path.is_some_and(|path| glob.matches_absolute(path))
-            })
-            && holds(self.sessions.as_ref(), |name| {
-                caller.agent.as_ref().is_some_and(|agent| agent.name == *name)
-            })
-            && holds(self.sha256.as_ref(), |digest| match caller.program() {
-                Some(program) => program == *digest,
-                None => unknown_hash == UnknownHash::Matches && caller.executable.is_some(),
-            })
-            && holds(self.scripts.as_ref(), |wanted| wanted.is(caller))
-            && self.ancestor.as_ref().is_none_or(|ancestor| ancestor.is_of(&caller.parents))
-            && holds(self.cgroups.as_ref(), |glob| {
-                caller.cgroup().is_some_and(|cgroup| glob.matches_absolute(cgroup.as_bytes()))
-            })
-            && holds(self.units.as_ref(), |glob| {
-                is_word(glob, caller.cgroup().and_then(Cgroup::unit))
-            })
-            && holds(self.containers.as_ref(), |glob| {
-                is_word(glob, caller.cgroup().and_then(Cgroup::container))
-            })
-            && self.terminals.as_ref().is_none_or(|wanted| match wanted {
-                Terminals::Any(wanted) => caller.terminal.is_some() == *wanted,
-                Terminals::Of(globs) => {
-                    globs.iter().any(|glob| is_word(glob, caller.terminal.as_deref()))
-                }
-            })
+        self.facts.iter().all(|fact| fact.is_shown(self, caller, unknown_hash))
+    }
+
+    /// The facts that `caller` does not show.
+    pub(crate) fn unmet(&self, caller: &Caller) -> impl Iterator<Item = &'static Fact> {
+        let facts = self.facts.iter().copied();
+        facts.filter(|fact| !fact.is_shown(self, caller, UnknownHash::Differs))
+    }
+
+    /// The facts that it asks for and that no entry of the log keeps.
+    pub(crate) fn unrecorded(&self) -> impl Iterator<Item = &'static str> {
+        self.facts.iter().filter(|fact| !fact.is_recorded()).map(|fact| fact.name)
     }
 
     /// By what a caller that shows its facts is found.
@@ -220,10 +206,10 @@ impl Client {
         let groups = |groups: &Vec<GroupId>| -> Handle {
             groups.iter().map(|group| Key::number(Kind::Group, group.0)).collect()
         };
-        let agents = |agents: &Vec<AgentName>| -> Handle {
-            agents.iter().map(|name| Key::bytes(Kind::Agent, name.as_str().as_bytes())).collect()
+        // Agents and programs can be found by their names when no pattern is among them.
+        let agents = |globs: &Vec<Glob>| -> Option<Handle> {
+            globs.iter().map(|glob| Some(Key::bytes(Kind::Agent, glob.word()?))).collect()
         };
-        // Programs can be found by their paths when no pattern is among them.
         let programs = |globs: &Vec<Glob>| -> Option<Handle> {
             let key = |glob: &Glob| Some(Key::bytes(Kind::Program, &glob.literal()?));
             globs.iter().map(key).collect()
@@ -232,7 +218,7 @@ impl Client {
             self.uid.as_ref().map(|uid| users(Kind::User, uid)),
             self.login_uid.as_ref().map(|uid| users(Kind::Login, uid)),
             self.gid.as_ref().map(groups),
-            self.sessions.as_ref().map(agents),
+            self.sessions.as_ref().and_then(agents),
             self.programs.as_ref().and_then(programs),
         ];
         handles.into_iter().flatten().collect()
@@ -268,37 +254,14 @@ impl Client {
         holds(self.uid.as_ref(), |uid| *uid != user)
     }
 
-    const fn has_more_than_ancestors_show(&self) -> bool {
-        self.group.is_some()
-            || self.login_uid.is_some()
-            || self.scripts.is_some()
-            || self.cgroups.is_some()
-            || self.units.is_some()
-            || self.containers.is_some()
-            || self.sessions.is_some()
-            || self.terminals.is_some()
-    }
-
-    const fn has_fact(&self) -> bool {
-        self.uid.is_some()
-            || self.gid.is_some()
-            || self.group.is_some()
-            || self.login_uid.is_some()
-            || self.programs.is_some()
-            || self.sha256.is_some()
-            || self.scripts.is_some()
-            || self.ancestor.is_some()
-            || self.cgroups.is_some()
-            || self.units.is_some()
-            || self.containers.is_some()
-            || self.sessions.is_some()
-            || self.terminals.is_some()
+    fn has_more_than_ancestors_show(&self) -> bool {
+        self.facts.iter().any(|fact| !fact.is_known_of_ancestors() && fact.name != "ancestor")
     }
 }
 
 impl ScriptFacts {
-    fn is(&self, caller: &Caller) -> bool {
-        let Some(script) = caller.script.as_deref() else {
+    fn is(&self, script: Option<&Script>) -> bool {
+        let Some(script) = script else {
             return false;
         };
         self.path.as_ref().is_none_or(|glob| glob.matches_absolute(&script.path))
@@ -431,8 +394,13 @@ fn read_digest(field: Field<'_>) -> Result<Digest, Fault> {
     })
 }
 
-fn read_agent(field: Field<'_>) -> Result<AgentName, Fault> {
-    AgentName::try_from(field.text()?).map_err(|error| field.fault(error.to_string()))
+/// The name of an agent, or a pattern of such names.
+fn read_agent(field: Field<'_>) -> Result<Glob, Fault> {
+    let text = field.text()?;
+    if !text.contains(['*', '?']) {
+        AgentName::try_from(text).map_err(|error| field.fault(error.to_string()))?;
+    }
+    read_word(field)
 }
 
 pub(crate) fn read_grade(field: Field<'_>) -> Result<Grade, Fault> {

@@ -43,7 +43,6 @@ pub(crate) enum Manner {
 }
 
 impl Conditions {
-    /// The keys of a rule that are read here.
     /// Reads them from a rule.
     pub(crate) fn read(rule: &Table<'_>, vocabulary: &Vocabulary<'_>) -> Result<Self, Fault> {
         Ok(Self {
@@ -90,6 +89,27 @@ impl Conditions {
             && self.fields.iter().all(|field| field.holds(subject, manner))
             && self.risks.as_ref().is_none_or(|risks| risks.contains(&subject.risk(operation)))
             && self.secrets.as_ref().is_none_or(|patterns| patterns.hold_all(subject))
+    }
+
+    /// Those of a rule that do not hold, by their keys, but for the hour and the ticket.
+    pub(crate) fn unmet(
+        &self,
+        caller: &Caller,
+        subject: &Subject<'_>,
+        operation: Operation,
+        manner: Manner,
+    ) -> impl Iterator<Item = &'static str> {
+        let has_labels = self.fields.iter().all(|field| field.holds(subject, manner));
+        let has_risk =
+            self.risks.as_ref().is_none_or(|risks| risks.contains(&subject.risk(operation)));
+        let has_secrets = self.secrets.as_ref().is_none_or(|patterns| patterns.hold_all(subject));
+        let all = [
+            ("sandbox", self.admit_session(caller)),
+            ("where", has_labels),
+            ("risk", has_risk),
+            ("secrets", has_secrets),
+        ];
+        all.into_iter().filter_map(|(key, holds)| (!holds).then_some(key))
     }
 
     /// Whether the caller's session is confined to a profile that is asked for.

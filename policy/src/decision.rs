@@ -65,9 +65,9 @@ type Places = SmallVec<[usize; 16]>;
 
 /// What speaks for a question: rules, or a role.
 #[derive(Default)]
-struct Voices<'rules> {
+pub(crate) struct Voices<'rules> {
     rules: Places,
-    role: Option<&'rules Arc<str>>,
+    pub(crate) role: Option<&'rules Arc<str>>,
 }
 
 impl Rules {
@@ -129,7 +129,7 @@ impl Rules {
     }
 
     /// Adds to `voices` what speaks for one operation, or says why nothing does.
-    fn hear<'rules>(
+    pub(crate) fn hear<'rules>(
         &'rules self,
         operation: Operation,
         caller: &Caller,
@@ -174,7 +174,8 @@ impl Rules {
         }
     }
 
-    fn spoken_by(&self, voices: &Voices<'_>) -> impl Iterator<Item = &Rule> {
+    /// The rules among them.
+    pub(crate) fn spoken_by(&self, voices: &Voices<'_>) -> impl Iterator<Item = &Rule> {
         voices.rules.iter().filter_map(|place| self.rules.get(*place))
     }
 

@@ -82,7 +82,7 @@ names = "sealed"
 
 const CLIENTS: &str = r##"# Clients: facts the kernel attests. All facts of a client must hold; a list means any of it.
 # Facts: uid, gid, group, loginuid, exe, sha256, script, ancestor, cgroup, unit, container,
-# session (the name of an agent), tty; `ward whoami` shows those of whoever asks. `grade` is the
+# session (the name of an agent, "*" for any), tty; `ward whoami` shows those of whoever asks. `grade` is the
 # least grade accepted, and role = "approver" lets a client answer requests.
 "##;
 

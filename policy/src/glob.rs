@@ -127,6 +127,11 @@ impl Glob {
         (self.form == Form::Literal).then(|| [b"/".as_slice(), &self.head].concat())
     }
 
+    /// The one word that is written in full.
+    pub(crate) fn word(&self) -> Option<&[u8]> {
+        (self.form == Form::Literal).then_some(&*self.head)
+    }
+
     /// Whether it surely matches all that `narrow` matches. May say no where yes were true.
     pub(crate) fn covers(&self, narrow: &Self) -> bool {
         let (wide, narrow) = (&self.segments, narrow.segments.iter());

@@ -3,6 +3,7 @@
 use crate::suggestion::nearest;
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use std::fmt;
 
 /// A day of the week, Monday first (ISO 8601).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,20 @@ impl Weekday {
     }
 }
 
+impl fmt::Display for Weekday {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Monday => "Mon",
+            Self::Tuesday => "Tue",
+            Self::Wednesday => "Wed",
+            Self::Thursday => "Thu",
+            Self::Friday => "Fri",
+            Self::Saturday => "Sat",
+            Self::Sunday => "Sun",
+        })
+    }
+}
+
 /// A minute of a week, in the policy's time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {
@@ -46,6 +61,12 @@ pub struct LocalTime {
     pub weekday: Weekday,
     /// Minutes after midnight, 0 to 1439.
     pub minute: u16,
+}
+
+impl fmt::Display for LocalTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:02}:{:02}", self.weekday, self.minute / 60, self.minute % 60)
+    }
 }
 
 /// The time zone of a policy. The table of zones is part of the program, so that a policy decides

@@ -85,6 +85,7 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
     let target_index = Index::of(&target_index.collect::<Vec<_>>());
     Ok(Rules {
         digest,
+        text: text.into(),
         index,
         folders,
         rules,

@@ -18,6 +18,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Rules {
     pub(crate) digest: Digest,
+    /// What they were loaded from.
+    pub(crate) text: Box<str>,
     pub(crate) rules: Vec<Rule>,
     /// Which rules a question could be about.
     pub(crate) index: Index,
@@ -135,6 +137,15 @@ impl Rules {
     pub fn clients_of(&self, caller: &Caller) -> Vec<&str> {
         let matched = self.clients.iter().filter(|client| client.accepts(caller));
         matched.map(|client| &**client.name()).collect()
+    }
+
+    /// Facts that clients ask for and that no entry of the log keeps, as `clients.NAME.FACT`.
+    pub fn unrecorded_facts(&self) -> Vec<String> {
+        let of_client = |client: &Arc<Client>| {
+            let table = client.table().to_string();
+            client.unrecorded().map(|fact| format!("{table}.{fact}")).collect::<Vec<_>>()
+        };
+        self.clients.iter().flat_map(of_client).collect()
     }
 
     /// The names of those among them with `role = "approver"`, for `by` to choose from.

@@ -46,7 +46,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Calls `each` with every target that the question is about, some more than once.
-    fn each_target(&self, mut each: impl FnMut(&Target)) {
+    pub(crate) fn each_target(&self, mut each: impl FnMut(&Target)) {
         let Question { vault, path, .. } = self.question;
         self.rules.target_index.visit_place(&self.question, |place| {
             if let Some(target) = self.rules.targets.get(place)

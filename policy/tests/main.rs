@@ -9,6 +9,7 @@ mod allocation;
 mod bad_rule_files;
 mod decisions;
 mod default_policy;
+mod explanation;
 mod fingerprints;
 mod guards;
 mod handle_terms;

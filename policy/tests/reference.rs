@@ -384,6 +384,10 @@ fn time(asked: &Asked) -> LocalTime {
 }
 
 fn evaluate(rules: &Rules, asked: &Asked) -> Decision {
+    with_question(asked, |question| rules.evaluate(&caller(asked), question, time(asked)))
+}
+
+fn with_question<T>(asked: &Asked, ask: impl FnOnce(&Question<'_>) -> T) -> T {
     let (vault, path) = (asked.vault.map(support::vault), asked.path.as_deref().map(support::path));
     let ticket = asked.ticket.then(|| Ticket::try_from("T-1").unwrap());
     let secrets: Vec<_> = asked.secrets.iter().map(|secret| support::path(secret)).collect();
@@ -395,7 +399,7 @@ fn evaluate(rules: &Rules, asked: &Asked) -> Decision {
         secrets: &secrets,
         ..Question::default()
     };
-    rules.evaluate(&caller(asked), &question, time(asked))
+    ask(&question)
 }
 
 fn outcome(decision: Decision) -> Outcome {
@@ -442,6 +446,41 @@ proptest! {
         let rules = support::rules(&text_of(&rows));
         for asked in questions {
             prop_assert_eq!(outcome(evaluate(&rules, &asked)), expected(&rows, &asked), "{:?}", asked);
+        }
+    }
+
+    #[test]
+    fn an_explanation_says_what_is_decided_and_of_each_other_rule_what_is_not_so(
+        rows in prop::collection::vec(random::a_row(), 1..12),
+        asked in random::a_question(),
+    ) {
+        let rules = support::rules(&text_of(&rows));
+        let explained = |question: &Question<'_>| rules.explain(&caller(&asked), question, time(&asked));
+        let explanation = with_question(&asked, explained);
+        let says: Vec<&str> = explanation.operations.iter().map(|heard| &*heard.says).collect();
+        let decided = if says.contains(&"deny") {
+            "denied"
+        } else if says.contains(&"approve") {
+            "needs approval"
+        } else {
+            "permitted"
+        };
+        // Approve rules without a common approver come to a no.
+        let has_no_approver = explanation.outcome.denial.as_deref().is_some_and(|it| it.contains("approver"));
+        prop_assert!(has_no_approver || explanation.outcome.decision == decided, "{:?}", explanation);
+        for heard in &explanation.operations {
+            let operation = Operation::from_name(&heard.operation).unwrap();
+            let matching = rows.iter().enumerate().filter(|(_, row)| matches(row, operation, &asked));
+            let mut matching: Vec<String> = matching.map(|(place, _)| format!("r{place}")).collect();
+            let overruled = heard.overruled.iter().map(|rule| rule.rule.clone());
+            let mut told: Vec<String> = heard.rules.iter().cloned().chain(overruled).collect();
+            matching.sort();
+            told.sort();
+            told.retain(|rule| !rule.starts_with("clients."));
+            prop_assert_eq!(matching, told);
+            for near in &heard.nearest {
+                prop_assert!(!near.unmet.is_empty(), "{:?}", near);
+            }
         }
     }
 

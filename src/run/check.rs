@@ -7,7 +7,7 @@ use crate::output::{Report, count, escaped, time};
 use crate::secret_reference::{SecretReference, vault_name};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use ward_mountd::control::message::{CheckVerdict, Command, Demands};
+use ward_mountd::control::message::{Ask, CheckVerdict, Command, Demands};
 
 /// Asks.
 pub(crate) fn run(
@@ -16,8 +16,8 @@ pub(crate) fn run(
 ) -> Result<Report<CheckVerdict>, Trouble> {
     let operations: Vec<String> = arguments.operation.split('+').map(str::to_owned).collect();
     let (vault, path) = target(&operations, arguments.target.as_deref())?;
-    let command = Command::Check { operations, vault, path, ticket: arguments.ticket.clone() };
-    let verdict: CheckVerdict = Client::connect(settings)?.ask(command)?;
+    let ask = Ask { operations, vault, path, ticket: arguments.ticket.clone() };
+    let verdict: CheckVerdict = Client::connect(settings)?.ask(Command::Check(ask))?;
     let (word, exit) = match verdict.decision.as_str() {
         "permitted" => ("allow", ExitCode::Done),
         "needs-approval" => ("approve", ExitCode::ApprovalNeeded),
@@ -28,7 +28,7 @@ pub(crate) fn run(
 }
 
 /// The vault and the path that a target names, by what would be done to it.
-fn target(
+pub(super) fn target(
     operations: &[String],
     target: Option<&str>,
 ) -> Result<(Option<String>, Option<String>), Trouble> {

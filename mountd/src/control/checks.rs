@@ -1,7 +1,7 @@
 //! Commands that ask the policy, and touch nothing: what it would decide, and whether it loads.
 
 use super::failure::bad_input;
-use super::message::{CheckVerdict, Demands, Failure, PolicyVerdict};
+use super::message::{Ask, CheckVerdict, Demands, Failure, PolicyVerdict};
 use super::requests::vault_name;
 use super::session::{About, Control};
 use super::vaults::number;
@@ -9,37 +9,63 @@ use crate::root::POLICY;
 use crate::{clock, policy_in_force};
 use ward_audit::{EventType, Outcome};
 use ward_policy::{
-    ApprovalRequest, Approvers, Decision, Factor, Operation, OperationSet, Question, Rules,
-    SecretPath, Ticket, VaultName,
+    ApprovalRequest, Approvers, Decision, DescribedQuestion, Factor, Operation, OperationSet,
+    Question, Rules, SecretPath, Ticket, VaultName,
 };
 use ward_store::NodeKind;
 
-/// A question as it comes over the socket.
+/// The names of a question, read.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) operations: &'a [String],
-    pub(super) vault: Option<&'a str>,
-    pub(super) path: Option<&'a str>,
-    pub(super) ticket: Option<&'a str>,
+pub(super) struct Named {
+    operations: OperationSet,
+    vault: Option<VaultName>,
+    path: Option<SecretPath>,
+    ticket: Option<Ticket>,
+}
+
+impl Named {
+    pub(super) fn question(&self) -> Question<'_> {
+        Question {
+            operations: self.operations,
+            vault: self.vault.as_ref(),
+            path: self.path.as_ref(),
+            ticket: self.ticket.as_ref(),
+            ..Question::default()
+        }
+    }
+}
+
+impl Ask {
+    pub(super) fn read(&self) -> Result<Named, Failure> {
+        let path = self.path.as_deref().map(SecretPath::try_from).transpose();
+        let ticket = self.ticket.as_deref().map(Ticket::try_from).transpose();
+        Ok(Named {
+            operations: operations_of(&self.operations)?,
+            vault: self.vault.as_deref().map(vault_name).transpose()?,
+            path: path.map_err(|error| bad_input(error, "name it like db/password"))?,
+            ticket: ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?,
+        })
+    }
+
+    /// The same as it is written down.
+    pub(super) fn described(&self) -> DescribedQuestion {
+        DescribedQuestion {
+            operations: Some(self.operations.clone()),
+            vault: self.vault.clone(),
+            path: self.path.clone(),
+            ticket: self.ticket.clone(),
+            ..DescribedQuestion::default()
+        }
+    }
 }
 
 impl Control<'_> {
     /// What the policy would decide of the caller. Takes no permission and leaves no record: nothing
     /// is done, and it tells the caller of nobody else. Which rule it would be and what it would take
     /// is told to whoever may check the policy.
-    pub(super) fn check(&self, asked: &Asked<'_>) -> Result<CheckVerdict, Failure> {
-        let vault = asked.vault.map(vault_name).transpose()?;
-        let path = asked.path.map(SecretPath::try_from).transpose();
-        let path = path.map_err(|error| bad_input(error, "name it like db/password"))?;
-        let ticket = asked.ticket.map(Ticket::try_from).transpose();
-        let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
-        let question = Question {
-            operations: operations_of(asked.operations)?,
-            vault: vault.as_ref(),
-            path: path.as_ref(),
-            ticket: ticket.as_ref(),
-            ..Question::default()
-        };
+    pub(super) fn check(&self, ask: &Ask) -> Result<CheckVerdict, Failure> {
+        let named = ask.read()?;
+        let question = named.question();
         let rules = self.daemon.pipeline.policy.rules();
         let time = clock::local(&rules);
         let decision = rules.evaluate(&self.caller, &question, time);

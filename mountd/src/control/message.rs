@@ -3,11 +3,13 @@
 //! Both sides use these types, so that they cannot disagree. `ward --json` prints an [`Answer`] as
 //! it came.
 
+mod explained;
 mod result;
 mod status;
 mod whoami;
 
 pub use crate::owner::Owner;
+pub use explained::*;
 pub use result::*;
 pub use status::*;
 pub use whoami::{ParentProcess, Whoami};
@@ -329,17 +331,34 @@ pub enum Command {
     },
     /// Whether the root's policy loads as it is in the file now: [`PolicyVerdict`].
     PolicyCheck {},
-    /// What the policy would decide of who asks, without doing it: [`CheckVerdict`].
-    Check {
-        /// What would be done, together.
-        operations: Vec<String>,
-        /// The vault; absent for commands about the daemon.
-        vault: Option<String>,
-        /// The secret, or without a vault the name of an agent.
-        path: Option<String>,
-        /// The ticket it would be asked with.
-        ticket: Option<String>,
+    /// Why the policy in force decides as it does, of a live process: [`Explained`].
+    PolicyExplain {
+        /// What it would ask.
+        ask: Ask,
+        /// The process; who asks when absent.
+        pid: Option<u32>,
     },
+    /// The same of what an entry of the log tells: [`Explained`].
+    Explain {
+        /// Its number.
+        seq: u64,
+    },
+    /// What the policy would decide of who asks, without doing it: [`CheckVerdict`].
+    Check(Ask),
+}
+
+/// What would be asked of the policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// What would be done, together.
+    pub operations: Vec<String>,
+    /// The vault; absent for commands about the daemon.
+    pub vault: Option<String>,
+    /// The secret, or without a vault the name of an agent.
+    pub path: Option<String>,
+    /// The ticket it would be asked with.
+    pub ticket: Option<String>,
 }
 
 /// A passphrase on its way to the daemon; wiped when dropped, never shown.

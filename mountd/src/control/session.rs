@@ -1,6 +1,5 @@
 //! One connection: lines in, answers out, each line attested and decided for itself.
 
-use super::checks::Asked;
 use super::connection::{Connection, Line, ReceiveError};
 use super::failure::{ask_an_approver, denied, needs_approval, of_open};
 use super::message::{Answer, Command, Failure, FailureCode, Outcome, Request, VERSION};
@@ -227,10 +226,9 @@ impl Control<'_> {
             Command::AuditHead {} => encoded(self.audit_head()),
             Command::AuditProve { seq } => encoded(self.audit_prove(seq)),
             Command::PolicyCheck {} => encoded(self.policy_check()),
-            Command::Check { operations, vault, path, ticket } => {
-                let (vault, path, ticket) = (vault.as_deref(), path.as_deref(), ticket.as_deref());
-                encoded(self.check(&Asked { operations: &operations, vault, path, ticket }))
-            }
+            Command::PolicyExplain { ask, pid } => encoded(self.policy_explain(&ask, pid)),
+            Command::Explain { seq } => encoded(self.explain(seq)),
+            Command::Check(ask) => encoded(self.check(&ask)),
         }
     }
 

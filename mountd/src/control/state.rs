@@ -99,7 +99,7 @@ impl Control<'_> {
     }
 
     /// Names in the log are sealed under keys of their vaults: those that need no passphrase open.
-    fn unlock_what_opens_by_itself(&self) {
+    pub(super) fn unlock_what_opens_by_itself(&self) {
         for vault in self.daemon.vaults.names().unwrap_or_default() {
             // One that does not open shows its names as sealed.
             let _stays_sealed = self.daemon.vaults.reach(&vault);

@@ -1,0 +1,85 @@
+//! The words of `ward policy`.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Of `ward policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Load FILE, or the policy of the root, and say what is wrong or odd about it
+    Check(PolicyCheckArguments),
+    /// Decide the cases of FILE.. by a policy; exits with 1 when one comes out otherwise
+    Test(PolicyTestArguments),
+    /// Say which rule decides, and what else would have to be true for others to
+    Explain(PolicyExplainArguments),
+    /// Show the risk class of each operation, and what it comes to by the sensitivity of a target
+    Risk,
+}
+
+/// Of `ward policy test`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A file of cases is TOML. What `expect` leaves out is not looked at.
+
+policy = \"policy.toml\"                      # from where this file lies; --policy comes first
+
+[[case]]
+name = \"claude reads the environment of CI\"
+caller = { uid = 1000, exe = \"/usr/bin/claude\", session = \"claude\", grade = \"verified\" }
+ask = { operations = [\"file.read\"], vault = \"default\", path = \"ci/app/env\", ticket = \"OPS-1\" }
+time = \"Wed 12:00\"                          # or a moment, as 2026-01-31T12:00:00Z
+expect = { decision = \"permitted\", rules = [\"ci-env\"] }
+
+A caller may have gid, groups, loginuid, sha256, script = { path, sha256 }, cgroup, tty and parents.
+A decision is permitted, denied or \"needs approval\"; without operations a path is visible or hidden,
+and a folder writable or closed. `expect` may also have denial, require, factors, lease, hold, by,
+quorum, scope, sensitive and risk.")]
+pub(crate) struct PolicyTestArguments {
+    /// Files of cases
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The policy, instead of the one a file names
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+/// Of `ward policy check`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArguments {
+    /// The file; the policy in force when absent
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Of `ward policy explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples: ward policy explain file.read db/password
+          ward policy explain file.read db/password --pid 4200
+          ward policy explain file.read ci/app/env --time 'Sun 12:00' \\
+              --caller 'uid = 1000, exe = \"/usr/bin/claude\", grade = \"verified\"'
+
+A described caller has the facts of a case of `ward policy test`. It is explained here, by the policy
+file of the root or POLICY; a live process by the daemon. `ward explain` is for entries of the log.")]
+pub(crate) struct PolicyExplainArguments {
+    /// The operation, several joined by +
+    #[arg(value_name = "OP")]
+    pub(crate) operation: String,
+    /// What it would be done to: PATH or VAULT:PATH, for vault.* a vault, for agent.run a name
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// With this ticket
+    #[arg(long, value_name = "T")]
+    pub(crate) ticket: Option<String>,
+    /// Of this process; of this very `ward` when neither is given
+    #[arg(long, value_name = "PID", conflicts_with = "caller")]
+    pub(crate) pid: Option<u32>,
+    /// Of a caller with these facts, in TOML
+    #[arg(long, value_name = "FACTS")]
+    pub(crate) caller: Option<String>,
+    /// By this policy, instead of that of the root
+    #[arg(long, value_name = "POLICY", requires = "caller")]
+    pub(crate) policy: Option<PathBuf>,
+    /// At this time: `Wed 12:00`, which is the default, or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", requires = "caller")]
+    pub(crate) time: Option<String>,
+}
