@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Grants(GrantsCommand),
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
+    /// Ask the policy about several things at once, without doing them; exits as the worst of them does
+    Plan(PlanArguments),
     /// Say why it was decided so, of an entry of the log
     Explain(ExplainArguments),
     /// Run a command as an agent: it and all it starts carry the agent's name
@@ -279,6 +281,24 @@ pub(crate) struct CheckArguments {
     /// With this ticket
     #[arg(long, value_name = "T")]
     pub(crate) ticket: Option<String>,
+}
+
+/// Of `ward plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A plan is TOML. Each step is what `ward check` takes:
+
+[[step]]
+op = \"file.read\"
+target = \"db/password\"
+
+[[step]]
+op = \"vault.mount\"
+target = \"work\"
+ticket = \"OPS-1\"")]
+pub(crate) struct PlanArguments {
+    /// A file of steps
+    pub(crate) file: PathBuf,
 }
 
 /// Of `ward explain`.

@@ -16,8 +16,11 @@ mod history;
 mod init;
 mod list;
 mod pending;
+mod plan;
 mod policy_check;
+mod policy_diff;
 mod policy_explain;
+mod policy_fmt;
 mod policy_risk;
 mod policy_test;
 mod request;
@@ -83,6 +86,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
         Command::Audit(command) => run_audit(command, settings),
+        Command::Plan(arguments) => print(form, plan::run(&arguments, settings)?),
         Command::Explain(arguments) => print(form, policy_explain::record(&arguments, settings)?),
         Command::Policy(command) => run_policy(command, settings),
     }
@@ -96,6 +100,9 @@ fn run_policy(command: PolicyCommand, settings: &Settings) -> Result<ExitCode, T
         PolicyCommand::Explain(arguments) => {
             print(form, policy_explain::run(&arguments, settings)?)
         }
+        PolicyCommand::Diff(arguments) => print(form, policy_diff::run(&arguments)?),
+        PolicyCommand::Fmt(arguments) => print(form, policy_fmt::run(&arguments, settings)?),
+        PolicyCommand::Reload => print(form, policy_diff::reload(settings)?),
         PolicyCommand::Risk => print(form, policy_risk::run()),
     }
 }

@@ -1,7 +1,7 @@
 //! What is told about the policy in force, and to whom.
 
 use crate::support::person::Person;
-use crate::support::stage::Stage;
+use crate::support::stage::{HOLD, Stage, policy, replace};
 use crate::support::users::{OWNER, STRANGER};
 
 #[test]
@@ -32,4 +32,42 @@ fn a_live_process_and_an_entry_are_explained_to_an_admin_and_to_nobody_else() {
         assert_eq!((told.status, told.stdout.as_str()), (Some(3), ""), "{told:?}");
         assert!(!told.stderr.contains("cat-reads"), "{}", told.stderr);
     }
+}
+
+#[test]
+fn a_reload_says_what_changed_and_which_leases_ended_and_the_log_says_so_too() {
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("ask/token", "s3cret");
+    let mut owner = Person::of(OWNER);
+    owner.begin(&format!("read({path:?})"));
+    assert_eq!(stage.approve(&stage.held("ask/token")).status, Some(0));
+    assert_eq!(owner.end(), Ok("s3cret".into()));
+
+    let changed = policy(HOLD, "\n[clients.new]\nuid = 7\n").replace("ask/**", "asked/**");
+    replace(&stage.root().path().join("policy.toml"), &changed);
+    let answer = stage.root().run(&["--json", "policy", "reload"]).json();
+    let parts: Vec<&str> = answer["result"]["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["part"].as_str().unwrap())
+        .collect();
+    assert_eq!(parts, ["clients.new", "rule ask-first-use"]);
+    let ended = answer["result"]["leases_ended"].as_array().unwrap();
+    assert_eq!((ended.len(), &ended[0]["path"]), (1, &"ask/token".into()));
+    let log = stage.log();
+    let loaded = log.iter().rfind(|entry| entry["eventType"] == "policy.loaded");
+    let why = loaded.unwrap()["reason"].as_str().unwrap().to_owned();
+    let lease = ended[0]["lease"].as_str().unwrap();
+    let expected =
+        format!("clients.new added; rule ask-first-use changed (path); lease {lease} ended");
+    assert_eq!(why, expected);
+    assert_eq!(owner.reads(&path), Err("ENOENT".to_owned()), "no rule shows it any more");
+
+    replace(&stage.root().path().join("policy.toml"), "version = 2\n");
+    let refused = stage.root().run(&["policy", "reload"]);
+    assert_eq!(refused.status, Some(7), "{refused:?}");
+    let log = stage.log();
+    let refused = log.iter().filter(|entry| entry["eventType"] == "policy.refused");
+    assert_eq!(refused.count(), 1);
 }

@@ -12,6 +12,7 @@ mod history;
 mod keys;
 pub mod message;
 mod peer;
+mod reload;
 mod requests;
 mod secrets;
 mod session;

@@ -29,10 +29,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Child;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use ward_audit::{AppendError, Durability, EventType, Log, Record, Settings};
+use ward_audit::{EventType, Log, Record, Settings};
 use ward_memory::Guard;
 
 /// How often waiting changes of vaults are written, idle vaults locked, and callers that have ended
@@ -52,6 +52,8 @@ pub(crate) struct Daemon {
     pub(crate) vaults: Arc<VaultTable>,
     pub(crate) mounts: Arc<MountTable>,
     stopping: AtomicBool,
+    /// One policy is taken at a time.
+    pub(crate) reloading: Mutex<()>,
     events: Sender<Event>,
     pub(crate) connections: ConnectionTable,
 }
@@ -82,32 +84,6 @@ impl Daemon {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
-
-    /// Takes the policy as it is in the file now; one that does not load changes nothing.
-    fn reload(&self) {
-        let pipeline = &self.pipeline;
-        let record = match policy_in_force::load(&self.root, POLICY) {
-            Ok(rules) => {
-                let digest = rules.digest();
-                // A log that has stopped names nobody any more.
-                let _log_has_stopped = pipeline.log.record_names(rules.record_names());
-                pipeline.callers.look_at_ancestors(rules.asks_for_ancestors());
-                pipeline.policy.replace(rules);
-                pipeline.leases.withdraw_other_policies(digest);
-                self.append(Record::new(EventType::PolicyLoaded).policy(digest))
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                self.append(Record::new(EventType::PolicyRefused).reason(&reason))
-            }
-        };
-        // A log that has stopped refuses every open already.
-        let _log_has_stopped = record;
-    }
-
-    fn append(&self, record: Record<'_>) -> Result<(), AppendError> {
-        self.pipeline.log.append(record, Durability::Durable, clock::stamp()).map(|_receipt| ())
-    }
 }
 
 /// Serves the root at `path` until it is told to stop; prints `ready` once it can be reached.
@@ -137,7 +113,10 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     announcement.make();
     while let Ok(event) = happened.recv() {
         match event {
-            Event::Reload => daemon.reload(),
+            Event::Reload => {
+                // The log says why not; one that has stopped refuses every open already.
+                let _refused_and_recorded = daemon.reload();
+            }
             Event::Stop | Event::MonitorGone => break,
         }
     }
@@ -223,6 +202,7 @@ fn assemble(
         vaults,
         mounts,
         stopping: AtomicBool::new(false),
+        reloading: Mutex::default(),
         events,
         connections: ConnectionTable::default(),
     }))

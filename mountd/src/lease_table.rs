@@ -136,9 +136,17 @@ impl LeaseTable {
         self.withdraw(|lease| lease.holder().agent() == Some(session));
     }
 
-    /// Withdraws every lease that another policy than `policy` gave.
-    pub(crate) fn withdraw_other_policies(&self, policy: Digest) {
-        self.withdraw(|lease| lease.grant().policy != policy);
+    /// Withdraws every lease that another policy than `policy` gave; says which were alive.
+    pub(crate) fn withdraw_other_policies(&self, policy: Digest) -> Vec<Arc<Lease>> {
+        let now = clock::now();
+        let is_meant = |lease: &Lease| lease.grant().policy != policy;
+        let leases = self.leases();
+        let alive =
+            leases.iter().filter(|entry| is_meant(&entry.lease) && entry.lease.is_live(now));
+        let alive = alive.map(|entry| Arc::clone(&entry.lease)).collect();
+        drop(leases);
+        self.withdraw(is_meant);
+        alive
     }
 
     /// Live leases that approvals opened, for those who ask what is granted.

@@ -31,6 +31,7 @@ mod place;
 mod policy_in_force;
 mod recorded;
 mod refusals;
+mod reload;
 mod request_file;
 pub mod root;
 mod session_key;

@@ -8,6 +8,7 @@ mod agent;
 mod caller;
 mod case;
 mod cgroup;
+mod changes;
 mod client;
 mod condition;
 mod decision;
@@ -51,6 +52,7 @@ pub use caller::{
 };
 pub use case::{Case, CaseError, CaseFile, Difference, Outcome};
 pub use cgroup::Cgroup;
+pub use changes::{Became, Change, KeyChange};
 pub use decision::{Decision, Denial, Question};
 pub use default_policy::{RootKind, default_policy};
 pub use described::{Asked, DescribedCaller, DescribedParent, DescribedQuestion, DescribedScript};

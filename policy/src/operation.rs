@@ -43,6 +43,8 @@ operations! {
     FileWrite = "file.write", High;
     /// Check a policy text.
     PolicyCheck = "policy.check", Low;
+    /// Have the daemon take the policy as it is in the file.
+    PolicyReload = "policy.reload", High;
     /// Answer a request with yes.
     RequestApprove = "request.approve", Critical;
     /// Ask a human ahead of an open.

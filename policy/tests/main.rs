@@ -7,6 +7,7 @@
 
 mod allocation;
 mod bad_rule_files;
+mod changes;
 mod decisions;
 mod default_policy;
 mod explanation;

@@ -12,6 +12,12 @@ pub(crate) enum PolicyCommand {
     Test(PolicyTestArguments),
     /// Say which rule decides, and what else would have to be true for others to
     Explain(PolicyExplainArguments),
+    /// Say what differs between two policies: rules, clients, targets, defaults, operations
+    Diff(PolicyDiffArguments),
+    /// Lay a policy out: one order, one form, and every comment where it was
+    Fmt(PolicyFmtArguments),
+    /// Have the daemon take the policy of the root as it is in the file now, and say what that changes
+    Reload,
     /// Show the risk class of each operation, and what it comes to by the sensitivity of a target
     Risk,
 }
@@ -82,4 +88,23 @@ pub(crate) struct PolicyExplainArguments {
     /// At this time: `Wed 12:00`, which is the default, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", requires = "caller")]
     pub(crate) time: Option<String>,
+}
+
+/// Of `ward policy diff`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyDiffArguments {
+    /// The older policy
+    pub(crate) old: PathBuf,
+    /// The newer policy
+    pub(crate) new: PathBuf,
+}
+
+/// Of `ward policy fmt`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyFmtArguments {
+    /// The file; that of the root when absent
+    pub(crate) file: Option<PathBuf>,
+    /// Write nothing: exits with 1 when it is in another form
+    #[arg(long)]
+    pub(crate) check: bool,
 }

@@ -18,13 +18,18 @@ pub(crate) fn run(
     let (vault, path) = target(&operations, arguments.target.as_deref())?;
     let ask = Ask { operations, vault, path, ticket: arguments.ticket.clone() };
     let verdict: CheckVerdict = Client::connect(settings)?.ask(Command::Check(ask))?;
-    let (word, exit) = match verdict.decision.as_str() {
+    let (word, exit) = word(&verdict.decision);
+    let text = told(word, &verdict);
+    Ok(Report::new(verdict, text).ending(exit))
+}
+
+/// A decision in the word of a policy, and as an exit code.
+pub(super) fn word(decision: &str) -> (&'static str, ExitCode) {
+    match decision {
         "permitted" => ("allow", ExitCode::Done),
         "needs-approval" => ("approve", ExitCode::ApprovalNeeded),
         _ => ("deny", ExitCode::Denied),
-    };
-    let text = told(word, &verdict);
-    Ok(Report::new(verdict, text).ending(exit))
+    }
 }
 
 /// The vault and the path that a target names, by what would be done to it.

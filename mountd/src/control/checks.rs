@@ -1,7 +1,9 @@
 //! Commands that ask the policy, and touch nothing: what it would decide, and whether it loads.
 
-use super::failure::bad_input;
-use super::message::{Ask, CheckVerdict, Demands, Failure, PolicyVerdict};
+use super::failure::{bad_input, failure};
+use super::message::{
+    Ask, CheckVerdict, Demands, Failure, FailureCode, PlanVerdict, PolicyVerdict,
+};
 use super::requests::vault_name;
 use super::session::{About, Control};
 use super::vaults::number;
@@ -13,6 +15,9 @@ use ward_policy::{
     Question, Rules, SecretPath, Ticket, VaultName,
 };
 use ward_store::NodeKind;
+
+/// The most steps of one plan.
+const MOST_STEPS: usize = 1000;
 
 /// The names of a question, read.
 #[derive(Debug)]
@@ -64,10 +69,39 @@ impl Control<'_> {
     /// is done, and it tells the caller of nobody else. Which rule it would be and what it would take
     /// is told to whoever may check the policy.
     pub(super) fn check(&self, ask: &Ask) -> Result<CheckVerdict, Failure> {
+        self.check_by(&self.daemon.pipeline.policy.rules(), ask)
+    }
+
+    /// The same of several things, by one policy, whatever is loaded meanwhile.
+    pub(super) fn plan(&self, steps: &[Ask]) -> Result<PlanVerdict, Failure> {
+        if steps.is_empty() || steps.len() > MOST_STEPS {
+            let message = format!("a plan has 1 to {MOST_STEPS} steps");
+            return Err(bad_input(message, "divide it"));
+        }
+        let rules = self.daemon.pipeline.policy.rules();
+        let steps = (1..).zip(steps).map(|(number, ask)| {
+            let told = |error: Failure| Failure {
+                message: format!("step {number}: {}", error.message),
+                ..error
+            };
+            self.check_by(&rules, ask).map_err(told)
+        });
+        let steps: Vec<CheckVerdict> = steps.collect::<Result<_, _>>()?;
+        let words =
+            [Outcome::Denied, Outcome::NeedsApproval, Outcome::Permitted].map(Outcome::name);
+        let worst = words.into_iter().find(|word| steps.iter().any(|step| step.decision == *word));
+        Ok(PlanVerdict {
+            plan: clock::new_id().ok_or_else(no_id)?.to_string(),
+            policy: rules.digest().to_string(),
+            decision: worst.unwrap_or_default().to_owned(),
+            steps,
+        })
+    }
+
+    fn check_by(&self, rules: &Rules, ask: &Ask) -> Result<CheckVerdict, Failure> {
         let named = ask.read()?;
         let question = named.question();
-        let rules = self.daemon.pipeline.policy.rules();
-        let time = clock::local(&rules);
+        let time = clock::local(rules);
         let decision = rules.evaluate(&self.caller, &question, time);
         let about = About::default().question(Operation::PolicyCheck);
         let may_know = rules.evaluate(&self.caller, &about, time);
@@ -75,7 +109,7 @@ impl Control<'_> {
         Ok(match may_know {
             Decision::Permitted(permit) => {
                 let _only_looked_at = permit;
-                explained(verdict, &rules, &question, &decision)
+                explained(verdict, rules, &question, &decision)
             }
             Decision::NeedsApproval(_) | Decision::Denied(_) => verdict,
         })
@@ -119,6 +153,10 @@ impl Control<'_> {
         }
         Some(names)
     }
+}
+
+fn no_id() -> Failure {
+    failure(FailureCode::Failed, "the kernel gives no random bytes", "try again")
 }
 
 fn operations_of(words: &[String]) -> Result<OperationSet, Failure> {

@@ -331,6 +331,8 @@ pub enum Command {
     },
     /// Whether the root's policy loads as it is in the file now: [`PolicyVerdict`].
     PolicyCheck {},
+    /// Has the daemon take the root's policy as it is in the file now: [`PolicyReloaded`].
+    PolicyReload {},
     /// Why the policy in force decides as it does, of a live process: [`Explained`].
     PolicyExplain {
         /// What it would ask.
@@ -345,6 +347,11 @@ pub enum Command {
     },
     /// What the policy would decide of who asks, without doing it: [`CheckVerdict`].
     Check(Ask),
+    /// The same of several things at once: [`PlanVerdict`].
+    Plan {
+        /// Each of them, decided alone.
+        steps: Vec<Ask>,
+    },
 }
 
 /// What would be asked of the policy.

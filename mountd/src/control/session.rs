@@ -228,6 +228,8 @@ impl Control<'_> {
             Command::PolicyCheck {} => encoded(self.policy_check()),
             Command::PolicyExplain { ask, pid } => encoded(self.policy_explain(&ask, pid)),
             Command::Explain { seq } => encoded(self.explain(seq)),
+            Command::PolicyReload {} => encoded(self.policy_reload()),
+            Command::Plan { steps } => encoded(self.plan(&steps)),
             Command::Check(ask) => encoded(self.check(&ask)),
         }
     }

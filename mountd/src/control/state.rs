@@ -121,7 +121,7 @@ fn limited(it: Limited) -> LimitedClient {
     }
 }
 
-fn shown(lease: &Lease) -> Option<LeaseState> {
+pub(super) fn shown(lease: &Lease) -> Option<LeaseState> {
     let grant = lease.grant();
     let Basis::Approval { request, .. } = lease.basis() else {
         return None;

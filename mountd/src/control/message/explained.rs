@@ -1,7 +1,8 @@
-//! Answers that tell why.
+//! Answers about the policy: why it decides so, what of it changed, what it would decide.
 
+use super::{CheckVerdict, LeaseState};
 use serde::{Deserialize, Serialize};
-use ward_policy::{DescribedCaller, DescribedQuestion, Explanation};
+use ward_policy::{Change, DescribedCaller, DescribedQuestion, Explanation};
 
 /// Why the policy decides as it does.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,4 +43,28 @@ pub struct RecordedDecision {
     /// SHA-256 of the policy that decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+}
+
+/// A policy that was taken.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PolicyReloaded {
+    /// SHA-256 of its text.
+    pub policy: String,
+    /// What differs from the one before.
+    pub changes: Vec<Change>,
+    /// Leases of approvals that ended with the one before.
+    pub leases_ended: Vec<LeaseState>,
+}
+
+/// What the policy would decide of several things.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PlanVerdict {
+    /// A new id for this answer.
+    pub plan: String,
+    /// SHA-256 of the policy that all of it was decided by.
+    pub policy: String,
+    /// The worst of all: `denied`, `needs-approval` or `permitted`.
+    pub decision: String,
+    /// Each, in the order of the question.
+    pub steps: Vec<CheckVerdict>,
 }
