@@ -9,6 +9,7 @@ mod daemon_start;
 mod exit_code;
 mod output;
 mod passphrase;
+mod past;
 mod picture;
 mod policy_layout;
 mod policy_text;

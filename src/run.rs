@@ -21,6 +21,8 @@ mod policy_check;
 mod policy_diff;
 mod policy_explain;
 mod policy_fmt;
+mod policy_learn;
+mod policy_replay;
 mod policy_risk;
 mod policy_test;
 mod request;
@@ -102,6 +104,8 @@ fn run_policy(command: PolicyCommand, settings: &Settings) -> Result<ExitCode, T
         }
         PolicyCommand::Diff(arguments) => print(form, policy_diff::run(&arguments)?),
         PolicyCommand::Fmt(arguments) => print(form, policy_fmt::run(&arguments, settings)?),
+        PolicyCommand::Replay(arguments) => print(form, policy_replay::run(&arguments, settings)?),
+        PolicyCommand::Learn(arguments) => print(form, policy_learn::run(&arguments, settings)?),
         PolicyCommand::Reload => print(form, policy_diff::reload(settings)?),
         PolicyCommand::Risk => print(form, policy_risk::run()),
     }

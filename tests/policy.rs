@@ -71,3 +71,39 @@ fn a_reload_says_what_changed_and_which_leases_ended_and_the_log_says_so_too() {
     let refused = log.iter().filter(|entry| entry["eventType"] == "policy.refused");
     assert_eq!(refused.count(), 1);
 }
+
+#[test]
+fn another_policy_is_asked_about_what_the_log_tells_and_rules_are_learned_from_it() {
+    let Some(stage) = Stage::set() else { return };
+    let (both, cat) = (stage.secret("both/token", "s3cret"), stage.secret("cat/token", "x"));
+    let mut owner = Person::of(OWNER);
+    assert_eq!(owner.reads(&both), Ok("s3cret".to_owned()));
+    assert_eq!(owner.reads(&both), Ok("s3cret".to_owned()));
+    assert_eq!(owner.reads(&cat), Err("EACCES".to_owned()));
+
+    let other =
+        policy(HOLD, "").replace("both/**", "bo/**").replace("exe = [\"/usr/bin/cat\"]", "");
+    let file = stage.root().directory().join("other.toml");
+    replace(&file, &other);
+    let replay = ["--json", "policy", "replay", file.to_str().unwrap()];
+    let answer = stage.root().run(&replay).json();
+    let groups = answer["result"]["groups"].as_array().unwrap();
+    let told: Vec<_> = groups
+        .iter()
+        .map(|it| (it["was"].as_str().unwrap(), it["would_be"].as_str().unwrap(), &it["count"]))
+        .collect();
+    assert_eq!(told, [("allow", "deny", &2.into()), ("deny", "allow", &1.into())]);
+    assert_eq!(groups[0]["names"][0], "default:both/token");
+    assert_eq!(groups[1]["by"], "cat-reads");
+
+    let learn = ["policy", "learn", "--for", "1h", "--client", "owner"];
+    let proposal = stage.root().ward(&learn).succeed();
+    let expected = "\n# asked for 1 time\n[[rule]]\nname = \"learned-owner-1\"\n\
+        clients = [\"owner\"]\nops = [\"file.read\"]\npath = [\"default:cat/token\"]\n\
+        decide = \"allow\"\n";
+    assert!(proposal.ends_with(expected), "{proposal}");
+    let learned = format!("{}{proposal}", policy(HOLD, ""));
+    replace(&stage.root().path().join("policy.toml"), &learned);
+    stage.root().ward(&["policy", "reload"]).succeed();
+    assert_eq!(owner.reads(&cat), Ok("x".to_owned()));
+}

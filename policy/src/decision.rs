@@ -246,6 +246,15 @@ impl Decision {
     }
 }
 
+impl Denial {
+    /// Whether a text is what a denial shows itself as, and not somebody else's no.
+    pub fn is_told_by(text: &str) -> bool {
+        let rule = text.strip_prefix("rule ").and_then(|rest| rest.strip_suffix(" denies it"));
+        let others = [Self::NoRule, Self::UnlistedOperation, Self::PagesAreKept, Self::NoApprover];
+        rule.is_some() || others.iter().any(|denial| denial.to_string() == text)
+    }
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

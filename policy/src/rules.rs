@@ -139,6 +139,19 @@ impl Rules {
         matched.map(|client| &**client.name()).collect()
     }
 
+    /// The names of all clients.
+    pub fn client_names(&self) -> Vec<&str> {
+        self.clients.iter().map(|client| &**client.name()).collect()
+    }
+
+    /// The name, or with a number behind it, that no rule has yet; cut to what a name can be.
+    pub fn new_rule_name(&self, name: &str) -> String {
+        let is_free = |name: &String| self.rules.iter().all(|rule| *rule.name != **name);
+        let stem: String = name.chars().take(58).collect();
+        let numbered = (2..).map(|number| format!("{stem}-{number}"));
+        [stem.clone()].into_iter().chain(numbered).find(is_free).unwrap_or(stem)
+    }
+
     /// Facts that clients ask for and that no entry of the log keeps, as `clients.NAME.FACT`.
     pub fn unrecorded_facts(&self) -> Vec<String> {
         let of_client = |client: &Arc<Client>| {

@@ -14,6 +14,10 @@ pub(crate) enum PolicyCommand {
     Explain(PolicyExplainArguments),
     /// Say what differs between two policies: rules, clients, targets, defaults, operations
     Diff(PolicyDiffArguments),
+    /// Say what a policy would have decided otherwise of what the log tells
+    Replay(PolicyReplayArguments),
+    /// Propose the smallest rules that allow what clients were seen to ask for; changes nothing
+    Learn(PolicyLearnArguments),
     /// Lay a policy out: one order, one form, and every comment where it was
     Fmt(PolicyFmtArguments),
     /// Have the daemon take the policy of the root as it is in the file now, and say what that changes
@@ -107,4 +111,39 @@ pub(crate) struct PolicyFmtArguments {
     /// Write nothing: exits with 1 when it is in another form
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// Of `ward policy replay`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyReplayArguments {
+    /// The policy to ask
+    pub(crate) policy: PathBuf,
+    /// Only about what was at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only about what was at or before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+/// Of `ward policy learn`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: ward policy learn --for 1d --client claude > proposal.toml
+
+Nothing is let through that the policy refuses, and nothing is applied: read the proposal, add what you
+want of it to the policy, try that with `ward policy replay`, and have it taken with `ward policy reload`.")]
+pub(crate) struct PolicyLearnArguments {
+    /// How far to look back, such as 12h or 1d
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) span: String,
+    /// A client of the policy; several when given again
+    #[arg(long = "client", value_name = "NAME", required = true)]
+    pub(crate) clients: Vec<String>,
+    /// Propose rules for what the policy allows already, too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The policy that has the clients; that of the root when absent
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<PathBuf>,
 }
