@@ -7,6 +7,7 @@ mod client;
 mod command;
 mod daemon_start;
 mod exit_code;
+mod import;
 mod output;
 mod passphrase;
 mod past;
@@ -18,6 +19,7 @@ mod replaced;
 mod run;
 mod secret_reference;
 mod settings;
+mod templates;
 mod tree_copy;
 mod trouble;
 

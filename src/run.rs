@@ -21,9 +21,11 @@ mod policy_check;
 mod policy_diff;
 mod policy_explain;
 mod policy_fmt;
+mod policy_import;
 mod policy_learn;
 mod policy_replay;
 mod policy_risk;
+mod policy_template;
 mod policy_test;
 mod request;
 mod requests_review;
@@ -106,6 +108,8 @@ fn run_policy(command: PolicyCommand, settings: &Settings) -> Result<ExitCode, T
         PolicyCommand::Fmt(arguments) => print(form, policy_fmt::run(&arguments, settings)?),
         PolicyCommand::Replay(arguments) => print(form, policy_replay::run(&arguments, settings)?),
         PolicyCommand::Learn(arguments) => print(form, policy_learn::run(&arguments, settings)?),
+        PolicyCommand::Import(arguments) => print(form, policy_import::run(&arguments)?),
+        PolicyCommand::Template(arguments) => print(form, policy_template::run(&arguments)?),
         PolicyCommand::Reload => print(form, policy_diff::reload(settings)?),
         PolicyCommand::Risk => print(form, policy_risk::run()),
     }

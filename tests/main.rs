@@ -33,6 +33,7 @@ mod repository;
 mod rollback;
 mod semantics;
 mod support;
+mod templates;
 mod way_of_a_read;
 mod who_asks;
 mod workspace;

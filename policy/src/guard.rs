@@ -14,8 +14,10 @@ pub use breaker::{Breaker, BreakerSettings, BreakerState};
 pub use rate::{Rate, RateSettings};
 pub use risk::{CumulativeRisk, RiskSettings, Weight};
 
+use crate::subject::Subject;
 use crate::{
-    AgentName, Caller, Digest, Grade, Moment, Question, Risk, Rules, SecretPath, UserId, VaultName,
+    AgentName, Caller, Digest, Grade, Moment, Question, Risk, Rules, SecretPath, Sensitivity,
+    UserId, VaultName,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -102,7 +104,8 @@ impl Rules {
     /// What is at stake in a question; `None` where that is nothing `restricted` or `critical`.
     pub fn stake<'a>(&self, question: &Question<'a>) -> Option<Stake<'a>> {
         let (vault, path) = (question.vault?, question.path?);
-        let is_high = self.sensitivity(question).is_high();
+        let graded = Subject::new(self, *question).graded();
+        let is_high = graded.is_some_and(Sensitivity::is_high);
         let risk = self.effective_risk(question).filter(|_| is_high)?;
         Some(Stake { vault, path, risk })
     }

@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 pub(crate) struct Subject<'a> {
     rules: &'a Rules,
     question: Question<'a>,
-    sensitivity: OnceCell<Sensitivity>,
+    sensitivity: OnceCell<Option<Sensitivity>>,
 }
 
 impl<'a> Subject<'a> {
@@ -21,12 +21,17 @@ impl<'a> Subject<'a> {
         &self.question
     }
 
-    /// The highest of the matching targets; what none of them grades is internal.
+    /// The highest of the matching targets, or what the policy says of what none of them grades.
     pub(crate) fn sensitivity(&self) -> Sensitivity {
+        self.graded().unwrap_or(self.rules.defaults.ungraded)
+    }
+
+    /// The highest of the matching targets.
+    pub(crate) fn graded(&self) -> Option<Sensitivity> {
         *self.sensitivity.get_or_init(|| {
             let mut highest = None;
             self.each_target(|target| highest = highest.max(Some(target.sensitivity)));
-            highest.unwrap_or(Sensitivity::Internal)
+            highest
         })
     }
 

@@ -5,7 +5,7 @@ use crate::rule::Vocabulary;
 use crate::rule_text::{Fault, Field};
 use crate::{
     Approvers, Caller, Factor, Factors, Grade, GuardSettings, Names, Obligations, Require,
-    SameUser, ScopeKind,
+    SameUser, ScopeKind, Sensitivity,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(crate) struct Defaults {
     /// More programs that do whatever their arguments say, by the names of their files.
     pub(crate) generic_programs: BTreeSet<Box<[u8]>>,
     pub(crate) guards: GuardSettings,
+    /// How sensitive is what no target grades.
+    pub(crate) ungraded: Sensitivity,
 }
 
 /// What one approve rule demands.
@@ -58,13 +60,23 @@ impl Defaults {
             zone: Zone::default(),
             generic_programs: BTreeSet::new(),
             guards: GuardSettings::default(),
+            ungraded: Sensitivity::Internal,
         };
         let Some(field) = field else {
             return Ok(defaults);
         };
         let table = field.table()?;
         table.allow_only(
-            &["lease", "hold", "factors", "timezone", "generic_programs", "rate", "risk"],
+            &[
+                "lease",
+                "hold",
+                "factors",
+                "timezone",
+                "generic_programs",
+                "rate",
+                "risk",
+                "ungraded",
+            ],
             &[],
         )?;
         if let Some(lease) = table.field("lease") {
@@ -78,6 +90,11 @@ impl Defaults {
             defaults.zone = Zone::parse(zone.text()?).map_err(|message| zone.fault(message))?;
         }
         defaults.guards = GuardSettings::read(&table)?;
+        if let Some(ungraded) = table.field("ungraded") {
+            // Defaults can only tighten, so nothing is public without a target.
+            let grades = [Sensitivity::Internal, Sensitivity::Restricted, Sensitivity::Critical];
+            defaults.ungraded = ungraded.choice(&grades.map(|grade| (grade.name(), grade)))?;
+        }
         if let Some(programs) = table.field("generic_programs") {
             let read = |item: Field<'_>| item.name().map(|name| name.as_bytes().into());
             defaults.generic_programs =

@@ -109,6 +109,7 @@ fn defaults_are_checked_one_by_one() {
             ("hold = @@'61s'", "`hold` is over its cap; use at most 60s"),
             ("timezone = @@'Europe/Berlim'", "did you mean \"Europe/Berlin\"?"),
             ("timezone = @@'local'", "is no time zone"),
+            ("ungraded = @@'public'", "must be \"internal\" or \"restricted\" or \"critical\""),
             ("generic_programs = @@[]", "empty list"),
             ("generic_programs = [@@'/usr/bin/cat']", "is no name"),
             ("factors = @@{ }", "{ any = [..] } or { all = [..] }"),

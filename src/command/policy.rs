@@ -18,6 +18,10 @@ pub(crate) enum PolicyCommand {
     Replay(PolicyReplayArguments),
     /// Propose the smallest rules that allow what clients were seen to ask for; changes nothing
     Learn(PolicyLearnArguments),
+    /// Print the policy that decides as one of another program does
+    Import(PolicyImportArguments),
+    /// Print a policy to begin with, or what a tool needs in one; or the names of all there are
+    Template(PolicyTemplateArguments),
     /// Lay a policy out: one order, one form, and every comment where it was
     Fmt(PolicyFmtArguments),
     /// Have the daemon take the policy of the root as it is in the file now, and say what that changes
@@ -146,4 +150,58 @@ pub(crate) struct PolicyLearnArguments {
     /// The policy that has the clients; that of the root when absent
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<PathBuf>,
+}
+
+/// Of `ward policy import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples: ward policy import --gloves .gloves.toml --user human-ops=1000 > policy.toml
+          ward policy import --agent-safe . --action read-secret=file.read --role deployer=bot,ops
+
+An agent of the other program becomes the session of ward run --agent, unless --user names its uid. Comments
+of the policy say where each rule comes from, and what was left out and why.")]
+pub(crate) struct PolicyImportArguments {
+    /// From where.
+    #[command(flatten)]
+    pub(crate) from: ImportSource,
+    /// The vault that its secrets lie in
+    #[arg(long, value_name = "VAULT", default_value = "default")]
+    pub(crate) vault: String,
+    /// A caller there that is a user here, not an agent; may be given again
+    #[arg(long = "user", value_name = "NAME=UID")]
+    pub(crate) users: Vec<String>,
+    /// Who answers requests; you when absent
+    #[arg(long, value_name = "UID")]
+    pub(crate) approver: Option<u32>,
+    /// The operation that an action of agent-safe is; those named like one, with - for ., need none
+    #[arg(long = "action", value_name = "ACTION=OPERATION", conflicts_with = "gloves")]
+    pub(crate) actions: Vec<String>,
+    /// The agents that hold a role of agent-safe
+    #[arg(long = "role", value_name = "ROLE=AGENT,..", conflicts_with = "gloves")]
+    pub(crate) roles: Vec<String>,
+    /// The agents in a group of agent-safe
+    #[arg(long = "group", value_name = "GROUP=AGENT,..", conflicts_with = "gloves")]
+    pub(crate) groups: Vec<String>,
+}
+
+/// What is imported: one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ImportSource {
+    /// The ACL of a .gloves.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gloves: Option<PathBuf>,
+    /// A folder of agent-safe, with actions, policies and inventory.yaml
+    #[arg(long, value_name = "DIR")]
+    pub(crate) agent_safe: Option<PathBuf>,
+}
+
+/// Of `ward policy template`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyTemplateArguments {
+    /// laptop, agent-host or ci; or a tool, such as ssh
+    pub(crate) name: Option<String>,
+    /// Add what the tool needs to this policy, which keeps all that it has
+    #[arg(long, value_name = "FILE", requires = "name")]
+    pub(crate) into: Option<PathBuf>,
 }

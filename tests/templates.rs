@@ -1,0 +1,146 @@
+//! Templates of tools, each with the real program where this machine has it: it reads its secret from
+//! the mount, by the rule of its template, and who else reads it is refused.
+
+use crate::support::person::Person;
+use crate::support::stage::{HOLD, Stage};
+use crate::support::users::{self, STRANGER};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A tool: its template, its secret and what is in it, and a line of the shell that uses `$SECRET`.
+struct Tool {
+    name: &'static str,
+    secret: &'static str,
+    content: &'static str,
+    program: &'static str,
+    line: &'static str,
+    /// What it prints; nothing where it would need somebody to talk to.
+    prints: &'static str,
+}
+
+const KUBE: &str = "apiVersion: v1\nkind: Config\ncurrent-context: there\ncontexts:\n\
+    - name: there\n  context: {cluster: c, user: u}\nclusters: []\nusers: []\n";
+const TOOLS: [Tool; 7] = [
+    Tool {
+        name: "git",
+        secret: "git/credentials",
+        content: "https://ann:s3cret@example.org\n",
+        program: "git",
+        line: "printf 'protocol=https\\nhost=example.org\\n\\n' | git credential-store --file $SECRET get",
+        prints: "password=s3cret",
+    },
+    Tool {
+        name: "psql",
+        secret: "psql/pgpass",
+        content: "*:*:*:*:s3cret\n",
+        program: "psql",
+        line: "PGPASSFILE=$SECRET psql -h 127.0.0.1 -p 1 -U ann db",
+        prints: "",
+    },
+    Tool {
+        name: "kube",
+        secret: "kube/config",
+        content: KUBE,
+        program: "kubectl",
+        line: "KUBECONFIG=$SECRET kubectl config current-context",
+        prints: "there",
+    },
+    Tool {
+        name: "docker",
+        secret: "docker/config.json",
+        content: "{\"auths\":{\"example.org\":{\"auth\":\"YTpi\"}}}",
+        program: "docker",
+        line: "docker --config $(dirname $SECRET) -H unix:///nowhere ps",
+        prints: "",
+    },
+    Tool {
+        name: "npm",
+        secret: "npm/npmrc",
+        content: "//registry.npmjs.org/:_authToken=s3cret\nfund=false\n",
+        program: "npm",
+        line: "NPM_CONFIG_USERCONFIG=$SECRET npm_config_cache=/nowhere $RUN npm config get fund",
+        prints: "false",
+    },
+    Tool {
+        name: "gh",
+        secret: "gh/hosts.yml",
+        content: "github.com:\n    oauth_token: s3cret\n    user: ann\n",
+        program: "gh",
+        line: "GH_CONFIG_DIR=$(dirname $SECRET) gh auth token",
+        prints: "s3cret",
+    },
+    Tool {
+        name: "ssh",
+        secret: "ssh/id_ed25519",
+        content: "",
+        program: "ssh-keygen",
+        line: "ssh-keygen -y -f $SECRET",
+        prints: "ssh-ed25519 ",
+    },
+];
+
+#[test]
+fn each_tool_reads_its_secret_by_its_template_and_nobody_else_does() {
+    let starts = "\n[[rule]]\nname = \"starts\"\nclients = [\"stranger\"]\nops = [\"agent.run\"]\n\
+        path = [\"npm\"]\ndecide = \"allow\"\n";
+    let Some(stage) = Stage::with(HOLD, starts) else { return };
+    let policy = stage.root().path().join("policy.toml");
+    for Tool { name, .. } in TOOLS {
+        stage
+            .root()
+            .ward(&["policy", "template", name, "--into", policy.to_str().unwrap()])
+            .succeed();
+    }
+    stage.root().ward(&["policy", "reload"]).succeed();
+    let key = private_key(stage.root().directory());
+    let mut stranger = Person::of(STRANGER);
+    let mut used = 0;
+    for tool in TOOLS {
+        let Tool { name, secret, content, program, line, prints } = tool;
+        if !has(program) {
+            eprintln!("skipped: {program} is not on this machine");
+            continue;
+        }
+        let path = stage.secret(secret, if content.is_empty() { &key } else { content });
+        assert_eq!(stranger.reads(&path), Err("ENOENT".to_owned()), "{name}: without the tool");
+        let run = format!("{} --root {} run --agent npm --", ward(), stage.root().path().display());
+        let home = users::folder(STRANGER);
+        let output = Command::new("/usr/sbin/runuser")
+            .args(["-u", STRANGER, "--", "/bin/sh", "-c", line])
+            .env("SECRET", &path)
+            .env("RUN", run)
+            .env("HOME", home.path())
+            .current_dir(home.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains(prints), "{name}: {output:?}");
+        let opened = stage.log_of("file.open", secret);
+        let rule = format!("{name}-reads-its-secret");
+        let by_template = |entry: &serde_json::Value| entry["rules"][0] == *rule;
+        assert!(opened.iter().any(by_template), "{name}: {output:?}\n{opened:?}");
+        used += 1;
+    }
+    assert!(used > 0, "none of the tools is here");
+}
+
+fn ward() -> &'static str {
+    env!("CARGO_BIN_EXE_ward")
+}
+
+fn has(program: &str) -> bool {
+    let found = Command::new("/bin/sh").args(["-c", &format!("command -v {program}")]).output();
+    found.is_ok_and(|output| output.status.success())
+}
+
+fn private_key(folder: &Path) -> String {
+    let file = folder.join("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f", file.to_str().unwrap()])
+        .status();
+    match made {
+        Ok(status) if status.success() => std::fs::read_to_string(&file).unwrap(),
+        _ => String::new(),
+    }
+}
