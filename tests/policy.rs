@@ -107,3 +107,22 @@ fn another_policy_is_asked_about_what_the_log_tells_and_rules_are_learned_from_i
     stage.root().ward(&["policy", "reload"]).succeed();
     assert_eq!(owner.reads(&cat), Ok("x".to_owned()));
 }
+
+#[test]
+fn a_client_that_nobody_alive_is_and_a_guard_that_says_when_to_come_back_are_told() {
+    let odd =
+        "\n[clients.gone]\nexe = \"/usr/bin/not-there\"\n[defaults.rate]\nmax = 1\nper = \"1h\"\n";
+    let Some(stage) = Stage::with(HOLD, odd) else { return };
+    let checked = stage.root().ward(&["policy", "check"]).succeed();
+    assert!(
+        checked.contains("odd: client gone: no process that lives shows its facts"),
+        "{checked}"
+    );
+    assert!(!checked.contains("client admin:"), "{checked}");
+    stage.secret("both/token", "s3cret");
+    let get = ["get", "both/token", "--raw"];
+    assert_eq!(stage.root().ward(&get).by(STRANGER).run().status, Some(0));
+    let refused = stage.root().ward(&get).by(STRANGER).run();
+    assert_eq!(refused.status, Some(3), "{refused:?}");
+    assert!(refused.stderr.contains("next: come back in 36"), "{}", refused.stderr);
+}

@@ -145,10 +145,22 @@ impl Callers {
 
     /// The same of the process of that number, as who it is when it opens a file itself.
     pub(crate) fn describe_process(&self, process: u32) -> Result<Caller, IdentifyError> {
+        self.look_at(process, Wanted { hash: true, ancestors: true, namespaces: true })
+    }
+
+    /// Everybody who can be looked at now, without hashes of programs that nobody has read yet; nobody
+    /// when there are too many.
+    pub(crate) fn everybody(&self) -> Vec<Caller> {
+        let wanted = Wanted { hash: false, ancestors: true, namespaces: false };
+        let numbers = self.monitor.list_processes().unwrap_or_default();
+        // Some end meanwhile.
+        numbers.into_iter().filter_map(|number| self.look_at(number, wanted).ok()).collect()
+    }
+
+    fn look_at(&self, process: u32, wanted: Wanted) -> Result<Caller, IdentifyError> {
         if process == 0 {
             return Err(IdentifyError::Nobody);
         }
-        let wanted = Wanted { hash: true, ancestors: true, namespaces: true };
         let facts = self.monitor.attest(process, wanted)?.facts;
         let (Some(uid), Some(gid)) = (facts.uids.last(), facts.gids.last()) else {
             return Err(IdentifyError::Nobody);

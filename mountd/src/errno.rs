@@ -17,7 +17,7 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
         OpenError::Name(fault) => of_name(*fault),
         OpenError::NoSuchSecret => Errno::ENOENT,
         OpenError::Unidentified(error) => of_identity(error),
-        OpenError::Denied(_) => Errno::EACCES,
+        OpenError::Denied(_) | OpenError::Limited(..) => Errno::EACCES,
         OpenError::NeedsApproval(_) => Errno::EAGAIN,
         OpenError::Unanswered(_, why) => match why {
             Unanswered::Refused | Unanswered::TimedOut | Unanswered::Ended => Errno::EACCES,

@@ -97,6 +97,7 @@ pub(crate) fn serve(first: OwnedFd, notify: Option<RunAs>) -> std::io::Result<()
                     .spawn(move || watch(&changes, &channel))?;
             }
             Task::Attest { .. }
+            | Task::ListProcesses
             | Task::Watch { .. }
             | Task::Unwatch { .. }
             | Task::Prepare(_)
@@ -126,6 +127,27 @@ impl Privileged {
         }
     }
 
+    fn prepare(
+        &self,
+        channel: BorrowedFd<'_>,
+        wanted: &message::Prepare,
+        directory: Option<OwnedFd>,
+    ) -> std::io::Result<()> {
+        let number = self.number();
+        let prepared = directory
+            .ok_or_else(|| no_mount("no directory came with the task"))
+            .and_then(|directory| Mounting::prepare(number, wanted, directory));
+        match prepared {
+            Ok((mounting, prepared, fuse)) => {
+                self.mounts().insert(number, mounting);
+                let answer = Ok::<_, MonitorError>(prepared);
+                // Our own copy of the FUSE descriptor closes here, once the core has it.
+                send(channel, &answer, &[fuse.as_fd()])
+            }
+            Err(error) => send(channel, &Err::<message::Prepared, _>(error), &[]),
+        }
+    }
+
     fn perform(
         &self,
         channel: &OwnedFd,
@@ -135,6 +157,9 @@ impl Privileged {
         let channel = channel.as_fd();
         match task {
             Task::Attest { thread, wanted } => self.attest(channel, thread, wanted),
+            Task::ListProcesses => {
+                send(channel, &Ok::<_, MonitorError>(proc::numbers().unwrap_or_default()), &[])
+            }
             Task::Watch { thread, token } => {
                 let _core_is_gone = self.held.send(Change::Watch(thread, token));
                 Ok(())
@@ -143,22 +168,7 @@ impl Privileged {
                 let _core_is_gone = self.held.send(Change::Unwatch(token));
                 Ok(())
             }
-            Task::Prepare(wanted) => {
-                let number = self.number();
-                let prepared = descriptors
-                    .pop()
-                    .ok_or_else(|| no_mount("no directory came with the task"))
-                    .and_then(|directory| Mounting::prepare(number, &wanted, directory));
-                match prepared {
-                    Ok((mounting, prepared, fuse)) => {
-                        self.mounts().insert(number, mounting);
-                        let answer = Ok::<_, MonitorError>(prepared);
-                        // Our own copy of the FUSE descriptor closes here, once the core has it.
-                        send(channel, &answer, &[fuse.as_fd()])
-                    }
-                    Err(error) => send(channel, &Err::<message::Prepared, _>(error), &[]),
-                }
-            }
+            Task::Prepare(wanted) => self.prepare(channel, &wanted, descriptors.pop()),
             Task::Attach { mount } => {
                 let attached = self.mounts().get(&mount).map(Mounting::attach);
                 send(channel, &attached.unwrap_or_else(|| Err(no_mount("it is not there"))), &[])

@@ -172,6 +172,11 @@ impl Client {
         &self.table
     }
 
+    /// Whether it is of a `ward run` session.
+    pub(crate) const fn is_of_a_session(&self) -> bool {
+        self.sessions.is_some()
+    }
+
     /// Whether it may answer requests.
     pub(crate) const fn is_approver(&self) -> bool {
         self.is_approver

@@ -2,12 +2,12 @@
 //!
 //! Compares patterns and names as written. Says nothing rather than guess.
 
-use crate::client::Clients;
+use crate::client::{Client, Clients, UnknownHash};
 use crate::handle_terms::HandleTerms;
 use crate::pattern::Patterns;
 use crate::rule::{Rule, Verdict};
 use crate::target::Target;
-use crate::{Operation, Rules, SecretPath, VaultName};
+use crate::{Caller, Operation, Rules, SecretPath, VaultName};
 use std::fmt;
 use std::sync::Arc;
 
@@ -49,6 +49,24 @@ impl Rules {
             message: "no file lies in it; mend its `path` if one should".to_owned(),
         };
         idle.into_iter().map(finding).collect()
+    }
+
+    /// Clients that none of `callers` is, who are all that live; an approver may well be away, and an
+    /// agent's session lives only while it is used.
+    pub fn clients_of_nobody(&self, callers: &[Caller]) -> Vec<Finding> {
+        let is_one =
+            |client: &Client| callers.iter().any(|caller| client.is(caller, UnknownHash::Matches));
+        let is_odd = |client: &&Arc<Client>| {
+            !client.is_approver() && !client.is_of_a_session() && !is_one(client)
+        };
+        let finding = |client: &Arc<Client>| Finding {
+            about: format!("client {}", client.name()),
+            message: "no process that lives shows its facts; mend them if one should".to_owned(),
+        };
+        if callers.is_empty() {
+            return Vec::new();
+        }
+        self.clients.iter().filter(is_odd).map(finding).collect()
     }
 
     fn faults_of(&self, rule: &Rule) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! What `ward policy check` tells about a policy that loads.
 
-use crate::support::{path, rules, vault as vault_of};
+use crate::support::{caller, path, rules, vault as vault_of};
 
 const BASE: &str = "version = 1\n\
     [defaults]\nfactors = { any = ['local'] }\n\
@@ -164,4 +164,25 @@ fn a_target_in_which_no_file_lies_is_told() {
     assert_eq!(idle(&[("home", "keys/a"), ("home", "a.pem")]), [certs]);
     assert_eq!(idle(&[("home", "keys/a"), ("work", "a.pem")]), [""; 0]);
     assert_eq!(idle(&[]).len(), 2);
+}
+
+#[test]
+fn a_client_that_nobody_alive_is_is_told() {
+    let text = "version = 1\n[clients.ann]\nuid = 1\n[clients.bob]\nuid = 2\n\
+        [clients.hashed]\nuid = 1\nsha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\n\
+        [clients.boss]\nuid = 3\nrole = 'approver'\n[clients.bot]\nsession = 'bot'\n";
+    let told = |alive: &[ward_policy::Caller]| {
+        let found = rules(text).clients_of_nobody(alive);
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let nobody = |client| {
+        format!("client {client}: no process that lives shows its facts; mend them if one should")
+    };
+    assert_eq!(told(&[caller(1)]), [nobody("bob"), nobody("hashed")]);
+    let unread = ward_policy::Caller {
+        executable: Some(crate::support::executable("/usr/bin/x", None)),
+        ..caller(1)
+    };
+    assert_eq!(told(&[unread]), [nobody("bob")], "a hash that nobody has taken may be the one");
+    assert_eq!(told(&[]), [""; 0], "where nobody can be looked at nothing is told");
 }

@@ -124,6 +124,8 @@ impl Control<'_> {
         findings.extend(
             self.all_names().map(|names| loaded.targets_without(names)).into_iter().flatten(),
         );
+        let everybody = self.daemon.pipeline.callers.everybody();
+        findings.extend(loaded.clients_of_nobody(&everybody));
         Ok(PolicyVerdict {
             policy: loaded.digest().to_string(),
             rules: number(loaded.count()),

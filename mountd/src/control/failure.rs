@@ -62,6 +62,10 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
         OpenError::NoSuchSecret | OpenError::Name(_) => no_such_secret(),
         OpenError::Unidentified(error) => of_identity(error),
         OpenError::Denied(id) | OpenError::Unanswered(id, _) => denied(*id),
+        OpenError::Limited(id, retry) => Failure {
+            next: Some(format!("come back in {} s", retry.as_secs_f64().ceil())),
+            ..denied(*id)
+        },
         OpenError::NeedsApproval(id) => needs_approval(*id, None, ask_an_approver(*id)),
         OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
         OpenError::ReadOnly => {

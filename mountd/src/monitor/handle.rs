@@ -83,6 +83,11 @@ impl Monitor {
         Ok(Attestation { facts, thread, image, status })
     }
 
+    /// The numbers of all processes; none when they are too many to look at.
+    pub(crate) fn list_processes(&self) -> Result<Vec<u32>, MonitorError> {
+        self.ask(&Task::ListProcesses, None).map(|(numbers, _)| numbers)
+    }
+
     pub(crate) fn prepare(
         &self,
         wanted: Prepare,

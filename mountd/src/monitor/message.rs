@@ -31,6 +31,8 @@ pub(crate) enum Task {
         /// How much of it is looked at.
         wanted: Wanted,
     },
+    /// The processes that there are: their numbers; none when they are too many to look at.
+    ListProcesses,
     /// Watch a held caller for signals. No answer.
     Watch {
         /// The thread that is held.

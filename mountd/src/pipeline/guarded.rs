@@ -50,7 +50,7 @@ impl Pipeline {
             Ok(id) => {
                 let seconds = refusal.retry.as_secs_f64().ceil();
                 self.tell(attempt, id, "EACCES", format!("come back in {seconds} s"));
-                OpenError::Denied(id)
+                OpenError::Limited(id, refusal.retry)
             }
             Err(error) => error,
         }

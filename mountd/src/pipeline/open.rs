@@ -78,6 +78,9 @@ pub(crate) enum OpenError {
     /// No; the id is all the asker learns.
     #[error("refused: {0}")]
     Denied(RequestId),
+    /// A guard says no for so long; the id is what the log knows it by.
+    #[error("refused: {0}")]
+    Limited(RequestId, Duration),
     /// A human must say yes first, and the asker does not wait.
     #[error("needs approval: {0}")]
     NeedsApproval(RequestId),
