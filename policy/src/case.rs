@@ -3,7 +3,9 @@
 //! A case is TOML, strictly read. Tests of the engine and `ward policy test` read the same form.
 
 use crate::described::{DescribedCaller, DescribedQuestion};
-use crate::{Approvers, Decision, LocalTime, Obligations, Rules, ScopeKind, Weekday};
+use crate::{
+    Approvers, Caller, Decision, LocalTime, Obligations, Question, Rules, ScopeKind, Weekday,
+};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -131,15 +133,14 @@ impl Case {
             _ if self.ask.operations.is_none() => {
                 return Err(wrong("`ask` needs `operations`, or a `vault` with a name in it"));
             }
-            _ => Outcome::of(rules.evaluate(&caller, &question, time)),
+            _ => return Ok(rules.outcome(&caller, &question, time)),
         };
         Ok(Outcome { risk, ..decided })
     }
 }
 
 impl Outcome {
-    /// What a decision comes to.
-    pub(crate) fn of(decision: Decision) -> Self {
+    fn of(decision: Decision) -> Self {
         let names = |rules: &[Arc<str>]| rules.iter().map(ToString::to_string).collect();
         let word = |decision: &str| Self { decision: decision.to_owned(), ..Self::default() };
         match decision {
@@ -216,6 +217,12 @@ impl Outcome {
 }
 
 impl Rules {
+    /// What they make of a question, as a case tells it.
+    pub fn outcome(&self, caller: &Caller, question: &Question<'_>, time: LocalTime) -> Outcome {
+        let risk = self.effective_risk(question).map(|risk| risk.to_string());
+        Outcome { risk, ..Outcome::of(self.evaluate(caller, question, time)) }
+    }
+
     /// A time written as a minute of the week in their zone, or as a moment anywhere.
     ///
     /// # Errors

@@ -112,10 +112,8 @@ impl Rules {
             subject: Subject::new(self, *question),
             time,
         };
-        let risk = self.effective_risk(question).map(|risk| risk.to_string());
-        let outcome = Outcome::of(self.evaluate(caller, question, time));
         Explanation {
-            outcome: Outcome { risk, ..outcome },
+            outcome: self.outcome(caller, question, time),
             clients: self.clients_of(caller).into_iter().map(str::to_owned).collect(),
             operations: question.operations.iter().map(|each| asker.hear(each)).collect(),
         }

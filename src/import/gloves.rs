@@ -255,7 +255,7 @@ require_url = true
                     };
                     let time = rules.time("Wed 12:00").unwrap();
                     let asked = ask.read().unwrap();
-                    let decided = rules.explain(&caller, &asked.question(), time).outcome.decision;
+                    let decided = rules.outcome(&caller, &asked.question(), time).decision;
                     let expected = if allows(agent, word, name) { "permitted" } else { "denied" };
                     assert_eq!(decided, expected, "{agent} {word} {name}\n{policy}");
                     combinations += 1;
@@ -276,10 +276,10 @@ require_url = true
             import(&odd, &here),
             Err(ImportError("\"revook\" is no operation of an ACL".into()))
         );
-        let odd = FILE.replace("[paths]", "[pahts]");
+        let odd = FILE.replace("[paths]", "[places]");
         assert_eq!(
             import(&odd, &here),
-            Err(ImportError("a .gloves.toml has no key \"pahts\"".into()))
+            Err(ImportError("a .gloves.toml has no key \"places\"".into()))
         );
     }
 }

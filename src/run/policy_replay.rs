@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use ward_mountd::Recorded;
-use ward_policy::{Denial, Explanation, Rules};
+use ward_policy::{Denial, Rules};
 
 /// How many names of a group are told.
 const TOLD: usize = 3;
@@ -98,7 +98,7 @@ fn again(rules: &Rules, recorded: &Recorded) -> Option<Kind> {
     };
     let (caller, asked) = (recorded.caller.read().ok()?, recorded.ask.read().ok()?);
     let time = rules.local_time(recorded.seconds);
-    let Explanation { outcome, .. } = rules.explain(&caller, &asked.question(), time);
+    let outcome = rules.outcome(&caller, &asked.question(), time);
     let would_be = match outcome.decision.as_str() {
         "permitted" => "allow",
         "needs approval" => "approve",

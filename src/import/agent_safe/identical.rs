@@ -269,7 +269,7 @@ fn decided(rules: &Rules, asked: &Asked) -> &'static str {
         ..DescribedQuestion::default()
     };
     let asked = ask.read().unwrap();
-    let outcome = rules.explain(&caller, &asked.question(), rules.time(time).unwrap()).outcome;
+    let outcome = rules.outcome(&caller, &asked.question(), rules.time(time).unwrap());
     match outcome.decision.as_str() {
         "permitted" => "allow",
         "needs approval" => "require_approval",
