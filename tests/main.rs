@@ -30,6 +30,7 @@ mod past;
 mod policy;
 mod readme;
 mod repository;
+mod restart;
 mod rollback;
 mod semantics;
 mod support;

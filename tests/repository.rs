@@ -48,6 +48,15 @@ fn a_request_becomes_a_permit_in_one_file_only() {
 }
 
 #[test]
+fn a_question_and_a_holder_are_taken_from_the_log_in_one_file_only() {
+    for call in ["ApprovalRequest::recalled(", "Fingerprint::recalled("] {
+        let calls = sources().into_iter().filter(|(_, text)| text.contains(call));
+        let files: Vec<String> = calls.map(|(file, _)| file).collect();
+        assert_eq!(files, ["mountd/src/log_state.rs"], "{call}");
+    }
+}
+
+#[test]
 fn no_file_of_source_is_longer_than_500_lines() {
     for (file, text) in sources() {
         let lines = text.lines().count();

@@ -3,10 +3,13 @@
 //! A held open is a continuation: whoever answers, or the end of its patience, calls it. So nobody
 //! waits behind a human but the one who asked.
 
+mod ending;
 mod error;
 mod front_ends;
+mod taken;
 
 pub(crate) use error::{AnswerError, AskError};
+pub(crate) use taken::Taken;
 
 use crate::clock;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,15 +19,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_policy::{
-    AgentSessionId, ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease,
-    Moment, OperationSet, Permit, RequestId, Require, Rules, SameUser, SecretPath, Ticket, UserId,
+    ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease, Moment,
+    OperationSet, Permit, RequestId, Require, Rules, SameUser, SecretPath, Ticket, UserId,
     VaultName,
 };
 
 /// How long a request waits for its answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// How long the same question is refused without asking, after a no.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 /// How many requests one user may have waiting; the oldest gives way.
 const MOST_OF_ONE_USER: usize = 32;
 
@@ -227,44 +230,11 @@ impl ApprovalQueue {
         Ok(token)
     }
 
-    /// Takes a request back that its asker wants no more; its expiry is recorded in turn.
-    pub(crate) fn take_back(&self, id: RequestId) {
-        self.end_early(|of, _| of == id);
-    }
-
     /// Lets the open held under `token` go with EINTR.
     pub(crate) fn interrupt(&self, token: u64) {
         let taken = self.state().take(|held| held.token == token);
         release(taken, Unanswered::Interrupted);
         self.front_ends.tell();
-    }
-
-    /// Lets everybody held for `vault` go, because its mount ends. Requests of held opens end too.
-    pub(crate) fn end_vault(&self, vault: &VaultName) {
-        let mut ended = Vec::new();
-        self.state().pending.retain(|_, pending| {
-            let is_of_vault = pending.question.vault.as_ref() == Some(vault);
-            let is_over = is_of_vault && pending.holds_an_open();
-            if is_of_vault {
-                ended.append(&mut pending.held);
-            }
-            !is_over
-        });
-        release(ended, Unanswered::Ended);
-    }
-
-    /// Ends the requests of an agent session that is over; their expiry is recorded in turn.
-    pub(crate) fn end_agent(&self, session: AgentSessionId) {
-        self.end_early(|_, pending| pending.question.holder.agent() == Some(session));
-    }
-
-    fn end_early(&self, is_meant: impl Fn(RequestId, &Pending) -> bool) {
-        let mut state = self.state();
-        for (_, pending) in state.pending.iter_mut().filter(|(id, it)| is_meant(**id, it)) {
-            pending.expires = Moment::from_nanoseconds(0);
-        }
-        drop(state);
-        self.wake();
     }
 
     /// A channel that has a word when something has changed.
@@ -487,6 +457,11 @@ impl Pending {
             None => Ok(()),
         }
     }
+}
+
+/// The permit of a request that was approved before, as the log has it.
+pub(crate) fn recall(id: RequestId, request: ApprovalRequest) -> Permit {
+    request.approve(id)
 }
 
 fn release(held: Vec<Held>, why: Unanswered) {

@@ -14,6 +14,7 @@ use crate::helper::{Notifier, Notify};
 use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
 use crate::log_keeper;
+use crate::log_state::LogState;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
@@ -147,6 +148,7 @@ fn begin(
     let daemon = assemble(root, mark, monitor, events, guards)?;
     let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
     record_start(&daemon, &stale)?;
+    daemon.pipeline.take_up(None);
     Ok(daemon)
 }
 
@@ -159,10 +161,10 @@ fn assemble(
 ) -> Result<Arc<Daemon>, StartError> {
     let rules = policy_in_force::load(root, POLICY)?;
     let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
-    let settings = Settings::new(boot);
+    let settings = Settings::new(boot.clone());
     let names = rules.record_names();
     let key = root.log_key().map_err(|error| StartError::Log(error.to_string()))?;
-    let (log, _recovered) = Log::open(&root.join(AUDIT), key, settings, clock::stamp())
+    let (log, recovered) = Log::open(&root.join(AUDIT), key, settings, clock::stamp())
         .map_err(|error| StartError::Log(error.to_string()))?;
     log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
@@ -180,16 +182,17 @@ fn assemble(
         policy: PolicyInForce::new(rules),
         guards: GuardTable::default(),
         approvals: ApprovalQueue::new(),
-        leases: LeaseTable::default(),
         refusals: RefusalTable::default(),
+        leases: LeaseTable::new(Arc::clone(&log)),
+        left: LogState::new(recovered, boot),
         handles: HandleTable::default(),
-        log: Arc::clone(&log),
+        log,
         cpu_latency,
         notifier,
     });
     let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
     pipeline.callers.look_at_ancestors(asks_for_ancestors);
-    let vaults = Arc::new(VaultTable::new(Arc::clone(root), log));
+    let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
     Ok(Arc::new(Daemon {
         root: Arc::clone(root),
@@ -311,6 +314,7 @@ fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
                 daemon.vaults.lock_idle();
                 daemon.pipeline.callers.forget_ended();
                 daemon.pipeline.end_agents();
+                daemon.pipeline.leases.record_ends();
             }
         }
     }

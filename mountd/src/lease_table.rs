@@ -2,16 +2,30 @@
 
 use crate::clock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use ward_audit::{AppendError, Durability, EventType, Log, Record};
 use ward_policy::{
     AgentSessionId, ApprovalRequest, Basis, Caller, Digest, FileId, Fingerprint, Lease, LeaseId,
     Moment, Permit, Ticket, VaultName,
 };
 
 /// Every lease that may still be found or must still be withdrawn.
-#[derive(Debug, Default)]
+///
+/// Those of approvals stand in the log as well: it has their begin before anybody holds them, their
+/// use before it is of use, and their end.
+#[derive(Debug)]
 pub(crate) struct LeaseTable {
     /// Guards the list only. Never held while a human thinks or the disk works.
     leases: Mutex<Vec<Entry>>,
+    log: Arc<Log>,
+}
+
+/// A lease that an earlier daemon gave, as the log has it.
+pub(crate) struct TakenLease {
+    pub(crate) permit: Permit,
+    pub(crate) id: LeaseId,
+    pub(crate) holder: Fingerprint,
+    pub(crate) begins: Moment,
+    pub(crate) ends: Moment,
 }
 
 #[derive(Debug)]
@@ -31,7 +45,36 @@ pub(crate) enum Reach {
     EveryOpen,
 }
 
+impl Reach {
+    /// The word of the log.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Handle => "handle",
+            Self::NextOpen => "next-open",
+            Self::EveryOpen => "every-open",
+        }
+    }
+
+    /// What is left of it after an open.
+    const fn after_use(self) -> Self {
+        match self {
+            Self::Handle | Self::NextOpen => Self::Handle,
+            Self::EveryOpen => Self::EveryOpen,
+        }
+    }
+
+    /// The reach of that name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Handle, Self::NextOpen, Self::EveryOpen].into_iter().find(|it| it.name() == name)
+    }
+}
+
 impl Entry {
+    /// Whether the log has it among what stands.
+    fn stands(&self) -> bool {
+        self.reach != Reach::Handle && is_approved(&self.lease)
+    }
+
     fn answers(&self, request: &ApprovalRequest, caller: &Caller, now: Moment) -> bool {
         let (granted, wanted) = (self.lease.grant(), request.grant());
         self.reach != Reach::Handle
@@ -52,7 +95,22 @@ impl Entry {
 #[error("the kernel gives no random bytes")]
 pub(crate) struct NoRandomness;
 
+/// Why no lease begins.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginLeaseError {
+    /// It has no id.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// The log did not take it.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+}
+
 impl LeaseTable {
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self { leases: Mutex::default(), log }
+    }
+
     /// Spends `permit` on a lease of `holder` that ends by its approval, and at `latest`.
     pub(crate) fn begin(
         &self,
@@ -60,7 +118,7 @@ impl LeaseTable {
         holder: Fingerprint,
         reach: Reach,
         latest: Moment,
-    ) -> Result<Arc<Lease>, NoRandomness> {
+    ) -> Result<Arc<Lease>, BeginLeaseError> {
         let now = clock::now();
         let ends = match permit.basis() {
             Basis::Rule => latest,
@@ -68,25 +126,53 @@ impl LeaseTable {
         };
         let id = LeaseId(clock::new_id().ok_or(NoRandomness)?);
         let lease = Arc::new(Lease::begin(permit, id, holder, now, ends));
+        if is_approved(&lease) {
+            let record = Record::leasing(&lease, reach.name());
+            let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
+        }
         let mut leases = self.leases();
-        // Whoever holds a dead lease learns of its end from the lease itself.
+        // Whoever holds a dead lease learns of its end from the lease itself; the end of one that
+        // stands in the log is recorded in turn.
         leases.retain(|entry| {
-            let is_of_use = entry.reach != Reach::Handle || Arc::strong_count(&entry.lease) > 1;
-            is_of_use && entry.lease.is_live(now)
+            let is_of_use = Arc::strong_count(&entry.lease) > 1 && entry.lease.is_live(now);
+            is_of_use || entry.stands()
         });
         leases.push(Entry { lease: Arc::clone(&lease), reach });
         Ok(lease)
     }
 
+    /// Takes a lease up that an earlier daemon gave and the log has.
+    pub(crate) fn take_up(&self, taken: TakenLease, reach: Reach) {
+        let TakenLease { permit, id, holder, begins, ends } = taken;
+        let lease = Arc::new(Lease::begin(permit, id, holder, begins, ends));
+        self.leases().push(Entry { lease, reach });
+    }
+
+    /// Records the ends of leases of approvals that are over.
+    pub(crate) fn record_ends(&self) {
+        let now = clock::now();
+        let is_over = |entry: &mut Entry| entry.stands() && !entry.lease.is_live(now);
+        let over: Vec<Entry> = self.leases().extract_if(.., is_over).collect();
+        self.record_end(&over, Durability::Written);
+    }
+
     /// The lease that answers `request` for `caller` without asking a human again.
+    ///
+    /// One for one open is used up by that: in the log first, so that no daemon gives it twice. When
+    /// the log does not take it, there is none.
     pub(crate) fn find(&self, request: &ApprovalRequest, caller: &Caller) -> Option<Arc<Lease>> {
         let now = clock::now();
         let mut leases = self.leases();
         let entry = leases.iter_mut().find(|entry| entry.answers(request, caller, now))?;
-        if entry.reach == Reach::NextOpen {
-            entry.reach = Reach::Handle;
+        let lease = Arc::clone(&entry.lease);
+        let reach = entry.reach;
+        entry.reach = reach.after_use();
+        drop(leases);
+        if reach == Reach::NextOpen {
+            let record = Record::ending(EventType::LeaseUsed, &lease).by(caller);
+            let _recorded = self.log.append(record, Durability::Durable, clock::stamp()).ok()?;
         }
-        Some(Arc::clone(&entry.lease))
+        Some(lease)
     }
 
     /// Whether there is such a lease; looking does not use it up.
@@ -117,6 +203,13 @@ impl LeaseTable {
     /// Withdraws every lease on `vault`, open files included.
     pub(crate) fn withdraw_vault(&self, vault: &VaultName) {
         self.withdraw(|lease| lease.grant().vault.as_ref() == Some(vault));
+    }
+
+    /// Withdraws every lease on `vault` from this daemon, not from the next one: what a human gave
+    /// is not taken back by a restart.
+    pub(crate) fn leave_vault(&self, vault: &VaultName) {
+        let _stands_in_the_log =
+            self.take_back(|lease| lease.grant().vault.as_ref() == Some(vault));
     }
 
     /// Withdraws every lease on one file of a vault.
@@ -160,16 +253,30 @@ impl LeaseTable {
     }
 
     fn withdraw(&self, is_meant: impl Fn(&Lease) -> bool) {
-        self.leases().retain(|entry| {
-            let is_meant = is_meant(&entry.lease);
-            if is_meant {
-                entry.lease.withdraw();
-            }
-            !is_meant
-        });
+        let taken = self.take_back(is_meant);
+        self.record_end(&taken, Durability::Durable);
+    }
+
+    fn take_back(&self, is_meant: impl Fn(&Lease) -> bool) -> Vec<Entry> {
+        let taken: Vec<Entry> =
+            self.leases().extract_if(.., |entry| is_meant(&entry.lease)).collect();
+        taken.iter().for_each(|entry| entry.lease.withdraw());
+        taken
+    }
+
+    fn record_end(&self, ended: &[Entry], durability: Durability) {
+        for entry in ended.iter().filter(|entry| entry.stands()) {
+            let record = Record::ending(EventType::LeaseEnded, &entry.lease);
+            // A log that takes no records gives nothing any more.
+            let _log_has_stopped = self.log.append(record, durability, clock::stamp());
+        }
     }
 
     fn leases(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_approved(lease: &Lease) -> bool {
+    matches!(lease.basis(), Basis::Approval { .. })
 }

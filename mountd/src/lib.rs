@@ -21,6 +21,7 @@ mod initialise;
 mod lease_table;
 mod lifecycle;
 mod log_keeper;
+mod log_state;
 #[cfg(feature = "measure")]
 pub mod measure;
 mod monitor;

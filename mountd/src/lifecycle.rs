@@ -246,11 +246,19 @@ impl MountTable {
         let pipeline = &self.pipeline;
         drop(timer);
         place.end();
-        pipeline.approvals.end_vault(&vault);
+        match why {
+            Why::DaemonStops => pipeline.approvals.leave_vault(&vault),
+            Why::Deadline | Why::Asked | Why::CopierGone => pipeline.approvals.end_vault(&vault),
+        }
         let wrote_back = place.kind() == VaultKind::Secrets || self.write_back(number);
         let took_pages_back = session.take_pages(pipeline.handles.files(&vault));
         place.close();
-        pipeline.leases.withdraw_vault(&vault);
+        match why {
+            Why::DaemonStops => pipeline.leases.leave_vault(&vault),
+            Why::Deadline | Why::Asked | Why::CopierGone => {
+                pipeline.leases.withdraw_vault(&vault);
+            }
+        }
         let detached = pipeline.monitor.end(number);
         let is_cut = session.join();
         let mut reason = why.text().to_owned();

@@ -128,7 +128,9 @@ impl Newer {
             | EventType::FileOpen
             | EventType::FileRead
             | EventType::HelperFailed
+            | EventType::LeaseBegun
             | EventType::LeaseEnded
+            | EventType::LeaseUsed
             | EventType::LogRecovered
             | EventType::MountBegun
             | EventType::MountEnded
@@ -341,7 +343,9 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         | EventType::DaemonStopped
         | EventType::FileRead
         | EventType::HelperFailed
+        | EventType::LeaseBegun
         | EventType::LeaseEnded
+        | EventType::LeaseUsed
         | EventType::LogRecovered
         | EventType::MountEnded
         | EventType::PolicyLoaded

@@ -30,6 +30,7 @@ use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::helper::Notifier;
 use crate::lease_table::{LeaseTable, Reach};
+use crate::log_state::LogState;
 use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
@@ -50,6 +51,7 @@ pub(crate) struct Pipeline {
     pub(crate) approvals: ApprovalQueue,
     pub(crate) leases: LeaseTable,
     pub(crate) refusals: RefusalTable,
+    pub(crate) left: LogState,
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
     pub(crate) cpu_latency: Arc<CpuLatency>,

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::draft::DraftTable;
 use crate::initialise::{InitError, WantedVault, make_vault};
 use crate::owner::Owner;
+use crate::pipeline::Pipeline;
 use crate::root::{KEYS, PINS, Root, VAULTS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -54,6 +55,8 @@ pub(crate) struct VaultTable {
     root: Arc<Root>,
     /// Seals names while their vault is unlocked.
     log: Arc<Log>,
+    /// Takes up what the log has about a vault once that is unlocked.
+    pipeline: Arc<Pipeline>,
     /// Held while the keeper has vaults in its hands. Taken before the table.
     keeping: Mutex<()>,
     /// Guards the maps; held while one vault is unlocked, so that no two do it at once.
@@ -121,9 +124,9 @@ impl OpenVault {
 }
 
 impl VaultTable {
-    pub(crate) fn new(root: Arc<Root>, log: Arc<Log>) -> Self {
+    pub(crate) fn new(root: Arc<Root>, pipeline: Arc<Pipeline>) -> Self {
         let (keeping, table, damage) = Default::default();
-        Self { root, log, keeping, table, damage }
+        Self { root, log: Arc::clone(&pipeline.log), pipeline, keeping, table, damage }
     }
 
     /// Every vault of the root, by name.
@@ -346,6 +349,7 @@ impl VaultTable {
         let drafts = DraftTable::default();
         let open = Arc::new(OpenVault { name: name.clone(), vault, drafts, rolled_back, used });
         table.open.insert(name.clone(), Arc::clone(&open));
+        self.pipeline.take_up(Some(name));
         Ok(open)
     }
 

@@ -214,6 +214,16 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// A holder as the log has kept it.
+    pub const fn recalled(
+        uid: UserId,
+        program: Option<Digest>,
+        agent: Option<AgentSessionId>,
+        scope: Scope,
+    ) -> Self {
+        Self { uid, program, agent, scope }
+    }
+
     /// The user.
     pub const fn uid(&self) -> UserId {
         self.uid

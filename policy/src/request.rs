@@ -128,6 +128,11 @@ impl ApprovalRequest {
         Self { grant, obligations }
     }
 
+    /// A question as the log has kept it. Called in one file of the daemon, which a test sees to.
+    pub const fn recalled(grant: Grant, obligations: Obligations) -> Self {
+        Self::new(grant, obligations)
+    }
+
     /// What would be granted.
     pub const fn grant(&self) -> &Grant {
         &self.grant

@@ -85,7 +85,7 @@ fn a_request_its_answer_and_the_open_it_permits_are_in_the_log_in_that_order() {
         .filter(|entry| entry["path"] == "ask/token" && entry["actor"]["uid"] != 0)
         .map(|entry| entry["eventType"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(order, ["request.made", "file.open", "file.read"]);
+    assert_eq!(order, ["request.made", "lease.begun", "file.open", "file.read"]);
     let answer = stage.log_of("request.approved", "ask/token").pop().unwrap();
     assert_eq!(answer["actor"]["uid"], 0);
     assert_eq!(answer["request"], request);

@@ -4,7 +4,7 @@
 //! can pass 2^53 are strings, there are no floats, and what is absent is left out. A new field goes
 //! to its sorted place; `tests/log/canonical.rs` compares every kind of entry with another encoder.
 
-use crate::{ChainHash, EventType, PublicKey, Timestamp, TreeHash};
+use crate::{ChainHash, EventType, PublicKey, Terms, Timestamp, TreeHash};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -41,6 +41,9 @@ pub struct Entry<'a> {
     /// `permitted`, `denied` or `needs-approval`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Text<'a>>,
+    /// When the lease ends, in nanoseconds since the boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Number>,
     /// What kind of thing happened.
     pub event_type: EventType,
     /// The roots of the full parts of the tree, the largest first; in the first entry of each segment.
@@ -51,6 +54,9 @@ pub struct Entry<'a> {
     /// What signs control events of this log; in the first entry of each segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<PublicKey>,
+    /// The entries before the segment that still stand; in its first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<Vec<Self>>,
     /// What signs checkpoints of this segment; in its first entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PublicKey>,
@@ -93,6 +99,9 @@ pub struct Entry<'a> {
     /// The hash before it; in the first entry of each segment but the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous: Option<ChainHash>,
+    /// Which opens the lease serves: `handle`, `next-open` or `every-open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Text<'a>>,
     /// The words of whoever asked or answered, at most 1 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<'a>>,
@@ -128,6 +137,9 @@ pub struct Entry<'a> {
     /// Up to which seq everything had been synced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synced: Option<Number>,
+    /// What else a request asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms<'a>>,
     /// The ticket it was asked with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<Text<'a>>,
@@ -227,10 +239,12 @@ impl<'a> Entry<'a> {
             compressed: None,
             count: None,
             decision: None,
+            ends: None,
             event_type,
             frontier: None,
             id: Cow::Borrowed(""),
             identity: None,
+            in_force: None,
             key: None,
             kind: None,
             lease: None,
@@ -245,6 +259,7 @@ impl<'a> Entry<'a> {
             path: None,
             policy: None,
             previous: None,
+            reach: None,
             reason: None,
             request: None,
             retired: None,
@@ -257,6 +272,7 @@ impl<'a> Entry<'a> {
             shared: None,
             size: None,
             synced: None,
+            terms: None,
             ticket: None,
             to: None,
             ts: Timestamp::default(),
@@ -266,6 +282,13 @@ impl<'a> Entry<'a> {
             version: VERSION,
             wall: None,
         }
+    }
+
+    /// The entry with these bytes, borrowing nothing from them.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Entry<'static>> {
+        #[derive(Deserialize)]
+        struct Owned(Entry<'static>);
+        serde_json::from_slice(bytes).ok().map(|Owned(entry)| entry)
     }
 
     /// Moves what can be sealed out of the entry.

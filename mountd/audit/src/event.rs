@@ -65,8 +65,12 @@ event_types! {
     FileWrite = "file.write";
     /// A helper did not do what it was asked, or not in time.
     HelperFailed = "helper.failed";
-    /// A lease was over or taken back.
+    /// A lease that an approval gave began.
+    LeaseBegun = "lease.begun";
+    /// Such a lease was over or taken back.
     LeaseEnded = "lease.ended";
+    /// A lease for one open was used up by it.
+    LeaseUsed = "lease.used";
     /// A part of the log is not as it was written, or cannot be put away: found in the background.
     LogDamaged = "log.damaged";
     /// A torn tail was cut: so many `bytes`, with this `sha256`.
@@ -157,7 +161,9 @@ impl EventType {
             | Self::FileRename
             | Self::FileWrite
             | Self::HelperFailed
+            | Self::LeaseBegun
             | Self::LeaseEnded
+            | Self::LeaseUsed
             | Self::Refused
             | Self::RequestExpired
             | Self::RequestMade => None,

@@ -13,7 +13,7 @@ use crate::names::{Keyring, NamesKey};
 use crate::open::{OpenLogError, Recovered, Settings, recover};
 use crate::read::{ReadLogError, ShownEntry, read_from};
 use crate::tail::Tail;
-use crate::{Filter, Head, LogKey, Receipt, Record, SegmentName, Stamp, disk::Folder};
+use crate::{Entry, Filter, Head, LogKey, Receipt, Record, SegmentName, Stamp, disk::Folder};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -214,6 +214,15 @@ impl Log {
     /// The log has stopped.
     pub fn forget_names(&self, vault: &VaultName) -> Result<(), AppendError> {
         self.tail()?.keyring().remove(vault);
+        Ok(())
+    }
+
+    /// Puts the names of `entry` back when its vault is unlocked.
+    ///
+    /// # Errors
+    /// The log has stopped.
+    pub fn open_names(&self, entry: &mut Entry<'static>) -> Result<(), AppendError> {
+        self.tail()?.keyring().open_names(entry);
         Ok(())
     }
 

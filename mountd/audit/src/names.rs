@@ -5,7 +5,7 @@
 //! the seq. A seq can come twice (a torn tail is cut, a backup is put back); under this mode a
 //! repeated nonce shows at most that two texts are equal.
 
-use crate::entry::Names;
+use crate::entry::{Entry, Names};
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use base64::Engine;
@@ -66,6 +66,17 @@ impl Keyring {
     /// Seals `names` for the entry `seq`; `None` without a key.
     pub(crate) fn seal(&self, vault: &VaultName, seq: u64, names: &Names<'_>) -> Option<String> {
         self.0.get(vault)?.first()?.seal(vault, seq, names)
+    }
+
+    /// Puts the names of `entry` back where they can be opened.
+    pub(crate) fn open_names(&self, entry: &mut Entry<'static>) {
+        let names = match (&entry.vault, &entry.sealed) {
+            (Some(vault), Some(sealed)) => self.open(vault, entry.seq.0, sealed),
+            (_, None) | (None, _) => None,
+        };
+        if let Some(names) = names {
+            entry.put_names(names);
+        }
     }
 
     /// Opens what [`Self::seal`] sealed; `None` without the key or when it was changed.

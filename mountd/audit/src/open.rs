@@ -3,11 +3,13 @@
 use crate::chain::digest_of;
 use crate::disk::{Disk, SegmentFile};
 use crate::epoch::Epochs;
+use crate::fold::{Fold, Standing};
+use crate::line::Line;
 use crate::segment::{Remainder, missing_among, segments_among};
 use crate::stored::StoredSegment;
 use crate::succession::{Fault, Succession};
 use crate::tail::{Beginning, RESERVE, Tail};
-use crate::{AppendError, BootId, Head, LogKey, PublicKey, SegmentName, Stamp};
+use crate::{AppendError, BootId, Head, LogKey, PublicKey, SegmentName, Stamp, Timestamp};
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +52,10 @@ pub struct Recovered {
     pub log: String,
     /// Its last entry as it was found; `None` when the log is new.
     pub head: Option<Head>,
+    /// The time of that entry.
+    pub time: Option<Timestamp>,
+    /// The requests and leases that stood then.
+    pub standing: Vec<Standing>,
     /// The torn tail, when there was one.
     pub cut: Option<Cut>,
 }
@@ -147,6 +153,7 @@ impl OpenLogError {
 /// What the last segment holds.
 struct Found {
     succession: Succession,
+    fold: Fold,
     /// Where its last good line ends.
     length: u64,
     cut: Option<Cut>,
@@ -171,12 +178,13 @@ pub(crate) fn recover(
         None => {
             let file = create(&*disk, SegmentName::FIRST)?;
             let succession = Succession::signed_by(identity);
-            (SegmentName::FIRST, file, Found { succession, length: 0, cut: None })
+            let fold = Fold::default();
+            (SegmentName::FIRST, file, Found { succession, fold, length: 0, cut: None })
         }
         Some(last) => {
             let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
             let before = match segments.len() {
-                1 => Succession::signed_by(identity),
+                1 => (Succession::signed_by(identity), Fold::default()),
                 _ => follow_previous(&*disk, *last, identity)?,
             };
             let found = find_end(&*file, *last, (before, identity))?;
@@ -198,6 +206,8 @@ pub(crate) fn recover(
             .log()
             .map_or_else(|| Ulid::from_parts(now.wall / 1000, random).to_string(), str::to_owned),
         head: found.succession.head(),
+        time: found.succession.time(),
+        standing: found.fold.standing(),
         cut: found.cut,
     };
     let epochs = Epochs::begin(key, &found.succession);
@@ -208,6 +218,7 @@ pub(crate) fn recover(
         segment,
         file,
         epochs: epochs.ok_or(OpenLogError::Random)?,
+        fold: found.fold,
         head: recovered.head,
         time: found.succession.time().unwrap_or_default(),
         random,
@@ -228,9 +239,10 @@ fn follow_previous(
     disk: &dyn Disk,
     segment: SegmentName,
     identity: PublicKey,
-) -> Result<Succession, OpenLogError> {
+) -> Result<(Succession, Fold), OpenLogError> {
+    let mut fold = Fold::default();
     let Some(previous) = segment.previous() else {
-        return Ok(Succession::signed_by(identity));
+        return Ok((Succession::signed_by(identity), fold));
     };
     let stored = StoredSegment::open(disk, previous).map_err(OpenLogError::file(previous))?;
     let mut reader = stored.lines;
@@ -252,15 +264,17 @@ fn follow_previous(
             }
         });
         accepted.map_err(|fault| OpenLogError::broken(previous, number, &succession, &fault))?;
+        let line = bytes.strip_suffix(b"\n").and_then(Line::parse);
+        line.iter().for_each(|line| fold.line(line));
     }
-    Ok(succession)
+    Ok((succession, fold))
 }
 
 /// Follows the lines of the open segment to their end; cuts and syncs the file there.
 fn find_end(
     file: &dyn SegmentFile,
     segment: SegmentName,
-    (mut succession, identity): (Succession, PublicKey),
+    ((mut succession, mut fold), identity): ((Succession, Fold), PublicKey),
 ) -> Result<Found, OpenLogError> {
     let bytes = file.read_past_cache().map_err(OpenLogError::file(segment))?;
     let mut rest = &bytes[..];
@@ -284,7 +298,10 @@ fn find_end(
             succession.accept(line).map(drop)
         };
         match accepted {
-            Ok(()) => rest = after.get(1..).unwrap_or_default(),
+            Ok(()) => {
+                Line::parse(line).iter().for_each(|line| fold.line(line));
+                rest = after.get(1..).unwrap_or_default();
+            }
             Err(fault) => break fault,
         }
         number += 1;
@@ -302,7 +319,7 @@ fn find_end(
     };
     // What is accepted is synced before anything is built on it.
     file.cut(length).and_then(|()| file.sync()).map_err(OpenLogError::file(segment))?;
-    Ok(Found { succession, length, cut })
+    Ok(Found { succession, fold, length, cut })
 }
 
 fn random() -> Result<u128, OpenLogError> {

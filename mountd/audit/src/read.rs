@@ -154,17 +154,7 @@ fn read_segment(
 fn shown_entry(line: &[u8], keyring: &Keyring) -> Option<ShownEntry> {
     let line = Line::parse(line)?;
     let hash = ChainHash::from_hex(std::str::from_utf8(line.hash).ok()?)?;
-    let mut entry = serde_json::from_slice::<Owned>(line.entry).ok()?.0;
-    let names = match (&entry.vault, &entry.sealed) {
-        (Some(vault), Some(sealed)) => keyring.open(vault, entry.seq.0, sealed),
-        (_, None) | (None, _) => None,
-    };
-    if let Some(names) = names {
-        entry.put_names(names);
-    }
+    let mut entry = Entry::from_bytes(line.entry)?;
+    keyring.open_names(&mut entry);
     Some(ShownEntry { entry, hash })
 }
-
-/// An entry that borrows nothing from the line it was read from.
-#[derive(serde::Deserialize)]
-struct Owned(Entry<'static>);

@@ -1,13 +1,14 @@
 //! A record: what the daemon says happened, before it has a number and a place in the chain.
 
 use crate::chain::hex;
-use crate::entry::{Actor, Entry, Number, Opener, shown};
+use crate::entry::{Actor, Entry, Number, shown};
+use crate::terms::{Asked, process};
 use crate::{EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
-    ActiveLease, Basis, Caller, Digest, Grant, Lease, LeaseId, OperationSet, ProcessId, Question,
-    RequestId, SecretPath, Share, Ticket, VaultName,
+    ActiveLease, Basis, Caller, Digest, Grant, Lease, LeaseId, Moment, OperationSet, ProcessId,
+    Question, RequestId, SecretPath, Share, Ticket, VaultName,
 };
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
@@ -86,6 +87,9 @@ pub struct Record<'a> {
     segment: Option<SegmentName>,
     retired: Option<SegmentName>,
     wall: Option<Timestamp>,
+    asked: Option<Asked<'a>>,
+    ends: Option<Moment>,
+    reach: Option<&'static str>,
 }
 
 impl<'a> Record<'a> {
@@ -120,6 +124,9 @@ impl<'a> Record<'a> {
             segment: None,
             retired: None,
             wall: None,
+            asked: None,
+            ends: None,
+            reach: None,
         }
     }
 
@@ -131,6 +138,28 @@ impl<'a> Record<'a> {
             Basis::Approval { request, .. } => record.approval(*request),
         };
         record.lease(lease.id())
+    }
+
+    /// An approval gave `lease`, which serves the opens that `reach` names.
+    pub fn leasing(lease: &'a Lease, reach: &'static str) -> Self {
+        let record = Self::ending(EventType::LeaseBegun, lease);
+        Self { ends: Some(lease.ends()), reach: Some(reach), ..record }
+    }
+
+    /// `lease`, which an approval gave, was used up, or is over.
+    pub fn ending(event: EventType, lease: &'a Lease) -> Self {
+        let record = Self::new(event).granted(lease.grant()).lease(lease.id());
+        match lease.basis() {
+            Basis::Rule => record,
+            Basis::Approval { request, .. } => record.approval(*request),
+        }
+    }
+
+    /// `caller` asks for what takes a human's yes.
+    pub fn asking(caller: &'a Caller, asked: Asked<'a>, request: RequestId) -> Self {
+        let record = Self::new(EventType::RequestMade).by(caller).granted(asked.grant);
+        let record = record.decision(Outcome::NeedsApproval).request(request);
+        Self { asked: Some(asked), ..record }
     }
 
     /// `caller` is about to get `bytes` bytes from `offset` on. Rules and policy are in the entry
@@ -334,15 +363,17 @@ impl<'a> Record<'a> {
             compressed: self.compressed.as_ref().map(digest_text),
             count: (self.count > 1).then_some(Number(self.count)),
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
+            ends: self.ends.map(|moment| Number(moment.nanoseconds())),
             kind: self.kind.map(|kind| Cow::Borrowed(kind.name())),
             lease: self.lease.map(|lease| Cow::Owned(lease.0.to_string())),
             mapped: self.is_mapped.then_some(true),
             mount: self.mount.map(Cow::Borrowed),
             offset: self.offset.map(Number),
-            opener: self.opener.map(opener),
+            opener: self.opener.map(process),
             operations: (!self.operations.is_empty()).then(operations),
             path: self.path.map(path),
             policy: self.policy.as_ref().map(digest_text),
+            reach: self.reach.map(Cow::Borrowed),
             reason: self.reason.map(Cow::Borrowed),
             request: self.request.map(|request| Cow::Owned(request.0.to_string())),
             retired: self.retired.map(|segment| Number(segment.number())),
@@ -350,6 +381,7 @@ impl<'a> Record<'a> {
             segment: self.segment.map(|segment| Number(segment.number())),
             sha256: self.sha256.as_ref().map(digest_text),
             shared: self.share.name().map(Cow::Borrowed),
+            terms: self.asked.and_then(|asked| asked.terms()),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),
@@ -379,10 +411,6 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
         start_ticks: Number(caller.process.start_ticks),
         uid: caller.uid.0,
     }
-}
-
-const fn opener(process: ProcessId) -> Opener {
-    Opener { pid: process.number, start_ticks: Number(process.start_ticks) }
 }
 
 fn digest_text<'a>(digest: &Digest) -> Cow<'a, str> {

@@ -3,6 +3,7 @@
 use crate::disk::{Disk, SegmentFile, is_full};
 use crate::entry::{Entry, Number};
 use crate::epoch::Epochs;
+use crate::fold::Fold;
 use crate::line;
 use crate::names::Keyring;
 use crate::open::Settings;
@@ -37,6 +38,8 @@ pub(crate) struct Tail {
     allocated: u64,
     /// Keys, tree and what of it is signed.
     pub(crate) epochs: Epochs,
+    /// Which requests and leases stand.
+    fold: Fold,
     head: Option<Head>,
     time: Timestamp,
     /// The newest stamp by the boot clock, to notice that the wall clock was set.
@@ -64,6 +67,7 @@ pub(crate) struct Beginning {
     pub(crate) segment: SegmentName,
     pub(crate) file: Arc<dyn SegmentFile>,
     pub(crate) epochs: Epochs,
+    pub(crate) fold: Fold,
     pub(crate) head: Option<Head>,
     pub(crate) time: Timestamp,
     pub(crate) random: u128,
@@ -102,6 +106,7 @@ impl Tail {
             length: 0,
             allocated: 0,
             epochs: beginning.epochs,
+            fold: beginning.fold,
             head: beginning.head,
             time: beginning.time,
             stamp: None,
@@ -162,6 +167,7 @@ impl Tail {
         }
         let mut entry = self.epochs.start(self.segment, self.head);
         entry.log = Some(Cow::Owned(self.log.clone()));
+        entry.in_force = self.fold.in_force(&self.settings.boot, now);
         self.write(entry, now)?;
         self.begun = Some(now.boot);
         Ok(())
@@ -358,7 +364,9 @@ impl Tail {
         let signer = self.epochs.signer(event);
         let hash = line::finish(&mut self.line, self.head.map(|head| head.hash), signer);
         self.write_line()?;
-        self.epochs.added(event, seq, line::entry_in(&self.line, end), now.boot);
+        let written = line::entry_in(&self.line, end);
+        self.epochs.added(event, seq, written, now.boot);
+        self.fold.entry(event, written);
         let head = Head { seq, hash };
         self.unrecorded = 0;
         self.head = Some(head);

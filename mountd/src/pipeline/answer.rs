@@ -87,7 +87,7 @@ impl Pipeline {
     }
 
     /// Begins the lease of a yes and lets the opens go on that wait for it.
-    fn lease_out(&self, approved: Approved) -> Result<(), GiveAnswerError> {
+    pub(crate) fn lease_out(&self, approved: Approved) -> Result<(), GiveAnswerError> {
         let Approved { permit, holder, require, held, onlookers } = approved;
         let reach = match (require, held.is_empty()) {
             (Require::FirstUse, _) => Reach::EveryOpen,

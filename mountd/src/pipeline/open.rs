@@ -1,18 +1,18 @@
 //! The steps of an open that take more than a line: refuse, ask, hold, admit.
 
 use super::{Pipeline, ReadError};
-use crate::approval_queue::{AskError, Freshness, Resume, Unanswered};
+use crate::approval_queue::{AskError, Freshness, PATIENCE, Resume, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, NoRoom};
 use crate::handle_table::{Handle, HandleId, Opened, Pages};
 use crate::helper::Notice;
-use crate::lease_table::NoRandomness;
+use crate::lease_table::{BeginLeaseError, NoRandomness};
 use crate::place::{Access, Place, Secret};
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use ward_audit::{AppendError, Durability, EventType, Record};
+use ward_audit::{AppendError, Asked, Durability, Record};
 use ward_policy::{
     ActiveLease, ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease,
     NameFault, OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
@@ -105,6 +105,15 @@ pub(crate) enum OpenError {
     /// No id for a lease or a request.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+impl From<BeginLeaseError> for OpenError {
+    fn from(error: BeginLeaseError) -> Self {
+        match error {
+            BeginLeaseError::NoRandomness(error) => error.into(),
+            BeginLeaseError::Log(error) => error.into(),
+        }
+    }
 }
 
 /// An open on its way.
@@ -225,7 +234,7 @@ impl Pipeline {
         request: ApprovalRequest,
         reason: Option<&str>,
     ) -> Result<RequestId, OpenError> {
-        let grant = request.grant().clone();
+        let (grant, obligations) = (request.grant().clone(), request.obligations().clone());
         let (id, freshness) = match self.approvals.ask(request, caller, reason) {
             Ok(asked) => asked,
             Err(AskError::NoRandomness) => return Err(NoRandomness.into()),
@@ -234,9 +243,14 @@ impl Pipeline {
             }
         };
         if freshness == Freshness::New {
-            let record = Record::new(EventType::RequestMade).by(caller).granted(&grant);
-            let record = record.decision(ward_audit::Outcome::NeedsApproval).request(id);
-            let record = record.reason(reason.unwrap_or_default());
+            let holder = caller.fingerprint(obligations.scope).ok_or(OpenError::Ended)?;
+            let asked = Asked {
+                grant: &grant,
+                obligations: &obligations,
+                holder: &holder,
+                patience: PATIENCE,
+            };
+            let record = Record::asking(caller, asked, id).reason(reason.unwrap_or_default());
             let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
             let vault = grant.vault.as_ref();
             self.notifier.tell(id, || Notice::new(id, vault, &words(caller, &grant, reason)));

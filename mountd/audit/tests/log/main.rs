@@ -8,6 +8,7 @@ mod opening;
 mod proofs;
 mod segments;
 mod signatures;
+mod standing;
 mod support;
 mod tampering;
 mod torn;

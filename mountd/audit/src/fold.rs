@@ -1,0 +1,144 @@
+//! The fold: which requests and leases stand, from the entries alone. The log is the state.
+//!
+//! The first entry of each segment carries the entries that stand, word for word, so that a start
+//! reads no further back. What is sealed in them stays sealed until its vault is unlocked.
+
+use crate::entry::Entry;
+use crate::line::Line;
+use crate::{BootId, EventType, Stamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use ward_policy::Moment;
+
+/// The `reach` of a lease that serves only the opens that waited for it.
+pub(crate) const HANDLE: &str = "handle";
+
+/// A request that stands, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The `request.made` entry.
+    pub made: Entry<'static>,
+    /// Each `request.approved` entry.
+    pub approved: Vec<Entry<'static>>,
+    /// The `request.denied` entry.
+    pub denied: Option<Entry<'static>>,
+    /// The `lease.begun` entry of a lease that was neither used up nor ended.
+    pub begun: Option<Entry<'static>>,
+}
+
+/// What stands, by request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fold {
+    standing: BTreeMap<String, Standing>,
+}
+
+impl Fold {
+    /// Takes a line that was accepted, or written.
+    pub(crate) fn line(&mut self, line: &Line<'_>) {
+        if !line.event().is_some_and(changes_what_stands) {
+            return;
+        }
+        if let Some(entry) = Entry::from_bytes(line.entry) {
+            self.take(entry);
+        }
+    }
+
+    /// Takes the bytes of an entry of this kind.
+    pub(crate) fn entry(&mut self, event: EventType, entry: &[u8]) {
+        if event != EventType::SegmentStart && changes_what_stands(event) {
+            self.line(&Line { entry, hash: b"", previous: None, signature: None });
+        }
+    }
+
+    /// Everything that stands.
+    pub(crate) fn standing(&self) -> Vec<Standing> {
+        self.standing.values().cloned().collect()
+    }
+
+    /// The entries that still count at `now`, for the first entry of a segment.
+    pub(crate) fn in_force(&mut self, boot: &BootId, now: Stamp) -> Option<Vec<Entry<'static>>> {
+        self.standing.retain(|_, standing| !standing.is_over(boot, now));
+        let entries: Vec<Entry<'static>> =
+            self.standing.values().flat_map(Standing::entries).collect();
+        (!entries.is_empty()).then_some(entries)
+    }
+
+    fn take(&mut self, entry: Entry<'static>) {
+        let event = entry.event_type;
+        if event == EventType::SegmentStart {
+            self.standing.clear();
+            entry.in_force.into_iter().flatten().for_each(|entry| self.take(entry));
+            return;
+        }
+        // A lease is known by the request that was approved.
+        let request = entry.request.as_deref().or(entry.approval.as_deref()).unwrap_or_default();
+        if event == EventType::RequestMade {
+            if entry.terms.is_some() {
+                let (approved, denied, begun) = Default::default();
+                let id = request.to_owned();
+                self.standing.insert(id, Standing { made: entry, approved, denied, begun });
+            }
+            return;
+        }
+        let begins = event == EventType::LeaseBegun && entry.reach.as_deref() != Some(HANDLE);
+        let Some(standing) = self.standing.get_mut(request) else { return };
+        if event == EventType::RequestApproved {
+            standing.approved.push(entry);
+        } else if event == EventType::RequestDenied {
+            standing.denied = Some(entry);
+        } else if begins {
+            standing.begun = Some(entry);
+        } else {
+            // Nobody answered in time, or the lease is over, used up, or that of one open file.
+            self.standing.remove(request);
+        }
+    }
+}
+
+impl Standing {
+    /// In the order in which they were written, so that taking them one by one gives the same.
+    fn entries(&self) -> impl Iterator<Item = Entry<'static>> {
+        let made = std::iter::once(&self.made);
+        made.chain(&self.approved).chain(&self.denied).chain(&self.begun).cloned()
+    }
+
+    /// Whether its time has passed, or that of its lease: in another boot by the wall clock.
+    fn is_over(&self, boot: &BootId, now: Stamp) -> bool {
+        let (since, lasts) = match &self.begun {
+            Some(begun) => (begun, begun.lasts()),
+            None => (&self.made, self.patience()),
+        };
+        let has_passed = |lasts| match since.boot_id == boot.as_str() {
+            true => Moment::from_nanoseconds(since.boot_time.0).after(lasts) <= now.boot,
+            false => u128::from(since.ts.microseconds()) + lasts.as_micros() <= now.wall.into(),
+        };
+        lasts.is_none_or(has_passed)
+    }
+
+    /// How long the request waits for its answer.
+    pub fn patience(&self) -> Option<Duration> {
+        self.made.terms.as_ref().map(|terms| Duration::from_millis(terms.patience.0))
+    }
+}
+
+impl Entry<'_> {
+    /// For how long from its time on a lease was given.
+    pub fn lasts(&self) -> Option<Duration> {
+        let nanoseconds = self.ends?.0.saturating_sub(self.boot_time.0);
+        Some(Duration::from_nanos(nanoseconds))
+    }
+}
+
+const fn changes_what_stands(event: EventType) -> bool {
+    matches!(
+        event,
+        EventType::SegmentStart
+            | EventType::RequestMade
+            | EventType::RequestApproved
+            | EventType::RequestDenied
+            | EventType::RequestExpired
+            | EventType::LeaseBegun
+            | EventType::LeaseUsed
+            | EventType::LeaseEnded
+    )
+}
