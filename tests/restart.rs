@@ -3,7 +3,7 @@
 use crate::support::person::Person;
 use crate::support::process::send;
 use crate::support::stage::{HOLD, Stage, policy, replace};
-use crate::support::users::OWNER;
+use crate::support::users::{OWNER, STRANGER, user};
 use crate::support::wait;
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -109,6 +109,49 @@ fn a_lease_of_another_policy_does_not_come_back() {
     replace(&stage.root().path().join("policy.toml"), &policy("9s", ""));
     mount_again(&stage);
     assert_eq!(person.fails(&read), "EAGAIN");
+}
+
+#[test]
+fn guards_count_on_where_the_last_daemon_was_killed() {
+    let rules = "[defaults.rate]\nmax = 6\nper = \"1h\"\nbreaker = 3\nwithin = \"1h\"\ncooldown = \"1h\"\n\
+                 [defaults.risk]\nwindow = \"1h\"\nescalate = 40\ndeny = 45\n\
+                 [targets.held]\npath = [\"read/**\"]\nsensitivity = \"critical\"\n";
+    let Some(stage) = Stage::set() else { return };
+    let names = ["read/0", "read/1", "both/plain", "cat/other"];
+    let paths = names.map(|name| stage.secret(name, "x"));
+    stage.change_rules(HOLD, rules);
+    let [first, second, plain, other] = &paths;
+    let (mut owner, mut stranger) = (Person::of(OWNER), Person::of(STRANGER));
+    owner.reads(first).unwrap();
+    owner.reads(second).unwrap();
+    let points = || {
+        let status = stage.root().run(&["--json", "status"]).json();
+        let limited = status["result"]["limited"].as_array().unwrap().clone();
+        let mine = limited.iter().find(|it| it["uid"] == user(OWNER).uid.as_raw());
+        mine.map(|it| (it["points"].clone(), it["breaker"].clone()))
+    };
+    assert_eq!(points(), Some((30.into(), "closed".into())));
+    for _ in 0..3 {
+        kill_and_mount(&stage);
+        // The same file counts once, whoever counted it.
+        owner.reads(first).unwrap();
+        assert_eq!(points(), Some((30.into(), "closed".into())));
+    }
+    owner.reads(plain).unwrap();
+    assert_eq!(owner.fails(&format!("read({plain:?})")), "EACCES");
+    let why = stage.log_of("refused", "both/plain").pop().unwrap()["reason"].clone();
+    assert!(why.as_str().unwrap().starts_with("the guard `rate`"), "{why}");
+    for _ in 0..3 {
+        kill_and_mount(&stage);
+        assert_eq!(stranger.fails(&format!("read({other:?})")), "ENOENT");
+        assert_eq!(stranger.fails(&format!("read({first:?})")), "EACCES");
+    }
+    kill_and_mount(&stage);
+    assert_eq!(stranger.fails(&format!("read({plain:?})")), "EACCES");
+    let why = stage.log_of("refused", "both/plain").pop().unwrap()["reason"].clone();
+    assert!(why.as_str().unwrap().starts_with("the guard `breaker`"), "{why}");
+    assert_eq!(owner.fails(&format!("read({plain:?})")), "EACCES");
+    assert_eq!(stage.root().run(&["audit", "verify"]).status, Some(0));
 }
 
 /// Spins: a timer would wake up too late for what takes microseconds.

@@ -149,6 +149,8 @@ fn begin(
     let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
     record_start(&daemon, &stale)?;
     daemon.pipeline.take_up(None);
+    // Before anybody is served: the next start looks for it in this segment.
+    daemon.pipeline.record_counts(&mut None);
     Ok(daemon)
 }
 
@@ -164,11 +166,12 @@ fn assemble(
     let settings = Settings::new(boot.clone());
     let names = rules.record_names();
     let key = root.log_key().map_err(|error| StartError::Log(error.to_string()))?;
-    let (log, recovered) = Log::open(&root.join(AUDIT), key, settings, clock::stamp())
+    let (log, mut recovered) = Log::open(&root.join(AUDIT), key, settings, clock::stamp())
         .map_err(|error| StartError::Log(error.to_string()))?;
     log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
     let log = Arc::new(log);
+    let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
     let told = mark.notify.as_ref().map(|_| Arc::clone(&monitor));
     let notifier = Notifier::start(told, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
@@ -190,6 +193,7 @@ fn assemble(
         cpu_latency,
         notifier,
     });
+    pipeline.recall_guards(counts.as_ref(), counted);
     let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
     pipeline.callers.look_at_ancestors(asks_for_ancestors);
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));

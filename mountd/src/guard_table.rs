@@ -1,13 +1,15 @@
 //! The guard table: what each client does of late, counted for the guards of the policy.
 //!
-//! Kept in memory: a new daemon counts anew.
+//! What the log says of earlier opens counts on; `guard_counts.rs` has how that is written down.
 
 use crate::clock;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use ward_audit::{Counts, Number};
 use ward_policy::{
-    BreakerState, Caller, Ending, GuardName, GuardRefusal, GuardSettings, GuardedClient, Guards,
-    Question, Rules, Weight,
+    BreakerState, Caller, CountedOpen, Ending, GuardName, GuardRefusal, GuardSettings,
+    GuardedClient, Guards, Question, Rules, Tally, Weight,
 };
 
 /// From how many clients on those are forgotten that did nothing of late.
@@ -96,6 +98,41 @@ impl GuardTable {
             Limited { client: client.clone(), breaker, points }
         });
         limited.filter(|it| it.breaker != BreakerState::Closed || it.points > 0).collect()
+    }
+
+    /// What counts in the log when an open of this question was admitted; nothing where no guard is.
+    pub(crate) fn counts(rules: &Rules, question: &Question<'_>) -> Option<Counts> {
+        if *rules.guards() == GuardSettings::default() {
+            return None;
+        }
+        let stake = rules.stake(question).filter(|_| rules.guards().risk.is_some());
+        Some(Counts {
+            file: stake.and_then(|stake| stake.file).map(|file| Number(file.0)),
+            points: stake.map(|stake| stake.risk.points()),
+        })
+    }
+
+    /// What each client's guards have counted.
+    pub(crate) fn tallies(&self, rules: &Rules) -> Vec<(GuardedClient, Tally)> {
+        let clients = self.clients();
+        let tallies = clients.iter().map(|(it, guards)| (it.clone(), guards.tally(rules.guards())));
+        tallies.filter(|(_, tally)| !tally.is_empty()).collect()
+    }
+
+    /// Takes up what they had counted.
+    pub(crate) fn take_up(&self, rules: &Rules, client: GuardedClient, tally: &Tally) {
+        self.clients().insert(client, Guards::of_tally(rules.guards(), tally));
+    }
+
+    /// Counts an open again that the log has.
+    pub(crate) fn recall(
+        &self,
+        rules: &Rules,
+        client: GuardedClient,
+        (open, ago): (&CountedOpen, Duration),
+    ) {
+        let mut clients = self.clients();
+        clients.entry(client).or_default().recall(rules.guards(), open, (clock::now(), ago));
     }
 
     fn clients(&self) -> MutexGuard<'_, BTreeMap<GuardedClient, Guards>> {

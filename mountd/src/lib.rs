@@ -13,6 +13,7 @@ mod draft;
 mod errno;
 mod fair_queue;
 mod filesystem;
+mod guard_counts;
 mod guard_table;
 mod handle_table;
 mod hardening;

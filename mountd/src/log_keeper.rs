@@ -38,10 +38,12 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
     let period = tick(ENDED_PERIOD);
     let mut verified: Option<Moment> = None;
     let mut said = String::new();
+    let mut counted = None;
     loop {
         select! {
             recv(stop) -> _ => return,
             recv(period) -> _ => {
+                pipeline.record_counts(&mut counted);
                 let now = clock::now();
                 let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
                 let kept = pipeline.policy.rules().keep_records();

@@ -127,6 +127,7 @@ impl Newer {
             | EventType::DaemonStopped
             | EventType::FileOpen
             | EventType::FileRead
+            | EventType::GuardsCounted
             | EventType::HelperFailed
             | EventType::LeaseBegun
             | EventType::LeaseEnded
@@ -342,6 +343,7 @@ fn use_of(entry: &Entry<'_>) -> Option<Activity> {
         | EventType::DaemonStarted
         | EventType::DaemonStopped
         | EventType::FileRead
+        | EventType::GuardsCounted
         | EventType::HelperFailed
         | EventType::LeaseBegun
         | EventType::LeaseEnded

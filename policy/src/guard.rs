@@ -9,17 +9,18 @@ mod rate;
 mod risk;
 mod settings;
 mod sliding_count;
+mod tally;
 
 pub use breaker::{Breaker, BreakerSettings, BreakerState};
 pub use rate::{Rate, RateSettings};
 pub use risk::{CumulativeRisk, RiskSettings, Weight};
+pub use tally::{CountedOpen, StakedFile, Tally};
 
 use crate::subject::Subject;
 use crate::{
-    AgentName, Caller, Digest, Grade, Moment, Question, Risk, Rules, SecretPath, Sensitivity,
+    AgentName, Caller, Digest, FileId, Grade, Moment, Question, Risk, Rules, SecretPath, Sensitivity,
     UserId, VaultName,
 };
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub struct GuardSettings {
 }
 
 /// The guards of one client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guards {
     breaker: Breaker,
     rate: Rate,
@@ -92,12 +93,14 @@ pub struct Stake<'a> {
     pub vault: &'a VaultName,
     /// The secret.
     pub path: &'a SecretPath,
+    /// The file behind it, by which it is counted under whatever name.
+    pub file: Option<FileId>,
     /// The effective risk.
     pub risk: Risk,
 }
 
 /// A moment that can be reckoned with: nanoseconds, also before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Instant(i64);
 
 impl Rules {
@@ -107,11 +110,16 @@ impl Rules {
         let graded = Subject::new(self, *question).graded();
         let is_high = graded.is_some_and(Sensitivity::is_high);
         let risk = self.effective_risk(question).filter(|_| is_high)?;
-        Some(Stake { vault, path, risk })
+        Some(Stake { vault, path, file: question.file, risk })
     }
 }
 
 impl GuardedClient {
+    /// A client as the log names it; a program only when it was verified.
+    pub const fn recalled(uid: UserId, program: Option<Digest>, agent: Option<AgentName>) -> Self {
+        Self { uid, program, agent }
+    }
+
     /// Whom `caller` is counted as.
     pub fn of(caller: &Caller) -> Self {
         let is_verified = caller.grade() == Grade::Verified;

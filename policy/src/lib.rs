@@ -61,8 +61,9 @@ pub use explanation::{Explanation, Heard, Nearest, Overruled, Unmet};
 pub use factor::{AnyFactor, Factor, Factors};
 pub use grade::{Doubt, Grade};
 pub use guard::{
-    Breaker, BreakerSettings, BreakerState, CumulativeRisk, Ending, GuardName, GuardRefusal,
-    GuardSettings, GuardedClient, Guards, Rate, RateSettings, RiskSettings, Stake, Weight,
+    Breaker, BreakerSettings, BreakerState, CountedOpen, CumulativeRisk, Ending, GuardName,
+    GuardRefusal, GuardSettings, GuardedClient, Guards, Rate, RateSettings, RiskSettings, Stake,
+    StakedFile, Tally, Weight,
 };
 pub use handle_terms::{HandleTerms, Mapping, Share};
 pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};

@@ -3,9 +3,9 @@
 use crate::support::{caller, doubts, path, rules, vault};
 use std::time::Duration;
 use ward_policy::{
-    BreakerSettings, BreakerState, Caller, Digest, Ending, Executable, Grade, GuardName,
-    GuardRefusal, GuardSettings, GuardedClient, Guards, Moment, Operation, OperationSet, Question,
-    RateSettings, Risk, RiskSettings, Stake, UserId, Weight,
+    BreakerSettings, BreakerState, Caller, CountedOpen, Digest, Ending, Executable, FileId, Grade,
+    GuardName, GuardRefusal, GuardSettings, GuardedClient, Guards, Moment, Operation, OperationSet,
+    Question, RateSettings, Risk, RiskSettings, Stake, UserId, Weight,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -185,7 +185,7 @@ fn the_breaker_speaks_before_the_rate() {
 }
 
 fn stake<'a>(vault: &'a ward_policy::VaultName, path: &'a ward_policy::SecretPath) -> Stake<'a> {
-    Stake { vault, path, risk: Risk::High }
+    Stake { vault, path, file: None, risk: Risk::High }
 }
 
 #[test]
@@ -275,13 +275,32 @@ fn a_verified_program_is_counted_for_itself_and_any_other_for_its_user() {
 
 #[test]
 fn what_was_counted_can_be_written_down_and_read_back() {
-    let (mut guards, work) = (tripped(), vault("work"));
-    guards.settle(&SETTINGS, Ending::Permitted, Some(stake(&work, &path("\u{e4}/b"))), at(9));
-    let text = serde_json::to_string(&guards).unwrap();
-    let mut back: Guards = serde_json::from_str(&text).unwrap();
+    let (mut guards, work, name) = (tripped(), vault("work"), path("\u{e4}/b"));
+    let staked = Stake { file: Some(FileId(7)), ..stake(&work, &name) };
+    guards.settle(&SETTINGS, Ending::Permitted, Some(staked), at(9));
+    let mut back = Guards::of_tally(&SETTINGS, &guards.tally(&SETTINGS));
     assert_eq!(back, guards);
     assert_eq!(refused(&mut back, 10), Some((GuardName::Breaker, 299)));
     assert_eq!(back.points(&SETTINGS.risk.unwrap(), at(10)), 15);
+    assert!(Guards::default().tally(&SETTINGS).is_empty());
+}
+
+#[test]
+fn what_the_log_says_of_opens_counts_as_the_opens_did() {
+    let (work, name) = (vault("work"), path("key"));
+    let staked = Stake { file: Some(FileId(7)), ..stake(&work, &name) };
+    let (mut guards, mut recalled) = (Guards::default(), Guards::default());
+    for second in 0..20 {
+        let ending = if second % 2 == 0 { Ending::Denied } else { Ending::Permitted };
+        if guards.admit(&SETTINGS, at(second)).is_ok() {
+            guards.settle(&SETTINGS, ending, Some(staked), at(second));
+            let stake = (ending == Ending::Permitted).then(|| ("work".to_owned(), FileId(7), 15));
+            let open = CountedOpen { ending, stake };
+            let ago = std::time::Duration::from_secs(100 - second);
+            recalled.recall(&SETTINGS, &open, (at(100), ago));
+        }
+    }
+    assert_eq!(recalled, guards);
 }
 
 #[test]

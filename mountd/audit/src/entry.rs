@@ -4,7 +4,7 @@
 //! can pass 2^53 are strings, there are no floats, and what is absent is left out. A new field goes
 //! to its sorted place; `tests/log/canonical.rs` compares every kind of entry with another encoder.
 
-use crate::{ChainHash, EventType, PublicKey, Terms, Timestamp, TreeHash};
+use crate::{ChainHash, ClientCounts, Counts, EventType, PublicKey, Terms, Timestamp, TreeHash};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -38,6 +38,9 @@ pub struct Entry<'a> {
     /// How many equal events this entry stands for, when more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<Number>,
+    /// That it counts for the guards of its actor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counts>,
     /// `permitted`, `denied` or `needs-approval`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decision: Option<Text<'a>>,
@@ -49,6 +52,9 @@ pub struct Entry<'a> {
     /// The roots of the full parts of the tree, the largest first; in the first entry of each segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontier: Option<Vec<TreeHash>>,
+    /// What guards have counted, by client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Vec<ClientCounts<'a>>>,
     /// The entry's own id, a ULID.
     pub id: Text<'a>,
     /// What signs control events of this log; in the first entry of each segment.
@@ -131,6 +137,9 @@ pub struct Entry<'a> {
     /// By which right of the opener's rules somebody else reads: `exec` or `children`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Text<'a>>,
+    /// Up to which seq everything is in the counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Number>,
     /// How many entries the tree has: all that are before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Number>,
@@ -238,10 +247,12 @@ impl<'a> Entry<'a> {
             bytes: None,
             compressed: None,
             count: None,
+            counted: None,
             decision: None,
             ends: None,
             event_type,
             frontier: None,
+            guards: None,
             id: Cow::Borrowed(""),
             identity: None,
             in_force: None,
@@ -270,6 +281,7 @@ impl<'a> Entry<'a> {
             seq: Number::default(),
             sha256: None,
             shared: None,
+            since: None,
             size: None,
             synced: None,
             terms: None,

@@ -63,6 +63,8 @@ event_types! {
     FileRename = "file.rename";
     /// Bytes were written.
     FileWrite = "file.write";
+    /// What the guards have counted so far, once for each segment.
+    GuardsCounted = "guards.counted";
     /// A helper did not do what it was asked, or not in time.
     HelperFailed = "helper.failed";
     /// A lease that an approval gave began.
@@ -137,6 +139,7 @@ impl EventType {
             | Self::Command
             | Self::DaemonStarted
             | Self::DaemonStopped
+            | Self::GuardsCounted
             | Self::LogDamaged
             | Self::LogRecovered
             | Self::MountBegun

@@ -5,13 +5,17 @@
 
 use crate::entry::Entry;
 use crate::line::Line;
-use crate::{BootId, EventType, Stamp};
+use crate::{BootId, CountedEntry, EventType, Stamp};
+use memchr::memmem;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use ward_policy::Moment;
 
 /// The `reach` of a lease that serves only the opens that waited for it.
 pub(crate) const HANDLE: &str = "handle";
+
+/// In every entry that counts for guards, and in no other: a quote within a text is escaped.
+const COUNTED: &[u8] = b"\"counted\":";
 
 /// A request that stands, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,24 +34,41 @@ pub struct Standing {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fold {
     standing: BTreeMap<String, Standing>,
+    /// The last tallies of guards, and the opens that count and are not in them.
+    counts: Option<Entry<'static>>,
+    counted: Vec<CountedEntry>,
 }
 
 impl Fold {
-    /// Takes a line that was accepted, or written.
+    /// Takes a line that was found.
     pub(crate) fn line(&mut self, line: &Line<'_>) {
-        if !line.event().is_some_and(changes_what_stands) {
+        let event = line.event();
+        let is_of_guards =
+            event == Some(EventType::GuardsCounted) || memmem::find(line.entry, COUNTED).is_some();
+        if !is_of_guards && !event.is_some_and(changes_what_stands) {
             return;
         }
-        if let Some(entry) = Entry::from_bytes(line.entry) {
+        let Some(entry) = Entry::from_bytes(line.entry) else { return };
+        if let Some(since) = entry.since {
+            self.counted.retain(|counted| counted.seq > since.0);
+            self.counts = Some(entry);
+        } else if let Some(counted) = CountedEntry::of(&entry) {
+            self.counted.push(counted);
+        } else {
             self.take(entry);
         }
     }
 
-    /// Takes the bytes of an entry of this kind.
-    pub(crate) fn entry(&mut self, event: EventType, entry: &[u8]) {
+    /// Takes the bytes of an entry of this kind that was written. Guards count by themselves.
+    pub(crate) fn written(&mut self, event: EventType, entry: &[u8]) {
         if event != EventType::SegmentStart && changes_what_stands(event) {
-            self.line(&Line { entry, hash: b"", previous: None, signature: None });
+            Entry::from_bytes(entry).into_iter().for_each(|entry| self.take(entry));
         }
+    }
+
+    /// What guards had counted: the last tallies, and the opens since.
+    pub(crate) fn take_counts(&mut self) -> (Option<Entry<'static>>, Vec<CountedEntry>) {
+        (self.counts.take(), std::mem::take(&mut self.counted))
     }
 
     /// Everything that stands.

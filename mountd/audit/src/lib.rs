@@ -9,6 +9,7 @@
 
 mod chain;
 mod commit;
+mod counted;
 mod disk;
 mod entry;
 mod epoch;
@@ -42,6 +43,7 @@ mod tree;
 mod verify;
 
 pub use chain::ChainHash;
+pub use counted::{ClientCounts, CountedEntry, Counts, FileCounts};
 pub use entry::{Actor, Entry, Number, Opener};
 pub use epoch::TreeHead;
 pub use event::EventType;

@@ -183,6 +183,14 @@ impl Log {
         Ok(self.tail()?.head())
     }
 
+    /// The segment that is open.
+    ///
+    /// # Errors
+    /// The log has stopped.
+    pub fn segment(&self) -> Result<SegmentName, AppendError> {
+        Ok(self.tail()?.segment())
+    }
+
     /// Why the log has stopped; `None` while it takes records.
     pub fn stopped(&self) -> Option<Arc<str>> {
         self.tail().map_or_else(|_| Some(PANICKED.into()), |tail| tail.stopped())

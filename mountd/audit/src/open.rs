@@ -9,7 +9,10 @@ use crate::segment::{Remainder, missing_among, segments_among};
 use crate::stored::StoredSegment;
 use crate::succession::{Fault, Succession};
 use crate::tail::{Beginning, RESERVE, Tail};
-use crate::{AppendError, BootId, Head, LogKey, PublicKey, SegmentName, Stamp, Timestamp};
+use crate::{
+    AppendError, BootId, CountedEntry, Entry, Head, LogKey, PublicKey, SegmentName, Stamp,
+    Timestamp,
+};
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,6 +59,10 @@ pub struct Recovered {
     pub time: Option<Timestamp>,
     /// The requests and leases that stood then.
     pub standing: Vec<Standing>,
+    /// The last tallies of guards.
+    pub counts: Option<Entry<'static>>,
+    /// The opens that count and are not in them.
+    pub counted: Vec<CountedEntry>,
     /// The torn tail, when there was one.
     pub cut: Option<Cut>,
 }
@@ -199,17 +206,9 @@ pub(crate) fn recover(
         let missing = SegmentName::from_number(found.succession.retired() + 1);
         return Err(OpenLogError::Missing { missing });
     }
+    let mut found = found;
     let random = random()?;
-    let recovered = Recovered {
-        log: found
-            .succession
-            .log()
-            .map_or_else(|| Ulid::from_parts(now.wall / 1000, random).to_string(), str::to_owned),
-        head: found.succession.head(),
-        time: found.succession.time(),
-        standing: found.fold.standing(),
-        cut: found.cut,
-    };
+    let recovered = found.recovered(now, random);
     let epochs = Epochs::begin(key, &found.succession);
     let mut tail = Tail::new(Beginning {
         disk,
@@ -227,6 +226,22 @@ pub(crate) fn recover(
     match tail.keep_reserve() {
         Err(error) if !crate::disk::is_full(&error) => Err(OpenLogError::file(RESERVE)(error)),
         Ok(()) | Err(_) => Ok((tail, recovered)),
+    }
+}
+
+impl Found {
+    fn recovered(&mut self, now: Stamp, random: u128) -> Recovered {
+        let new_id = || Ulid::from_parts(now.wall / 1000, random).to_string();
+        let (counts, counted) = self.fold.take_counts();
+        Recovered {
+            log: self.succession.log().map_or_else(new_id, str::to_owned),
+            head: self.succession.head(),
+            time: self.succession.time(),
+            standing: self.fold.standing(),
+            counts,
+            counted,
+            cut: self.cut,
+        }
     }
 }
 

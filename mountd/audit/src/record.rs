@@ -3,7 +3,7 @@
 use crate::chain::hex;
 use crate::entry::{Actor, Entry, Number, shown};
 use crate::terms::{Asked, process};
-use crate::{EventType, SegmentName, Timestamp};
+use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
@@ -90,6 +90,8 @@ pub struct Record<'a> {
     asked: Option<Asked<'a>>,
     ends: Option<Moment>,
     reach: Option<&'static str>,
+    counted: Option<Counts>,
+    guards: Option<(&'a [ClientCounts<'a>], u64)>,
 }
 
 impl<'a> Record<'a> {
@@ -127,6 +129,8 @@ impl<'a> Record<'a> {
             asked: None,
             ends: None,
             reach: None,
+            counted: None,
+            guards: None,
         }
     }
 
@@ -318,6 +322,16 @@ impl<'a> Record<'a> {
         Self { mount: Some(mount), ..self }
     }
 
+    /// It counts for the guards of its actor.
+    pub const fn counted(self, counted: Option<Counts>) -> Self {
+        Self { counted, ..self }
+    }
+
+    /// What guards have counted, which has every open up to the entry `since`.
+    pub const fn counts(clients: &'a [ClientCounts<'a>], since: u64) -> Self {
+        Self { guards: Some((clients, since)), ..Self::new(EventType::GuardsCounted) }
+    }
+
     /// A torn tail of so many bytes was cut.
     pub(crate) const fn recovered(bytes: u64, sha256: Digest) -> Self {
         Self { bytes: Some(bytes), sha256: Some(sha256), ..Self::new(EventType::LogRecovered) }
@@ -362,8 +376,10 @@ impl<'a> Record<'a> {
             bytes: self.bytes.map(Number),
             compressed: self.compressed.as_ref().map(digest_text),
             count: (self.count > 1).then_some(Number(self.count)),
+            counted: self.counted,
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
             ends: self.ends.map(|moment| Number(moment.nanoseconds())),
+            guards: self.guards.map(|(clients, _)| clients.to_vec()),
             kind: self.kind.map(|kind| Cow::Borrowed(kind.name())),
             lease: self.lease.map(|lease| Cow::Owned(lease.0.to_string())),
             mapped: self.is_mapped.then_some(true),
@@ -382,6 +398,7 @@ impl<'a> Record<'a> {
             sha256: self.sha256.as_ref().map(digest_text),
             shared: self.share.name().map(Cow::Borrowed),
             terms: self.asked.and_then(|asked| asked.terms()),
+            since: self.guards.map(|(_, since)| Number(since)),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),

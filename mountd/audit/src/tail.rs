@@ -366,7 +366,7 @@ impl Tail {
         self.write_line()?;
         let written = line::entry_in(&self.line, end);
         self.epochs.added(event, seq, written, now.boot);
-        self.fold.entry(event, written);
+        self.fold.written(event, written);
         let head = Head { seq, hash };
         self.unrecorded = 0;
         self.head = Some(head);

@@ -2,6 +2,8 @@
 
 use super::open::Attempt;
 use super::{OpenError, Pipeline};
+use crate::guard_table::GuardTable;
+use ward_audit::Counts;
 use ward_policy::{Decision, Ending, GuardRefusal, Weight};
 use ward_store::VaultKind;
 
@@ -41,6 +43,11 @@ impl Pipeline {
     pub(super) fn note(&self, attempt: &Attempt, ending: Ending) {
         let question = attempt.question();
         self.guards.settle(&self.policy.rules(), &attempt.caller, &question, ending);
+    }
+
+    /// What the log says of an open that they let through.
+    pub(super) fn counts(&self, attempt: &Attempt) -> Option<Counts> {
+        GuardTable::counts(&self.policy.rules(), &attempt.question())
     }
 
     /// Records a guard's no. It counts for no guard.

@@ -155,7 +155,12 @@ impl Pipeline {
     /// Records a refusal and gives its id; a refusal that cannot be recorded stays one.
     pub(super) fn refuse(&self, attempt: &Attempt, denial: &Denial) -> OpenError {
         self.note(attempt, Ending::Denied);
-        match self.record_no(&attempt.secret, &attempt.caller, &attempt.question(), denial) {
+        let (question, counts) = (attempt.question(), self.counts(attempt));
+        let record = |id| {
+            let record = Record::refusal(&attempt.caller, &question, id);
+            record.vault_kind(attempt.secret.kind).counted(counts)
+        };
+        match self.append_refusal(record, denial) {
             Ok(id) => {
                 self.tell_denied(attempt, id);
                 OpenError::Denied(id)
@@ -273,6 +278,7 @@ impl Pipeline {
         }
         let record = Record::opening(caller, &lease).vault_kind(place.kind());
         let record = place.mount.as_deref().map_or(record, |mount| record.mount(mount));
+        let record = record.counted(self.counts(attempt));
         let durability = match (place.kind(), self.policy.rules().open_records()) {
             (VaultKind::Secrets, OpenRecords::Durable) => Durability::Durable,
             (VaultKind::Secrets, OpenRecords::Written) | (VaultKind::Workspace, _) => {

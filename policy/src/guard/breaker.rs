@@ -2,7 +2,6 @@
 
 use super::sliding_count::SlidingCount;
 use super::{Ending, Instant};
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// `breaker = 10, within = "1m", cooldown = "5m"`.
@@ -17,7 +16,7 @@ pub struct BreakerSettings {
 }
 
 /// How a breaker stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
     /// Everything passes.
     Closed,
@@ -39,7 +38,7 @@ impl BreakerState {
 }
 
 /// The breaker of one client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
     denials: SlidingCount,
     /// Since it opened: until when it stays so. It closes by a trial that is not denied.
@@ -49,6 +48,25 @@ pub struct Breaker {
 }
 
 impl Breaker {
+    /// Denials by when they were, and until when it is open and a trial lasts.
+    pub(super) fn tally(&self, settings: &BreakerSettings) -> (Vec<(i64, u32)>, [Option<i64>; 2]) {
+        let until = [self.opens_until, self.trial_until].map(|until| until.map(|until| until.0));
+        (self.denials.moments(settings.within), until)
+    }
+
+    /// What [`Self::tally`] gave, as the log has it.
+    pub(super) fn recall(
+        &mut self,
+        settings: &BreakerSettings,
+        denials: &[(i64, u32)],
+        [opens_until, trial_until]: [Option<i64>; 2],
+    ) {
+        for (then, count) in denials {
+            self.denials.add_many(settings.within, Instant(*then), *count);
+        }
+        (self.opens_until, self.trial_until) = (opens_until.map(Instant), trial_until.map(Instant));
+    }
+
     /// Whether one may pass; how long none may.
     pub(super) fn look(&self, settings: &BreakerSettings, now: Instant) -> Result<(), Duration> {
         let ends = [self.opens_until, self.trial_until].into_iter().flatten();

@@ -2,7 +2,6 @@
 
 use super::Instant;
 use super::sliding_count::SlidingCount;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// `rate = { max = 600, per = "1m" }`.
@@ -15,10 +14,20 @@ pub struct RateSettings {
 }
 
 /// What a client has done of late.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rate(SlidingCount);
 
 impl Rate {
+    /// Opens, by when they were.
+    pub(super) fn opens(&self, settings: &RateSettings) -> Vec<(i64, u32)> {
+        self.0.moments(settings.per)
+    }
+
+    /// Counts again what was admitted then, as the log has it.
+    pub(super) fn recall(&mut self, settings: &RateSettings, then: Instant, count: u32) {
+        self.0.add_many(settings.per, then, count);
+    }
+
     /// Counts one more, or says how long there is no room for it.
     pub(super) fn admit(&mut self, settings: &RateSettings, now: Instant) -> Result<(), Duration> {
         let RateSettings { max, per } = *settings;

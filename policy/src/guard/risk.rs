@@ -1,8 +1,8 @@
 //! Cumulative risk: how much of what is sensitive a client has had of late.
 
+use super::tally::StakedFile;
 use super::{Instant, Stake};
-use crate::{Risk, SecretPath, VaultName};
-use serde::{Deserialize, Serialize};
+use crate::{FileId, Risk};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,10 +29,9 @@ pub enum Weight {
 }
 
 /// The paths that count for one client, each once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CumulativeRisk {
-    /// By vault and path: since when, and the points. In a list, since a path is no key of JSON.
-    #[serde(with = "as_list")]
+    /// By vault and file: since when, and the points.
     paths: BTreeMap<(String, Vec<u8>), (Instant, u32)>,
 }
 
@@ -50,7 +49,7 @@ impl Risk {
 
 impl CumulativeRisk {
     pub(super) fn weigh(&self, settings: &RiskSettings, stake: Stake<'_>, now: Instant) -> Weight {
-        let counted = self.counted(settings, now, &key(stake.vault, stake.path));
+        let counted = self.counted(settings, now, &key(stake));
         let points = stake.risk.points().max(counted);
         let others = self.points(settings, now) - counted;
         let sum = others.saturating_add(points);
@@ -66,8 +65,24 @@ impl CumulativeRisk {
         let oldest = now.before(settings.window);
         self.paths.retain(|_, (since, _)| *since > oldest);
         let points = stake.risk.points();
-        let counted = self.paths.entry(key(stake.vault, stake.path)).or_insert((now, points));
+        let counted = self.paths.entry(key(stake)).or_insert((now, points));
         counted.1 = counted.1.max(points);
+    }
+
+    /// Counts a file again, as the log has it.
+    pub(super) fn recall(&mut self, staked: &StakedFile) {
+        let key = (staked.vault.clone(), of_file(staked.file));
+        let counted = self.paths.entry(key).or_insert((Instant(staked.since), staked.points));
+        counted.1 = counted.1.max(staked.points);
+    }
+
+    /// What is counted, file by file.
+    pub(super) fn files(&self) -> Vec<StakedFile> {
+        let staked = self.paths.iter().filter_map(|((vault, key), (since, points))| {
+            let (vault, file) = (vault.clone(), file_of(key)?);
+            Some(StakedFile { vault, file, since: since.0, points: *points })
+        });
+        staked.collect()
     }
 
     pub(super) fn points(&self, settings: &RiskSettings, now: Instant) -> u32 {
@@ -102,23 +117,20 @@ impl CumulativeRisk {
     }
 }
 
-fn key(vault: &VaultName, path: &SecretPath) -> (String, Vec<u8>) {
-    (vault.as_str().to_owned(), path.as_bytes().to_vec())
+fn key(stake: Stake<'_>) -> (String, Vec<u8>) {
+    let within = match stake.file {
+        Some(file) => of_file(file),
+        None => stake.path.as_bytes().to_vec(),
+    };
+    (stake.vault.as_str().to_owned(), within)
 }
 
-/// A map whose keys are no texts, as a list of its entries.
-mod as_list {
-    use super::Instant;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::collections::BTreeMap;
+/// No path has a zero byte.
+fn of_file(file: FileId) -> Vec<u8> {
+    [&[0][..], &file.0.to_be_bytes()].concat()
+}
 
-    type Paths = BTreeMap<(String, Vec<u8>), (Instant, u32)>;
-
-    pub(super) fn serialize<S: Serializer>(paths: &Paths, to: S) -> Result<S::Ok, S::Error> {
-        paths.iter().collect::<Vec<_>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Paths, D::Error> {
-        Vec::deserialize(from).map(|paths: Vec<_>| paths.into_iter().collect())
-    }
+fn file_of(key: &[u8]) -> Option<FileId> {
+    let number = key.strip_prefix(&[0])?.try_into().ok()?;
+    Some(FileId(u64::from_be_bytes(number)))
 }

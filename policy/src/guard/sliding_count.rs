@@ -1,7 +1,6 @@
 //! How often something happened within a span of time that moves along.
 
 use super::{Instant, nanoseconds};
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use std::time::Duration;
 const SLOTS: i64 = 64;
 
 /// Counts by slot, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SlidingCount {
     slots: VecDeque<(i64, u32)>,
 }
@@ -18,12 +17,17 @@ pub(super) struct SlidingCount {
 impl SlidingCount {
     /// Counts one more.
     pub(super) fn add(&mut self, span: Duration, now: Instant) {
+        self.add_many(span, now, 1);
+    }
+
+    /// Notes that it happened so often.
+    pub(super) fn add_many(&mut self, span: Duration, now: Instant, times: u32) {
         self.forget(span, now);
         let slot = slot_of(span, now);
         match self.slots.back_mut() {
             // A clock does not go back; should it, nothing is lost.
-            Some((last, count)) if *last >= slot => *count = count.saturating_add(1),
-            _ => self.slots.push_back((slot, 1)),
+            Some((last, count)) if *last >= slot => *count = count.saturating_add(times),
+            _ => self.slots.push_back((slot, times)),
         }
     }
 
@@ -54,6 +58,12 @@ impl SlidingCount {
     /// Whether nothing lies within the span.
     pub(super) fn is_empty(&self, span: Duration, now: Instant) -> bool {
         self.count(span, now) == 0
+    }
+
+    /// When and how often it happened, from the oldest on: the middle of each slot.
+    pub(super) fn moments(&self, span: Duration) -> Vec<(i64, u32)> {
+        let middle = |slot: i64| slot.saturating_mul(width(span)).saturating_add(width(span) / 2);
+        self.slots.iter().map(|(slot, count)| (middle(*slot), *count)).collect()
     }
 
     pub(super) fn clear(&mut self) {
