@@ -2,6 +2,7 @@
 
 mod agent;
 mod approve;
+mod audit_accept_break;
 mod audit_head;
 mod audit_prove;
 mod audit_show;
@@ -129,6 +130,9 @@ fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Tro
     match command {
         AuditCommand::Show(arguments) => print(form, audit_show::run(arguments, settings)?),
         AuditCommand::Verify(arguments) => print(form, audit_verify::run(&arguments, settings)?),
+        AuditCommand::AcceptBreak(arguments) => {
+            print(form, audit_accept_break::run(&arguments, settings)?)
+        }
         AuditCommand::Head(arguments) => print(form, audit_head::run(&arguments, settings)?),
         AuditCommand::Prove(arguments) => print(form, audit_prove::run(&arguments, settings)?),
         AuditCommand::CheckProof(arguments) => {

@@ -105,3 +105,34 @@ fn damage_in_a_segment_that_has_ended_is_recorded_by_the_daemon() {
     root.ward(&["daemon", "stop"]).succeed();
     assert_eq!(root.run(&["audit", "verify"]).status, Some(4));
 }
+
+#[test]
+fn a_broken_log_is_gone_on_from_once_its_owner_accepts_it() {
+    let root = Root::private();
+    root.ward(&["set", "a", "--value", "x"]).succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    let file = root.newest_segment();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(10).rposition(|it| it == b"secret.set").unwrap();
+    bytes[at] ^= 1;
+    write(&file, &bytes);
+    let verified = root.run(&["audit", "verify"]);
+    assert_eq!(verified.status, Some(4), "{verified:?}");
+    let (_, rest) = verified.stdout.split_once("after entry ").unwrap();
+    let after = rest.split(':').next().unwrap().to_owned();
+    assert_ne!(root.run(&["status"]).status, Some(0));
+    let wrong = root.run(&["audit", "accept-break", "--after", "1", "--reason", "x"]);
+    assert_eq!(wrong.status, Some(7), "{wrong:?}");
+    let reason = "the disk was replaced";
+    root.ward(&["audit", "accept-break", "--after", &after, "--reason", reason]).succeed();
+    root.ward(&["get", "a", "--raw"]).succeed();
+    let running = root.run(&["audit", "accept-break", "--after", &after, "--reason", reason]);
+    assert!(running.stderr.contains("stop it first"), "{running:?}");
+    let verified = root.run(&["audit", "verify"]);
+    assert_eq!(verified.status, Some(0), "{verified:?}");
+    assert!(verified.stdout.contains("damaged or lost behind entry"), "{}", verified.stdout);
+    let shown = root.ward(&["audit", "show", "--event", "log.gap"]).succeed();
+    assert!(shown.contains(reason), "{shown}");
+    let shown = root.ward(&["audit", "show"]).succeed();
+    assert!(shown.contains("is damaged at line"), "{shown}");
+}

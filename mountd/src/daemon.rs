@@ -13,7 +13,7 @@ use crate::hardening::{self, Memory};
 use crate::helper::{Notifier, Notify};
 use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
-use crate::log_keeper;
+use crate::log_keeper::{self, LogFinding};
 use crate::log_state::LogState;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
@@ -188,6 +188,7 @@ fn assemble(
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
         left: LogState::new(recovered, boot),
+        log_finding: LogFinding::default(),
         handles: HandleTable::default(),
         log,
         cpu_latency,

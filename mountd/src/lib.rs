@@ -1,5 +1,6 @@
 //! The daemon: mounts vaults and decides each open. Start reading at `pipeline.rs`.
 
+mod accept_break;
 mod agent_table;
 mod approval_queue;
 mod caller;
@@ -42,6 +43,7 @@ mod tree;
 mod vault_table;
 mod whoami;
 
+pub use accept_break::{AcceptError, accept_break};
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
 pub use monitor::takes_script;
 pub use policy_in_force::digest as policy_digest;

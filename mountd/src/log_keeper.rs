@@ -5,6 +5,7 @@ use crate::clock;
 use crate::pipeline::Pipeline;
 use crossbeam_channel::{Receiver, select, tick};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use ward_audit::{Durability, EventType, Record, Verdict, verify};
 use ward_policy::Moment;
@@ -17,6 +18,25 @@ const PERIOD: Duration = Duration::from_millis(50);
 const ENDED_PERIOD: Duration = Duration::from_secs(1);
 /// How often the whole log is verified; the first time when the daemon starts.
 const VERIFIED_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is wrong with the log, as it was last found.
+#[derive(Debug, Default)]
+pub(crate) struct LogFinding(Mutex<Option<String>>);
+
+impl LogFinding {
+    /// In words; nothing when it is whole, or was not looked at yet.
+    pub(crate) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what was found; gives it when it is something new.
+    fn set(&self, finding: Option<String>) -> Option<String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *known != finding;
+        known.clone_from(&finding);
+        finding.filter(|_| is_new)
+    }
+}
 
 /// Signs and syncs records that wait for it, and ends what leases let the kernel keep.
 pub(crate) fn keep(pipeline: &Pipeline, stop: &Receiver<()>) {
@@ -37,7 +57,6 @@ pub(crate) fn keep(pipeline: &Pipeline, stop: &Receiver<()>) {
 pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
     let period = tick(ENDED_PERIOD);
     let mut verified: Option<Moment> = None;
-    let mut said = String::new();
     let mut counted = None;
     loop {
         select! {
@@ -57,11 +76,10 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
                     Ok(()) => continue,
                 };
                 verified = Some(now);
-                if let Some(finding) = finding.filter(|finding| *finding != said) {
+                if let Some(finding) = pipeline.log_finding.set(finding) {
                     let record = Record::new(EventType::LogDamaged).reason(&finding);
                     // A log that has stopped says so by itself.
                     let _stopped = pipeline.log.append(record, Durability::Durable, clock::stamp());
-                    said = finding;
                 }
             }
         }

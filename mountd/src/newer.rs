@@ -76,7 +76,7 @@ pub(crate) fn newer_in_the_log(
     let mut newer = Newer::default();
     let mut state = State::of(vault, changed);
     let filter = Filter { vault: Some(name.clone()), ..Filter::default() };
-    log.read(&filter, |shown| {
+    let unread = log.read(&filter, |shown| {
         let entry = &shown.entry;
         newer.take_command(entry, &state);
         match vault.kind() {
@@ -85,7 +85,8 @@ pub(crate) fn newer_in_the_log(
         }
         ControlFlow::Continue(())
     })?;
-    Ok(newer)
+    // What it does not say, it cannot have said.
+    unread.into_iter().next().map_or(Ok(newer), |unread| Err(ReadLogError::Damaged(unread)))
 }
 
 impl Newer {
@@ -101,59 +102,22 @@ impl Newer {
             self.unreadable += u64::from(is_hidden);
             return;
         };
-        let is_restore = has(entry, Operation::SecretRestore);
-        match entry.event_type {
-            EventType::SecretSet | EventType::FileWrite | EventType::FileCreate => {
-                self.set_at(path, at, state);
+        let event = entry.event_type;
+        let is_restore = event == EventType::Command && has(entry, Operation::SecretRestore);
+        let sets = [EventType::SecretSet, EventType::FileWrite, EventType::FileCreate];
+        if is_restore || sets.contains(&event) {
+            self.set_at(path, at, state);
+        } else if event == EventType::FileRemove {
+            if state.has_older(path, at) {
+                self.removed.insert(path.to_owned());
             }
-            EventType::Command if is_restore => self.set_at(path, at, state),
-            EventType::FileRemove => {
-                if state.has_older(path, at) {
-                    self.removed.insert(path.to_owned());
-                }
-                self.set.remove(path);
+            self.set.remove(path);
+        } else if event == EventType::FileRename {
+            if let Some(to) = entry.to.as_deref() {
+                self.rename(path, to, at, state);
             }
-            EventType::FileRename => {
-                if let Some(to) = entry.to.as_deref() {
-                    self.rename(path, to, at, state);
-                }
-            }
-            EventType::SecretRevoked => self.revoke(path, at, state),
-            EventType::AgentBegun
-            | EventType::AgentEnded
-            | EventType::ClockJump
-            | EventType::Command
-            | EventType::DaemonStarted
-            | EventType::DaemonStopped
-            | EventType::FileOpen
-            | EventType::FileRead
-            | EventType::GuardsCounted
-            | EventType::HelperFailed
-            | EventType::LeaseBegun
-            | EventType::LeaseEnded
-            | EventType::LeaseUsed
-            | EventType::LogRecovered
-            | EventType::MountBegun
-            | EventType::MountEnded
-            | EventType::PolicyLoaded
-            | EventType::PolicyRefused
-            | EventType::Refused
-            | EventType::RequestApproved
-            | EventType::RequestDenied
-            | EventType::RequestExpired
-            | EventType::RequestMade
-            | EventType::Checkpoint
-            | EventType::LogDamaged
-            | EventType::SegmentCompressed
-            | EventType::SegmentEnd
-            | EventType::SegmentRetired
-            | EventType::SegmentStart
-            | EventType::StoreIntent
-            | EventType::StoreOutcome
-            | EventType::VaultCreated
-            | EventType::VaultDamaged
-            | EventType::VaultRolledBack
-            | EventType::VaultUnlocked => {}
+        } else if event == EventType::SecretRevoked {
+            self.revoke(path, at, state);
         }
     }
 
@@ -327,51 +291,17 @@ impl Activity {
 
 /// What an entry says a workspace was used for.
 fn use_of(entry: &Entry<'_>) -> Option<Activity> {
-    match entry.event_type {
-        EventType::MountBegun => {
-            (entry.reason.as_deref() != Some(READ_ONLY)).then_some(Activity::Mount)
-        }
-        EventType::FileOpen => has(entry, Operation::FileWrite).then_some(Activity::OpenForWriting),
-        EventType::FileCreate => Some(Activity::Creation),
-        EventType::FileWrite => Some(Activity::Truncation),
-        EventType::FileRename => Some(Activity::Renaming),
-        EventType::FileRemove => Some(Activity::Removal),
-        EventType::AgentBegun
-        | EventType::AgentEnded
-        | EventType::ClockJump
-        | EventType::Command
-        | EventType::DaemonStarted
-        | EventType::DaemonStopped
-        | EventType::FileRead
-        | EventType::GuardsCounted
-        | EventType::HelperFailed
-        | EventType::LeaseBegun
-        | EventType::LeaseEnded
-        | EventType::LeaseUsed
-        | EventType::LogRecovered
-        | EventType::MountEnded
-        | EventType::PolicyLoaded
-        | EventType::PolicyRefused
-        | EventType::Refused
-        | EventType::RequestApproved
-        | EventType::RequestDenied
-        | EventType::RequestExpired
-        | EventType::RequestMade
-        | EventType::SecretRevoked
-        | EventType::SecretSet
-        | EventType::Checkpoint
-        | EventType::LogDamaged
-        | EventType::SegmentCompressed
-        | EventType::SegmentEnd
-        | EventType::SegmentRetired
-        | EventType::SegmentStart
-        | EventType::StoreIntent
-        | EventType::StoreOutcome
-        | EventType::VaultCreated
-        | EventType::VaultDamaged
-        | EventType::VaultRolledBack
-        | EventType::VaultUnlocked => None,
-    }
+    let event = entry.event_type;
+    let uses = [
+        (EventType::MountBegun, Activity::Mount, entry.reason.as_deref() != Some(READ_ONLY)),
+        (EventType::FileOpen, Activity::OpenForWriting, has(entry, Operation::FileWrite)),
+        (EventType::FileCreate, Activity::Creation, true),
+        (EventType::FileWrite, Activity::Truncation, true),
+        (EventType::FileRename, Activity::Renaming, true),
+        (EventType::FileRemove, Activity::Removal, true),
+    ];
+    let found = uses.into_iter().find(|(of, _, is_one)| *of == event && *is_one);
+    found.map(|(_, activity, _)| activity)
 }
 
 /// Whether a workspace has something of that name.

@@ -30,6 +30,7 @@ use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::helper::Notifier;
 use crate::lease_table::{LeaseTable, Reach};
+use crate::log_keeper::LogFinding;
 use crate::log_state::LogState;
 use crate::monitor::Monitor;
 use crate::place::Place;
@@ -52,6 +53,7 @@ pub(crate) struct Pipeline {
     pub(crate) leases: LeaseTable,
     pub(crate) refusals: RefusalTable,
     pub(crate) left: LogState,
+    pub(crate) log_finding: LogFinding,
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
     pub(crate) cpu_latency: Arc<CpuLatency>,

@@ -21,6 +21,9 @@ pub(crate) fn run(
     if let (Some(_), Some(next)) = (after, page.next) {
         text.push_str(&format!("more with --after {next}\n"));
     }
+    for damaged in &page.damaged {
+        text.push_str(&format!("{}\n", escaped(damaged)));
+    }
     Ok(Report::new(page, text))
 }
 

@@ -98,6 +98,16 @@ fn of_daemon(status: &Status) -> Vec<Finding> {
             next: "make room or mend the disk, then start the daemon again".to_owned(),
         });
     }
+    if let Some(found) = &status.log.damage {
+        findings.push(Finding {
+            name: "log-damage",
+            grade: Grade::Bad,
+            found: found.clone(),
+            means: "what was recorded there is lost, or somebody changed it",
+            next: "compare the log with a backup; ward audit accept-break goes on without it"
+                .to_owned(),
+        });
+    }
     if !status.damage.is_empty() {
         findings.push(Finding {
             name: "damage",

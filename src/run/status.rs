@@ -77,7 +77,9 @@ fn log(log: &LogState) -> String {
     } else {
         format!("; opens are {}, a power cut may lose their records", escaped(&log.opens))
     };
-    format!("{}, last entry {}{relaxed}", escaped(&log.state), log.last)
+    let damage = log.damage.as_deref().map(|found| format!("; DAMAGED: {}", escaped(found)));
+    let damage = damage.unwrap_or_default();
+    format!("{}, last entry {}{relaxed}{damage}", escaped(&log.state), log.last)
 }
 
 fn pending(number: u64, program: &str) -> String {
@@ -159,7 +161,12 @@ mod tests {
             pid: 7,
             version: "0.1.0".to_owned(),
             since: "2026-01-01T00:00:00Z".to_owned(),
-            log: LogState { state: "healthy".into(), last: 42, opens: "written".into() },
+            log: LogState {
+                state: "healthy".into(),
+                last: 42,
+                damage: None,
+                opens: "written".into(),
+            },
             policy: "0123456789abcdef".to_owned(),
             layout: "private".to_owned(),
             mounts: vec![MountState {

@@ -75,6 +75,9 @@ event_types! {
     LeaseUsed = "lease.used";
     /// A part of the log is not as it was written, or cannot be put away: found in the background.
     LogDamaged = "log.damaged";
+    /// A `segment` that is damaged or lost was put aside, after the good entry `size`: somebody
+    /// accepted it.
+    LogGap = "log.gap";
     /// A torn tail was cut: so many `bytes`, with this `sha256`.
     LogRecovered = "log.recovered";
     /// A vault is shown at a path.
@@ -141,6 +144,7 @@ impl EventType {
             | Self::DaemonStopped
             | Self::GuardsCounted
             | Self::LogDamaged
+            | Self::LogGap
             | Self::LogRecovered
             | Self::MountBegun
             | Self::MountEnded

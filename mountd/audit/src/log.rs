@@ -11,7 +11,7 @@ use crate::commit::Commits;
 use crate::disk::Disk;
 use crate::names::{Keyring, NamesKey};
 use crate::open::{OpenLogError, Recovered, Settings, recover};
-use crate::read::{ReadLogError, ShownEntry, read_from};
+use crate::read::{ReadLogError, ShownEntry, Unread, read_from};
 use crate::tail::Tail;
 use crate::{Entry, Filter, Head, LogKey, Receipt, Record, SegmentName, Stamp, disk::Folder};
 use std::ops::ControlFlow;
@@ -234,15 +234,16 @@ impl Log {
         Ok(())
     }
 
-    /// Gives each entry that `filter` lets through, names opened where the vault is unlocked.
+    /// Gives each entry that `filter` lets through, names opened where the vault is unlocked. What is
+    /// damaged is told and passed over.
     ///
     /// # Errors
-    /// Names the file that cannot be read, or the line that is none.
+    /// Names the file that cannot be read.
     pub fn read(
         &self,
         filter: &Filter,
         each: impl FnMut(ShownEntry) -> ControlFlow<()>,
-    ) -> Result<(), ReadLogError> {
+    ) -> Result<Vec<Unread>, ReadLogError> {
         let (disk, keyring) = self.tail().map_or_else(
             |_| Err(ReadLogError::Stopped),
             |mut tail| Ok((tail.disk(), Keyring::clone(tail.keyring()))),

@@ -4,8 +4,9 @@ use crate::chain::digest_of;
 use crate::disk::{Disk, SegmentFile};
 use crate::epoch::Epochs;
 use crate::fold::{Fold, Standing};
+use crate::gap::follow_good_part;
 use crate::line::Line;
-use crate::segment::{Remainder, missing_among, segments_among};
+use crate::segment::{Remainder, is_set_aside, missing_among, segments_among};
 use crate::stored::StoredSegment;
 use crate::succession::{Fault, Succession};
 use crate::tail::{Beginning, RESERVE, Tail};
@@ -189,11 +190,20 @@ pub(crate) fn recover(
             (SegmentName::FIRST, file, Found { succession, fold, length: 0, cut: None })
         }
         Some(last) => {
-            let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
+            // Behind a gap, a segment is followed from what it says itself of those before it.
+            let is_behind_gap =
+                last.previous().is_some_and(|previous| is_set_aside(&names, previous));
             let before = match segments.len() {
                 1 => (Succession::signed_by(identity), Fold::default()),
+                _ if is_behind_gap => (Succession::signed_by(identity), Fold::default()),
                 _ => follow_previous(&*disk, *last, identity)?,
             };
+            if is_set_aside(&names, *last) {
+                let found = good_part(&*disk, *last, before)?;
+                let file = create(&*disk, last.next())?;
+                return begin(disk, key, settings, (last.next(), file, found, first), now);
+            }
+            let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
             let found = find_end(&*file, *last, (before, identity))?;
             // A segment of which not even the first line came about is begun again.
             match found.length {
@@ -202,11 +212,21 @@ pub(crate) fn recover(
             }
         }
     };
+    begin(disk, key, settings, (segment, file, found, first), now)
+}
+
+/// Begins a run in `segment` after what was found; `first` is the number of the first segment.
+fn begin(
+    disk: Arc<dyn Disk>,
+    key: LogKey,
+    settings: Settings,
+    (segment, file, mut found, first): (SegmentName, Arc<dyn SegmentFile>, Found, u64),
+    now: Stamp,
+) -> Result<(Tail, Recovered), OpenLogError> {
     if found.succession.retired() + 1 < first {
         let missing = SegmentName::from_number(found.succession.retired() + 1);
         return Err(OpenLogError::Missing { missing });
     }
-    let mut found = found;
     let random = random()?;
     let recovered = found.recovered(now, random);
     let epochs = Epochs::begin(key, &found.succession);
@@ -227,6 +247,17 @@ pub(crate) fn recover(
         Err(error) if !crate::disk::is_full(&error) => Err(OpenLogError::file(RESERVE)(error)),
         Ok(()) | Err(_) => Ok((tail, recovered)),
     }
+}
+
+/// What is good of a segment that was put aside.
+fn good_part(
+    disk: &dyn Disk,
+    segment: SegmentName,
+    (mut succession, mut fold): (Succession, Fold),
+) -> Result<Found, OpenLogError> {
+    follow_good_part(disk, segment, &mut succession, &mut |line| fold.line(line))
+        .map_err(OpenLogError::file(segment))?;
+    Ok(Found { succession, fold, length: 0, cut: None })
 }
 
 impl Found {

@@ -86,6 +86,7 @@ pub struct Record<'a> {
     compressed: Option<Digest>,
     segment: Option<SegmentName>,
     retired: Option<SegmentName>,
+    size: Option<u64>,
     wall: Option<Timestamp>,
     asked: Option<Asked<'a>>,
     ends: Option<Moment>,
@@ -125,6 +126,7 @@ impl<'a> Record<'a> {
             compressed: None,
             segment: None,
             retired: None,
+            size: None,
             wall: None,
             asked: None,
             ends: None,
@@ -347,6 +349,12 @@ impl<'a> Record<'a> {
         Self { sha256: Some(lines), compressed: Some(compressed), ..record }
     }
 
+    /// `segment`, whose file has this digest, is damaged after the entry `after`.
+    pub(crate) const fn gap(segment: SegmentName, sha256: Digest, after: u64) -> Self {
+        let record = Self { segment: Some(segment), ..Self::new(EventType::LogGap) };
+        Self { sha256: Some(sha256), size: Some(after), ..record }
+    }
+
     /// Every segment up to this one is deleted.
     pub(crate) const fn retired(segment: SegmentName) -> Self {
         Self { retired: Some(segment), ..Self::new(EventType::SegmentRetired) }
@@ -399,6 +407,7 @@ impl<'a> Record<'a> {
             shared: self.share.name().map(Cow::Borrowed),
             terms: self.asked.and_then(|asked| asked.terms()),
             since: self.guards.map(|(_, since)| Number(since)),
+            size: self.size.map(Number),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),

@@ -38,9 +38,15 @@ impl SegmentName {
         format!("{self}{COMPRESSED}")
     }
 
-    /// The segment with this file name, of either form; `None` for every other file.
+    /// The name under which it lies when it was damaged, and somebody accepted that.
+    pub(crate) fn name_aside(self) -> String {
+        format!("{self}{ASIDE}")
+    }
+
+    /// The segment with this file name, of any form; `None` for every other file.
     pub(crate) fn from_file_name(name: &str) -> Option<Self> {
-        let name = name.strip_suffix(COMPRESSED).unwrap_or(name);
+        let suffixes = [COMPRESSED, ASIDE].into_iter();
+        let name = suffixes.fold(name, |name, suffix| name.strip_suffix(suffix).unwrap_or(name));
         let digits = name.strip_suffix(".jsonl")?;
         let is_number = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.parse().ok()?;
@@ -57,7 +63,18 @@ impl fmt::Display for SegmentName {
 /// What the name of a compressed segment ends with.
 const COMPRESSED: &str = ".zst";
 
-/// The segments among some file names, in order; one that has both forms once.
+/// What the name of a segment ends with that was put aside.
+const ASIDE: &str = ".broken";
+
+/// Whether a segment was put aside.
+pub(crate) fn is_set_aside(names: &[String], segment: SegmentName) -> bool {
+    let is_there = |name: String| names.contains(&name);
+    is_there(segment.name_aside())
+        && !is_there(segment.to_string())
+        && !is_there(segment.compressed_name())
+}
+
+/// The segments among some file names, in order; one that has two forms once.
 pub(crate) fn segments_among(names: &[String]) -> Vec<SegmentName> {
     let mut segments: Vec<_> =
         names.iter().filter_map(|name| SegmentName::from_file_name(name)).collect();

@@ -4,6 +4,7 @@ use crate::SegmentName;
 use crate::chain::digest_of;
 use crate::disk::Disk;
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use ward_policy::Digest;
 
@@ -11,6 +12,8 @@ use ward_policy::Digest;
 const LARGEST_COMPRESSED: u64 = 256 << 20;
 /// The most memory that reading one takes, as a power of two; ours take less.
 const LARGEST_WINDOW: u32 = 23;
+/// How a frame of Zstandard begins (RFC 8878, 3.1.1).
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// How hard to compress: more gains nothing on hashes and sealed names (measured).
 const LEVEL: i32 = 1;
 
@@ -26,17 +29,37 @@ impl StoredSegment {
     pub(crate) fn open(disk: &dyn Disk, segment: SegmentName) -> io::Result<Self> {
         let file = match disk.reader(&segment.to_string()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Self::open_compressed(disk, segment);
+                return match Self::open_compressed(disk, segment) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        Self::open_aside(disk, segment)
+                    }
+                    opened => opened,
+                };
             }
             file => file?,
         };
         Ok(Self { lines: Box::new(BufReader::with_capacity(1 << 18, file)), compressed: None })
     }
 
+    /// Opens a segment that was put aside, in the form it had.
+    fn open_aside(disk: &dyn Disk, segment: SegmentName) -> io::Result<Self> {
+        let name = segment.name_aside();
+        let mut magic = [0; MAGIC.len()];
+        let is_compressed = disk.reader(&name)?.read_exact(&mut magic).is_ok() && magic == MAGIC;
+        if is_compressed {
+            return Self::decode(disk.reader(&name)?);
+        }
+        let lines = Box::new(BufReader::with_capacity(1 << 18, disk.reader(&name)?));
+        Ok(Self { lines, compressed: None })
+    }
+
     /// Opens the compressed form of `segment`.
     pub(crate) fn open_compressed(disk: &dyn Disk, segment: SegmentName) -> io::Result<Self> {
+        Self::decode(disk.reader(&segment.compressed_name())?)
+    }
+
+    fn decode(file: File) -> io::Result<Self> {
         let mut bytes = Vec::new();
-        let file = disk.reader(&segment.compressed_name())?;
         file.take(LARGEST_COMPRESSED).read_to_end(&mut bytes)?;
         let compressed = Some(digest_of(&bytes));
         let mut decoder = zstd::stream::read::Decoder::with_buffer(Cursor::new(bytes))?;

@@ -57,6 +57,8 @@ pub(crate) enum Fault {
     AfterEnd,
     #[error("the segment before it did not end as this one says")]
     Unclosed,
+    #[error("it was put aside as damaged, and no entry of the log says so")]
+    Aside,
     #[error("its compressed file is not the one that the log recorded")]
     Compressed,
 }
@@ -118,6 +120,16 @@ impl Succession {
         let head = start.previous.map(|hash| Head { seq: tree.size(), hash });
         let head_digits = head.map(|head| head.hash.to_hex());
         Ok(Self { head, head_digits, tree, identity, ..Self::default() })
+    }
+
+    /// Goes on in the same log behind a gap, just before `line`, the first one of a segment.
+    pub(crate) fn after_gap(&self, line: &[u8]) -> Result<Self, Fault> {
+        let after = Self::before(line, self.identity)?;
+        if after.tree.size() < self.tree.size() {
+            return Err(Fault::Tree);
+        }
+        let (log, notes, retired) = (self.log.clone(), self.notes, self.retired);
+        Ok(Self { log, notes, retired, time: self.time, ..after })
     }
 
     /// The last line accepted.

@@ -2,8 +2,9 @@
 //! its part of the tree written as tiles.
 
 use crate::disk::Disk;
+use crate::gap::has_gaps;
 use crate::line::Line;
-use crate::segment::segments_among;
+use crate::segment::{is_set_aside, segments_among};
 use crate::stored::{Hashed, StoredSegment, compressor};
 use crate::succession::{Fault, Succession};
 use crate::tile::{self, Tiles};
@@ -93,7 +94,10 @@ impl Log {
         let _receipt = self.append(Record::retired(*last), Durability::Durable, now)?;
         self.tail()?.epochs.retired_up_to(*last);
         for segment in ended {
-            let name = segment.compressed_name();
+            let name = match is_set_aside(&names, segment) {
+                true => segment.name_aside(),
+                false => segment.compressed_name(),
+            };
             disk.remove(&name).map_err(TendError::file(name))?;
         }
         Ok(())
@@ -225,6 +229,10 @@ fn tiles_after<'disk>(
     identity: PublicKey,
     size: u64,
 ) -> Result<Option<Tiles<'disk>>, TendError> {
+    // Leaves that are lost make no tree.
+    if has_gaps(disk).map_err(TendError::file("the directory"))? {
+        return Ok(None);
+    }
     let tiled = tiled_size(disk);
     if tiled > size {
         return Ok(None);

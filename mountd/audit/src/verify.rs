@@ -6,12 +6,13 @@
 //! whole. Only a [`TreeHead`] kept elsewhere shows that, so pass one when there is one.
 
 use crate::disk::{Disk, Folder};
+use crate::gap::{GapStatement, digest_of_file, follow_good_part};
 use crate::line::Line;
-use crate::segment::{Remainder, missing_among, segments_among};
+use crate::segment::{Remainder, is_set_aside, missing_among, segments_among};
 use crate::statement::CompressedStatement;
 use crate::stored::{StoredSegment, is_damaged};
 use crate::succession::{Fault, Succession};
-use crate::{EventType, Head, HeadNote, PublicKey, SegmentName, Timestamp, TreeHead};
+use crate::{EventType, Gap, Head, HeadNote, PublicKey, SegmentName, Timestamp, TreeHead};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -46,6 +47,8 @@ pub struct Extent {
     pub log: Option<String>,
     /// What signs notes of its heads.
     pub notes: Option<PublicKey>,
+    /// The parts of it that were accepted as lost.
+    pub gaps: Vec<Gap>,
     /// How many of its last entries no checkpoint has signed yet.
     pub unsigned: u64,
 }
@@ -142,10 +145,17 @@ pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, Ve
             break;
         }
         let is_last = segments.last() == Some(segment);
+        if is_set_aside(&names, *segment) {
+            walk.pass_over(&folder, *segment).map_err(VerifyError::file(segment))?;
+            continue;
+        }
         verdict = walk.follow(&folder, *segment, is_last)?;
         if verdict != Verdict::Whole {
             break;
         }
+    }
+    if verdict == Verdict::Whole {
+        verdict = walk.check_gaps();
     }
     if verdict == Verdict::Whole {
         verdict = walk.check_compressed();
@@ -200,6 +210,12 @@ struct Walk {
     retired: u64,
     expected: Option<TreeHead>,
     is_rewritten: bool,
+    /// The segments that were put aside, and SHA-256 of their files.
+    aside: BTreeMap<u64, (Gap, Digest)>,
+    /// The same as the log states it.
+    accepted: BTreeMap<u64, String>,
+    /// Whether the last segment read was one of them.
+    is_behind_gap: bool,
     /// SHA-256 of the compressed segments that were read.
     compressed: BTreeMap<u64, Digest>,
     /// The same as the log states it.
@@ -292,6 +308,28 @@ impl Walk {
         }
     }
 
+    /// Passes over a segment that was put aside; what is good of it counts.
+    fn pass_over(&mut self, folder: &Folder, segment: SegmentName) -> io::Result<()> {
+        self.segments += 1;
+        follow_good_part(folder, segment, &mut self.succession, &mut |_| ())?;
+        let after = self.succession.head().map_or(0, |head| head.seq);
+        let gap = Gap { segment, after, until: after + 1 };
+        self.aside.insert(segment.number(), (gap, digest_of_file(folder, segment)?));
+        self.is_behind_gap = true;
+        Ok(())
+    }
+
+    /// Whether the log says of each segment that was put aside that this was accepted.
+    fn check_gaps(&self) -> Verdict {
+        let is_unsaid = |(number, (_, digest)): &(&u64, &(Gap, Digest))| {
+            self.accepted.get(number).is_none_or(|text| *text != digest.to_string())
+        };
+        match self.aside.iter().find(is_unsaid) {
+            Some((_, (gap, _))) => broken(gap.segment, 1, &Fault::Aside),
+            None => Verdict::Whole,
+        }
+    }
+
     /// Whether each compressed segment is the file that the log recorded.
     fn check_compressed(&self) -> Verdict {
         let differs = |(number, digest): (&u64, &Digest)| {
@@ -306,12 +344,22 @@ impl Walk {
 
     fn accept(&mut self, line: &[u8], segment: SegmentName, number: u64) -> Result<(), Fault> {
         if number == 1 {
-            if self.segments == 1 && segment != SegmentName::FIRST {
+            if self.is_behind_gap {
+                self.succession = self.succession.after_gap(line)?;
+                self.is_behind_gap = false;
+                let next = self.succession.tree().size() + 1;
+                self.aside.values_mut().rev().take(1).for_each(|(gap, _)| gap.until = next);
+            } else if self.segments == 1 && segment != SegmentName::FIRST {
                 self.succession = Succession::before(line, None)?;
             }
             self.succession.accept_first(line, segment)?;
         } else {
             let event = self.succession.accept(line)?;
+            if event == EventType::LogGap {
+                let stated = Line::parse(line).as_ref().and_then(GapStatement::of);
+                let stated = stated.ok_or(Fault::Form)?;
+                self.accepted.insert(stated.segment.0, stated.sha256);
+            }
             if event == EventType::SegmentCompressed {
                 let stated = Line::parse(line).as_ref().and_then(CompressedStatement::of);
                 let stated = stated.ok_or(Fault::Form)?;
@@ -346,9 +394,37 @@ impl Walk {
             time: self.succession.time(),
             log: self.succession.log().map(str::to_owned),
             notes: self.succession.notes(),
+            gaps: self.aside.into_values().map(|(gap, _)| gap).collect(),
             unsigned: self.succession.unsigned(),
         };
         Report { good, verdict }
+    }
+}
+
+impl Extent {
+    /// That it is all there is, in words.
+    fn write(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Head { seq, hash }) = self.head else {
+            return write!(formatter, "The log is whole and empty.");
+        };
+        write!(formatter, "The log is whole: {seq} entries, the last one {hash}.")?;
+        match self.retired {
+            0 => {}
+            1 => write!(formatter, " The first segment was deleted by the policy.")?,
+            some => write!(formatter, " The first {some} segments were deleted by the policy.")?,
+        }
+        for Gap { segment, after, until } in &self.gaps {
+            write!(
+                formatter,
+                " But {segment} is damaged or lost behind entry {after}: what was up to entry \
+                 {until} is gone, and that was accepted."
+            )?;
+        }
+        match self.unsigned {
+            0 => Ok(()),
+            1 => write!(formatter, " No checkpoint has signed that one yet."),
+            some => write!(formatter, " No checkpoint has signed the last {some} yet."),
+        }
     }
 }
 
@@ -356,30 +432,7 @@ impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seq = self.good.head.map_or(0, |head| head.seq);
         match &self.verdict {
-            Verdict::Whole => match self.good.head {
-                None => write!(formatter, "The log is whole and empty."),
-                Some(head) => {
-                    let hash = head.hash;
-                    write!(formatter, "The log is whole: {seq} entries, the last one {hash}.")?;
-                    match self.good.retired {
-                        0 => {}
-                        1 => write!(formatter, " The first segment was deleted by the policy.")?,
-                        some => {
-                            write!(
-                                formatter,
-                                " The first {some} segments were deleted by the policy."
-                            )?;
-                        }
-                    }
-                    match self.good.unsigned {
-                        0 => Ok(()),
-                        1 => write!(formatter, " No checkpoint has signed that one yet."),
-                        some => {
-                            write!(formatter, " No checkpoint has signed the last {some} yet.")
-                        }
-                    }
-                }
-            },
+            Verdict::Whole => self.good.write(formatter),
             Verdict::Torn { file, bytes } => write!(
                 formatter,
                 "The log is whole up to entry {seq}; a crash left {bytes} bytes of an unfinished \

@@ -36,6 +36,7 @@ impl Control<'_> {
             log: LogState {
                 state: stopped.map_or_else(|| "healthy".to_owned(), |cause| cause.to_string()),
                 last,
+                damage: pipeline.log_finding.get(),
                 opens: match rules.open_records() {
                     OpenRecords::Durable => "durable",
                     OpenRecords::Written => "written",
@@ -91,11 +92,13 @@ impl Control<'_> {
             page.push_back(entry);
             ControlFlow::Continue(())
         });
-        read.map_err(|error| failure(FailureCode::Damaged, error, "run: ward audit verify"))?;
+        let unread =
+            read.map_err(|error| failure(FailureCode::Damaged, error, "run: ward audit verify"))?;
+        let damaged = unread.iter().map(ToString::to_string).collect();
         let next = page.back().filter(|_| has_more).map(|entry| entry.entry.seq.0);
         let entries = page.iter().map(serde_json::to_value).collect::<Result<_, _>>();
         let entries = entries.map_err(|error| failure(FailureCode::Failed, error, "try again"))?;
-        Ok(AuditPage { entries, next })
+        Ok(AuditPage { entries, next, damaged })
     }
 
     /// Names in the log are sealed under keys of their vaults: those that need no passphrase open.

@@ -3,6 +3,7 @@
 mod canonical;
 mod ended;
 mod example;
+mod gaps;
 mod names;
 mod opening;
 mod proofs;

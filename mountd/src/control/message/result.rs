@@ -366,6 +366,9 @@ pub struct AuditPage {
     pub entries: Vec<serde_json::Value>,
     /// The cursor for the next page; absent when there is none yet.
     pub next: Option<u64>,
+    /// What could not be shown of the log, because it is damaged, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// Whether the log is whole.

@@ -57,6 +57,9 @@ pub struct LogState {
     pub state: String,
     /// The last entry's number.
     pub last: u64,
+    /// What is wrong with what it has, as last found, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// `durable`, or `written` when the policy relaxes opens.
     pub opens: String,
 }
