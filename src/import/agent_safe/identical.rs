@@ -321,3 +321,39 @@ fn a_key_that_is_none_and_a_role_of_nobody_are_refused() {
     let refused = import(&folder(&rows), &settings()).unwrap_err().to_string();
     assert!(refused.starts_with("who is in the role \"unheard\"?"), "{refused}");
 }
+
+#[test]
+fn a_folder_is_read_by_the_names_of_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = std::fs::File::create(path).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    write(
+        "actions/read.yaml",
+        "name: file-read\nversion: 1.0.0\nrisk_class: low\ntarget_types: [a]\n",
+    );
+    write(
+        "actions/scale.yaml",
+        "name: scale\nversion: 1.0.0\nrisk_class: high\ntarget_types: [a]\n",
+    );
+    let rule = |name: &str, decision: &str| {
+        format!(
+            "rules:\n  - {{name: {name}, match: {{}}, decision: {decision}, reason: 'why: {name}'}}\n"
+        )
+    };
+    write("policies/b.yaml", &rule("second", "deny"));
+    write("policies/a.yml", &rule("first", "allow"));
+    write("policies/README.md", "not YAML");
+    write("inventory.yaml", "targets: []\n");
+    let settings = Settings { actions: BTreeMap::new(), ..settings() };
+    let policy = import(&Folder::read(folder.path()).unwrap(), &settings).unwrap();
+    assert!(policy.contains("# left out: the action scale is no operation;"), "{policy}");
+    let first = "# policies/a.yml, rule \"first\", priority 0\n[[rule]]\nname = \"first\"\n\
+        clients = [\"*\"]\nops = [\"file.read\"]\npath = [\"*\"]\npriority = 2\ndecide = \"allow\"\n\
+        reason = \"why: first\"\n";
+    assert!(policy.contains(first), "{policy}");
+    assert!(policy.contains("# policies/b.yaml, rule \"second\", priority 0\n"), "{policy}");
+}
