@@ -18,8 +18,8 @@ pub use tally::{CountedOpen, StakedFile, Tally};
 
 use crate::subject::Subject;
 use crate::{
-    AgentName, Caller, Digest, FileId, Grade, Moment, Question, Risk, Rules, SecretPath, Sensitivity,
-    UserId, VaultName,
+    AgentName, Caller, Digest, FileId, Grade, Moment, Question, Risk, Rules, SecretPath,
+    Sensitivity, UserId, VaultName,
 };
 use std::fmt;
 use std::time::Duration;
