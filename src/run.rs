@@ -3,6 +3,7 @@
 mod agent;
 mod approve;
 mod audit_accept_break;
+mod audit_export;
 mod audit_head;
 mod audit_prove;
 mod audit_show;
@@ -133,6 +134,7 @@ fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Tro
         AuditCommand::AcceptBreak(arguments) => {
             print(form, audit_accept_break::run(&arguments, settings)?)
         }
+        AuditCommand::Export(arguments) => print(form, audit_export::run(&arguments, settings)?),
         AuditCommand::Head(arguments) => print(form, audit_head::run(&arguments, settings)?),
         AuditCommand::Prove(arguments) => print(form, audit_prove::run(&arguments, settings)?),
         AuditCommand::CheckProof(arguments) => {

@@ -16,6 +16,7 @@ mod copies;
 mod daemon;
 mod doctor;
 mod endurance;
+mod exports;
 mod front_ends;
 mod independent_reader;
 mod keeping;

@@ -1,6 +1,5 @@
 //! The daemon: mounts vaults and decides each open. Start reading at `pipeline.rs`.
 
-mod accept_break;
 mod agent_table;
 mod approval_queue;
 mod caller;
@@ -23,6 +22,7 @@ mod initialise;
 mod lease_table;
 mod lifecycle;
 mod log_keeper;
+mod log_owner;
 mod log_state;
 #[cfg(feature = "measure")]
 pub mod measure;
@@ -43,8 +43,8 @@ mod tree;
 mod vault_table;
 mod whoami;
 
-pub use accept_break::{AcceptError, accept_break};
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
+pub use log_owner::{OwnerError, accept_break, export_rows};
 pub use monitor::takes_script;
 pub use policy_in_force::digest as policy_digest;
 pub use recorded::{NotRecorded, Recorded};

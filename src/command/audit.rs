@@ -1,6 +1,6 @@
 //! The words of `ward audit`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Of `ward audit`.
@@ -12,6 +12,8 @@ pub(crate) enum AuditCommand {
     Verify(AuditVerifyArguments),
     /// Go on without a part of the log that is damaged or lost (no daemon may run)
     AcceptBreak(AcceptBreakArguments),
+    /// Write the log in the form of another system
+    Export(AuditExportArguments),
     /// Show the newest signed head of the log: keep it elsewhere, and a cut log shows
     Head(AuditHeadArguments),
     /// Prove that an entry is in the log
@@ -37,6 +39,32 @@ pub(crate) struct AcceptBreakArguments {
     /// Why it is accepted; the log keeps it
     #[arg(long)]
     pub(crate) reason: String,
+}
+
+/// Of `ward audit export`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditExportArguments {
+    /// Whose form
+    #[arg(long)]
+    pub(crate) form: ExportForm,
+    /// The file to write, which must not be there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The file for the keys by which rows are checked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signers: Option<PathBuf>,
+    /// Ask the daemon for the names that the log seals
+    #[arg(long, conflicts_with = "signers")]
+    pub(crate) names: bool,
+}
+
+/// The system whose form is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// JSON Lines of agent-safe, with a chain of their own
+    AgentSafe,
+    /// Rows of ILLUVRSE's `audit_events`, as SQL for `PostgreSQL`
+    Illuvrse,
 }
 
 /// Of `ward audit head`.

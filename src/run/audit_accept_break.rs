@@ -9,7 +9,7 @@ use serde::Serialize;
 use ward_audit::AcceptBreakError;
 use ward_mountd::control::message::FailureCode;
 use ward_mountd::root::MARK;
-use ward_mountd::{AcceptError, accept_break};
+use ward_mountd::{OwnerError, accept_break};
 
 /// What was accepted.
 #[derive(Debug, Serialize)]
@@ -40,17 +40,20 @@ pub(crate) fn run(
     Ok(Report::new(Accepted { segment: segment.number(), after: *after }, text))
 }
 
-fn trouble(error: &AcceptError) -> Trouble {
+/// Why it could not be done, and what to do next.
+pub(super) fn trouble(error: &OwnerError) -> Trouble {
     match error {
-        AcceptError::Break(AcceptBreakError::NoBreak) => {
+        OwnerError::Break(AcceptBreakError::NoBreak) => {
             Trouble::new(FailureCode::NotFound, error).next("see ward audit verify")
         }
-        AcceptError::Break(AcceptBreakError::Elsewhere { .. }) => {
+        OwnerError::Break(AcceptBreakError::Elsewhere { .. }) => {
             Trouble::bad_input(error).next("name the entry that ward audit verify names")
         }
-        AcceptError::Root(_) | AcceptError::Key(_) => {
+        OwnerError::Root(_) | OwnerError::Key(_) => {
             Trouble::new(FailureCode::Denied, error).next("run it as the owner of the root")
         }
-        AcceptError::Boot(_) | AcceptError::Break(_) => Trouble::new(FailureCode::Failed, error),
+        OwnerError::Boot(_) | OwnerError::Break(_) | OwnerError::Export(_) => {
+            Trouble::new(FailureCode::Failed, error)
+        }
     }
 }

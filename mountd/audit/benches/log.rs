@@ -19,6 +19,8 @@ use ward_policy::{
 };
 
 const ENTRIES: u32 = 1_000_000;
+/// How many entries a start is measured with at last.
+const MANY: u32 = 10_000_000;
 /// Rounds of disk and log in turn, of which the median counts.
 const ROUNDS: usize = 7;
 
@@ -142,6 +144,21 @@ fn verified(directory: &Path, form: &str, output: &mut impl Write) -> Result<(),
     if report.verdict == Verdict::Whole { Ok(()) } else { Err(report.to_string().into()) }
 }
 
+/// How long a start takes that finds so many entries in segments that have ended.
+fn started(directory: &Path, output: &mut impl Write) -> Result<(), Failure> {
+    let mut times = Vec::new();
+    let mut last = 0;
+    for _ in 0..ROUNDS {
+        let began = now(ClockId::Monotonic);
+        let log = open(directory)?;
+        times.push((now(ClockId::Monotonic) - began).as_secs_f64() * 1000.0);
+        last = log.head()?.map_or(0, |head| head.seq);
+        log.close(stamp(0))?;
+    }
+    let spent = median(times);
+    Ok(writeln!(output, "start: {spent:.1} ms with {last} entries")?)
+}
+
 fn main() -> Result<(), Failure> {
     // cargo bench adds a flag of its own.
     let given = std::env::args_os().skip(1).find(|word| word != "--bench");
@@ -172,6 +189,7 @@ fn main() -> Result<(), Failure> {
     writeln!(output, "put away: {spent:?} CPU for a million")?;
     writeln!(output, "a compressed line: {} bytes", bytes_in(&directory)? / u64::from(ENTRIES))?;
     verified(&directory, "compressed", &mut output)?;
+    started(&directory, &mut output)?;
 
     let beside = holder.path().join("file");
     let file = File::create(&beside)?;
@@ -188,5 +206,15 @@ fn main() -> Result<(), Failure> {
     writeln!(output, "the disk's own fdatasync: {disk:.0} for a second")?;
     writeln!(output, "durable, 1 caller: {one:.0} for a second, {:.2} x the disk", one / disk)?;
     writeln!(output, "durable, 64 callers: {many:.0} for a second")?;
-    Ok(log.close(stamp(ENTRIES))?)
+    log.close(stamp(ENTRIES))?;
+    drop(log);
+
+    for _ in 0..2 * (MANY / ENTRIES - 1) {
+        let log = open(&directory)?;
+        log.record_names(RecordNames::Clear)?;
+        written(&log, &caller, ENTRIES / 2)?;
+        log.tend(stamp(ENTRIES))?;
+        log.close(stamp(ENTRIES))?;
+    }
+    started(&directory, &mut output)
 }

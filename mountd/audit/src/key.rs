@@ -53,7 +53,7 @@ impl SigningKey {
         Some(Self::from_seed(&seed))
     }
 
-    fn from_seed(seed: &SecretBox<[u8; 32]>) -> Self {
+    pub(crate) fn from_seed(seed: &SecretBox<[u8; 32]>) -> Self {
         Self(SecretBox::make(|| ed25519_dalek::SigningKey::from_bytes(seed)))
     }
 

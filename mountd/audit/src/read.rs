@@ -8,14 +8,14 @@ use crate::names::Keyring;
 use crate::segment::segments_among;
 use crate::stored::{StoredSegment, is_damaged};
 use crate::{Entry, Filter, SegmentName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// An entry with its hash. `sealed` is gone when its names could be opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShownEntry {
     /// What the line says.
     pub entry: Entry<'static>,
