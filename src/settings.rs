@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) form: Form,
     /// How to call `ward` for the same root, for hints.
     pub(crate) program: String,
+    /// Whether somebody wants no colours (`NO_COLOR`, no-color.org).
+    pub(crate) is_plain: bool,
 }
 
 impl Settings {
@@ -39,7 +41,13 @@ impl Settings {
             .root
             .as_ref()
             .map_or_else(|| "ward".to_owned(), |_| format!("ward --root {}", quoted(&absolute)));
-        Ok(Self { root: absolute, runtime: runtime(), form: Form::of(arguments), program })
+        Ok(Self {
+            root: absolute,
+            runtime: runtime(),
+            form: Form::of(arguments),
+            program,
+            is_plain: variable("NO_COLOR").is_some(),
+        })
     }
 }
 

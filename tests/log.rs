@@ -1,6 +1,7 @@
 //! The log of a root: heads that are kept elsewhere, and proofs of entries.
 
 use crate::support::root::Root;
+use crate::support::terminal::Terminal;
 use crate::support::wait;
 use std::io::Write as _;
 use std::path::Path;
@@ -135,4 +136,16 @@ fn a_broken_log_is_gone_on_from_once_its_owner_accepts_it() {
     assert!(shown.contains(reason), "{shown}");
     let shown = root.ward(&["audit", "show"]).succeed();
     assert!(shown.contains("is damaged at line"), "{shown}");
+}
+
+#[test]
+fn the_log_on_a_terminal_says_how_long_ago_and_elsewhere_exactly_when() {
+    let root = Root::private();
+    root.ward(&["set", "a", "--value", "x"]).succeed();
+    let mut terminal = Terminal::begin(&root, &["audit", "show", "--event", "secret.set"]);
+    let (shown, status) = terminal.end();
+    assert_eq!(status, Some(0));
+    assert!(shown.contains("s ago  secret.set  permitted"), "{shown}");
+    let plain = root.ward(&["audit", "show", "--event", "secret.set"]).succeed();
+    assert!(!plain.contains("ago") && plain.contains("Z  secret.set  permitted"), "{plain}");
 }

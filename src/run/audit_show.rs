@@ -2,11 +2,17 @@
 
 use crate::client::Client;
 use crate::command::AuditShowArguments;
-use crate::output::{Report, escaped, table, user};
+use crate::output::{self, Report, escaped, table, time, user};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use nix::time::{ClockId, clock_gettime};
 use serde_json::Value;
+use std::time::Duration;
+use ward_audit::Timestamp;
 use ward_mountd::control::message::{AuditFilter, AuditPage, Command};
+
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 /// Shows them.
 pub(crate) fn run(
@@ -17,7 +23,16 @@ pub(crate) fn run(
         arguments;
     let filter = AuditFilter { vault, path, uid, event, decision, since, until, after, limit };
     let page: AuditPage = Client::connect(settings)?.ask(Command::AuditShow { filter })?;
-    let mut text = table(&page.entries.iter().map(row).collect::<Vec<_>>());
+    let people = output::is_terminal().then(now);
+    let rows = page.entries.iter().map(|shown| match people {
+        Some(now) => for_people(row(shown), now),
+        None => row(shown),
+    });
+    let mut text = table(&rows.collect::<Vec<_>>());
+    if people.is_some() && !settings.is_plain {
+        let lines = text.lines().zip(&page.entries);
+        text = lines.map(|(line, shown)| coloured(line, shown)).collect();
+    }
     if let (Some(_), Some(next)) = (after, page.next) {
         text.push_str(&format!("more with --after {next}\n"));
     }
@@ -25,6 +40,41 @@ pub(crate) fn run(
         text.push_str(&format!("{}\n", escaped(damaged)));
     }
     Ok(Report::new(page, text))
+}
+
+/// The time as people ask for it: how long ago, for the last day.
+fn for_people(mut row: Vec<String>, now: u64) -> Vec<String> {
+    if let Some(cell) = row.get_mut(1)
+        && let Some(then) = Timestamp::from_text(cell)
+    {
+        let seconds = now.saturating_sub(then.microseconds()) / 1_000_000;
+        let day = cell.get(..19).unwrap_or_default().replace('T', " ");
+        *cell = if seconds < DAY { format!("{} ago", time(seconds)) } else { day };
+    }
+    row
+}
+
+/// Red for what was refused or is damaged, yellow for what waits for somebody.
+fn coloured(line: &str, shown: &Value) -> String {
+    let entry = shown.get("entry").unwrap_or(shown);
+    let is = |name: &str, words: &[&str]| {
+        entry.get(name).and_then(Value::as_str).is_some_and(|word| words.contains(&word))
+    };
+    let troubles =
+        ["log.damaged", "log.gap", "log.recovered", "vault.damaged", "vault.rolled-back"];
+    if is("decision", &["denied"]) || is("eventType", &troubles) {
+        format!("\u{1b}[31m{line}\u{1b}[0m\n")
+    } else if is("decision", &["needs-approval"]) {
+        format!("\u{1b}[33m{line}\u{1b}[0m\n")
+    } else {
+        format!("{line}\n")
+    }
+}
+
+/// Microseconds since 1970.
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Number, time, event and decision, who, what, why.
@@ -86,6 +136,16 @@ fn target(entry: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn people_see_how_long_ago_it_was_and_what_was_refused() {
+        let at = |text: &str| vec!["7".to_owned(), text.to_owned()];
+        let now = Timestamp::from_text("2026-01-02T00:00:00.000000Z").unwrap().microseconds();
+        assert_eq!(for_people(at("2026-01-01T23:58:30.000001Z"), now)[1], "1m 29s ago");
+        assert_eq!(for_people(at("2025-12-31T23:58:30.000001Z"), now)[1], "2025-12-31 23:58:30");
+        assert_eq!(coloured("x", &json!({"decision": "denied"})), "\u{1b}[31mx\u{1b}[0m\n");
+        assert_eq!(coloured("x", &json!({"decision": "permitted"})), "x\n");
+    }
 
     #[test]
     fn an_entry_is_a_row_that_says_who_did_what() {
