@@ -105,6 +105,12 @@ pub(crate) struct InitArguments {
     /// The key of the vault `default`.
     #[command(flatten)]
     pub(crate) slot: SlotArguments,
+    /// Set a passphrase, asked for twice, with which you can answer requests of your own uid
+    #[arg(long, conflicts_with = "approval_passphrase_file")]
+    pub(crate) approval_passphrase: bool,
+    /// The same, from FILE, less one final newline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) approval_passphrase_file: Option<PathBuf>,
 }
 
 /// How a new vault is unlocked; by a key file in the root when nothing is said.
@@ -309,25 +315,6 @@ pub(crate) struct ExplainArguments {
     /// The number of an entry, from `ward audit show`
     #[arg(value_name = "SEQ")]
     pub(crate) seq: u64,
-}
-
-/// Of `ward approve`.
-#[derive(Debug, Args)]
-pub(crate) struct ApproveArguments {
-    /// The request, from `ward list --pending`
-    #[arg(value_name = "ID")]
-    pub(crate) request: String,
-}
-
-/// Of `ward deny`.
-#[derive(Debug, Args)]
-pub(crate) struct DenyArguments {
-    /// The request, from `ward list --pending`
-    #[arg(value_name = "ID")]
-    pub(crate) request: String,
-    /// Why, for the asker
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
 }
 
 /// Of `ward run`.

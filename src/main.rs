@@ -19,6 +19,7 @@ mod replaced;
 mod run;
 mod secret_reference;
 mod settings;
+mod signing;
 mod templates;
 mod tree_copy;
 mod trouble;

@@ -16,13 +16,15 @@ use zeroize::Zeroizing;
 
 /// The longest passphrase, in bytes.
 const LONGEST: usize = 64 << 10;
+/// What a new one is asked for with.
+const NEW: &str = "New passphrase: ";
 
 /// The passphrase for a new vault; `None` when it gets a key file.
 pub(crate) fn for_new_vault(slot: &SlotArguments) -> Result<Option<Zeroizing<String>>, Trouble> {
     let word = if slot.passphrase { Some(SlotWord::Passphrase) } else { slot.slot };
     match (&slot.passphrase_file, word) {
         (Some(file), _) => from_file(file).map(Some),
-        (None, Some(SlotWord::Passphrase)) => new_passphrase().map(Some),
+        (None, Some(SlotWord::Passphrase)) => new_passphrase(NEW).map(Some),
         (None, Some(SlotWord::Keyfile) | None) => Ok(None),
     }
 }
@@ -41,15 +43,35 @@ pub(crate) fn can_ask() -> bool {
     Terminal::open().is_ok()
 }
 
+/// The approval passphrase of a root, as its owner gives it with an answer.
+pub(crate) fn for_approval(file: Option<&Path>) -> Result<Zeroizing<String>, Trouble> {
+    match file {
+        Some(file) => from_file(file),
+        None => checked(Terminal::open()?.ask("Approval passphrase: ")?),
+    }
+}
+
+/// The approval passphrase of a new root; `None` when it gets none.
+pub(crate) fn for_new_root(
+    is_wanted: bool,
+    file: Option<&Path>,
+) -> Result<Option<Zeroizing<String>>, Trouble> {
+    match file {
+        Some(file) => from_file(file).map(Some),
+        None if is_wanted => new_passphrase("New approval passphrase: ").map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The passphrase of a new key slot.
 pub(crate) fn for_new_slot(file: Option<&Path>) -> Result<Zeroizing<String>, Trouble> {
-    file.map_or_else(new_passphrase, from_file)
+    file.map_or_else(|| new_passphrase(NEW), from_file)
 }
 
 /// A new passphrase from the terminal, typed twice.
-fn new_passphrase() -> Result<Zeroizing<String>, Trouble> {
+fn new_passphrase(question: &str) -> Result<Zeroizing<String>, Trouble> {
     let mut terminal = Terminal::open()?;
-    let first = terminal.ask("New passphrase: ")?;
+    let first = terminal.ask(question)?;
     if first != terminal.ask("The same again: ")? {
         return Err(Trouble::bad_input("the two passphrases differ; nothing was changed"));
     }

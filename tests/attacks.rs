@@ -2,6 +2,15 @@
 //! of the other parts. The attacker is an unprivileged user.
 
 mod a02_a_caller_that_waits;
+mod a05_an_answer_of_the_asker;
+mod a06_a_terminal_that_an_agent_drives;
+mod a07_an_answer_used_again;
+mod a08_a_program_changed_after_asking;
+mod a09_words_that_deceive;
+mod a10_an_answer_at_the_deadline;
+mod a11_scanners;
+mod a12_a_flooded_queue;
+mod a13_a_queue_behind_one_question;
 mod connections;
 mod i01_a_recycled_pid;
 mod i02_a_second_thread;

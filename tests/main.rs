@@ -17,6 +17,7 @@ mod daemon;
 mod doctor;
 mod endurance;
 mod exports;
+mod factors;
 mod front_ends;
 mod independent_reader;
 mod keeping;

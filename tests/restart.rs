@@ -73,6 +73,23 @@ fn what_the_log_seals_is_taken_up_once_its_vault_is_unlocked() {
 }
 
 #[test]
+fn what_an_approver_narrowed_stays_narrow_when_the_daemon_was_killed() {
+    let Some(stage) = Stage::set() else { return };
+    let (mut person, read, request) = asked(&stage, "ask/token");
+    let words = ["approve", &request, "--uses", "3", "--process"];
+    assert_eq!(stage.root().run(&words).status, Some(0));
+    assert_eq!(person.must(&read), "s3cret");
+    kill_and_mount(&stage);
+    // Of the same session and program, but another process.
+    let path = stage.path("ask/token");
+    assert_eq!(person.must(&format!("child(\"read('{path}', {NO_WAIT})\")")), 42);
+    for _twice in 0..2 {
+        assert_eq!(person.must(&read), "s3cret");
+    }
+    assert_eq!(person.fails(&read), "EAGAIN");
+}
+
+#[test]
 fn a_request_waits_on_under_its_id_and_a_no_stays_a_no() {
     let Some(stage) = Stage::set() else { return };
     let (mut person, read, request) = asked(&stage, "once/token");

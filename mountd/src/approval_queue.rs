@@ -3,25 +3,33 @@
 //! A held open is a continuation: whoever answers, or the end of its patience, calls it. So nobody
 //! waits behind a human but the one who asked.
 
+mod answered;
+mod binding;
 mod ending;
+mod entitlement;
 mod error;
 mod front_ends;
 mod taken;
 
+pub(crate) use answered::RequestState;
+pub(crate) use entitlement::{Answerers, Entitled, Yes};
 pub(crate) use error::{AnswerError, AskError};
-pub(crate) use taken::Taken;
+pub(crate) use taken::{Answers, Taken, answers_of};
 
 use crate::clock;
+use crate::root::Layout;
+use answered::AnsweredRequests;
+use binding::Nonce;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use entitlement::Identity;
 use front_ends::FrontEnds;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_policy::{
-    ApprovalRequest, Approvers, Caller, Factor, FileId, Fingerprint, Grant, Lease, Moment,
-    OperationSet, Permit, RequestId, Require, Rules, SameUser, SecretPath, Ticket, UserId,
-    VaultName,
+    ApprovalRequest, Caller, Factors, FileId, Fingerprint, Given, Grant, Lease, Moment,
+    OperationSet, Permit, RequestId, Require, Rules, SecretPath, Ticket, UserId, VaultName,
 };
 
 /// How long a request waits for its answer.
@@ -47,15 +55,6 @@ pub(crate) enum Unanswered {
     Ended,
 }
 
-/// Who can answer a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answerers {
-    /// Who asked as well: the policy of a private root lets them.
-    AskerToo,
-    /// Clients of the policy that another user may be; none when nobody can answer.
-    Others(Vec<String>),
-}
-
 /// A request as it stands, for those who list it.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingView {
@@ -65,6 +64,7 @@ pub(crate) struct PendingView {
     pub(crate) reason: Option<Arc<str>>,
     pub(crate) lease: Duration,
     pub(crate) require: Require,
+    pub(crate) factors: Factors,
     pub(crate) expires: Moment,
     pub(crate) is_held: bool,
 }
@@ -73,7 +73,7 @@ pub(crate) struct PendingView {
 pub(crate) struct Approved {
     pub(crate) permit: Permit,
     pub(crate) holder: Fingerprint,
-    pub(crate) require: Require,
+    pub(crate) uses: Option<u32>,
     pub(crate) held: Vec<Held>,
     /// Who only wants to know.
     pub(crate) onlookers: Vec<Held>,
@@ -105,6 +105,7 @@ pub(crate) enum Answered {
 /// The queue. One for the daemon.
 #[derive(Debug)]
 pub(crate) struct ApprovalQueue {
+    layout: Layout,
     /// Guards the lists only. Never held while a continuation runs.
     state: Mutex<State>,
     changed: Sender<()>,
@@ -116,6 +117,7 @@ pub(crate) struct ApprovalQueue {
 struct State {
     pending: BTreeMap<RequestId, Pending>,
     silenced: Vec<(Question, Moment)>,
+    answered: AnsweredRequests,
     last_token: u64,
 }
 
@@ -125,7 +127,8 @@ struct Pending {
     asker: Arc<Caller>,
     reason: Option<Arc<str>>,
     expires: Moment,
-    approved_by: BTreeSet<UserId>,
+    nonce: Nonce,
+    approved: Vec<(Identity, Given)>,
     held: Vec<Held>,
 }
 
@@ -152,9 +155,10 @@ impl Question {
 }
 
 impl ApprovalQueue {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(layout: Layout) -> Self {
         let (changed, changes) = bounded(1);
-        Self { state: Mutex::default(), changed, changes, front_ends: FrontEnds::default() }
+        let front_ends = FrontEnds::default();
+        Self { layout, state: Mutex::default(), changed, changes, front_ends }
     }
 
     /// Puts `request` into the queue, or finds the one that asks the same; and whether it is new.
@@ -185,13 +189,15 @@ impl ApprovalQueue {
         let id = RequestId(clock::new_id().ok_or(AskError::NoRandomness)?);
         state.make_room(asker.uid);
         let expires = now.after(PATIENCE);
+        let nonce = Nonce::new(expires).ok_or(AskError::NoRandomness)?;
         let pending = Pending {
             request,
             question,
             asker: Arc::clone(asker),
             reason,
             expires,
-            approved_by: BTreeSet::new(),
+            nonce,
+            approved: Vec::new(),
             held: Vec::new(),
         };
         state.pending.insert(id, pending);
@@ -269,54 +275,35 @@ impl ApprovalQueue {
         asked.filter_map(|pending| pending.request.grant().ticket.clone()).next()
     }
 
-    /// Who can answer `id`; `None` when it does not wait any more.
-    pub(crate) fn answerers(&self, rules: &Rules, id: RequestId) -> Option<Answerers> {
-        let state = self.state();
-        let pending = state.pending.get(&id)?;
-        if pending.may_be_answered_by_asker(rules) {
-            return Some(Answerers::AskerToo);
-        }
-        let approvers = &pending.request.obligations().approvers;
-        let others = rules.approvers_besides(pending.asker.uid, approvers);
-        Some(Answerers::Others(others.into_iter().map(str::to_owned).collect()))
-    }
-
-    /// Whether `approver`'s answer to `id` would count.
-    pub(crate) fn may_answer(
-        &self,
-        rules: &Rules,
-        approver: &Caller,
-        id: RequestId,
-    ) -> Result<(), AnswerError> {
-        let state = self.state();
-        let pending = state.pending.get(&id).ok_or(AnswerError::NotPending)?;
-        pending.may_be_answered_by(rules, approver)
-    }
-
-    /// `approver` says yes. Consumed by exactly one call: the request leaves the queue with it.
+    /// An approver says yes. Consumed by exactly one call: the request leaves the queue with it.
     pub(crate) fn approve(
         &self,
         rules: &Rules,
-        approver: &Caller,
         id: RequestId,
+        yes: &Yes<'_>,
     ) -> Result<Answered, AnswerError> {
         let mut state = self.state();
         let pending = state.pending.get_mut(&id).ok_or(AnswerError::NotPending)?;
-        pending.may_be_answered_by(rules, approver)?;
-        pending.approved_by.insert(approver.uid);
+        let Entitled { given, identity, .. } = pending.entitle(rules, self.layout, yes)?;
+        if pending.approved.iter().all(|(other, _)| identity.differs_from(other)) {
+            pending.approved.push((identity, given));
+        }
         let quorum = usize::try_from(pending.request.obligations().quorum).unwrap_or(usize::MAX);
-        let missing = quorum.saturating_sub(pending.approved_by.len());
+        let missing = quorum.saturating_sub(pending.approved.len());
         if missing > 0 {
             return Ok(Answered::NeedsMore(missing));
         }
         let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
+        let given = pending.approved.iter().fold(given, |given, (_, other)| given.and(*other));
+        let holder = pending.asker.fingerprint(given.scope).ok_or(AnswerError::NotPending)?;
+        state.answered.remember(id, &pending, RequestState::Approved, clock::now());
         drop(state);
         self.wake();
         let (onlookers, held) = pending.held.into_iter().partition(|held| held.is_onlooker);
         Ok(Answered::Approved(Box::new(Approved {
-            require: pending.request.obligations().require,
-            permit: pending.request.approve(id),
-            holder: pending.question.holder,
+            permit: pending.request.approve(id, given),
+            holder,
+            uses: given.uses,
             held,
             onlookers,
         })))
@@ -327,13 +314,15 @@ impl ApprovalQueue {
         &self,
         rules: &Rules,
         approver: &Caller,
-        id: RequestId,
+        (id, reason): (RequestId, Option<&str>),
     ) -> Result<(), AnswerError> {
         let mut state = self.state();
         let pending = state.pending.get(&id).ok_or(AnswerError::NotPending)?;
-        pending.may_be_answered_by(rules, approver)?;
+        pending.may_be_denied_by(rules, approver)?;
         let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
-        state.silenced.push((pending.question, clock::now().after(SILENCE)));
+        let (now, reason) = (clock::now(), reason.map(Arc::from));
+        state.answered.remember(id, &pending, RequestState::Denied(reason), now);
+        state.silenced.push((pending.question, now.after(SILENCE)));
         drop(state);
         self.wake();
         release(pending.held, Unanswered::Refused);
@@ -386,10 +375,12 @@ impl State {
     fn take_over(&mut self, now: Moment) -> (Vec<Held>, Vec<Expired>, Option<Moment>) {
         let mut over = self.take(|held| held.deadline <= now);
         let mut gone = Vec::new();
-        self.pending.retain(|id, pending| {
+        let Self { pending, answered, .. } = self;
+        pending.retain(|id, pending| {
             let is_over = pending.expires <= now;
             if is_over {
                 gone.push(Expired { view: pending.view(*id) });
+                answered.remember(*id, pending, RequestState::Expired, now);
                 over.append(&mut pending.held);
             }
             !is_over
@@ -422,6 +413,7 @@ impl Pending {
             reason: self.reason.clone(),
             lease: obligations.lease,
             require: obligations.require,
+            factors: obligations.factors,
             expires: self.expires,
             is_held: self.holds_an_open(),
         }
@@ -430,38 +422,11 @@ impl Pending {
     fn holds_an_open(&self) -> bool {
         self.held.iter().any(|held| !held.is_onlooker)
     }
-
-    fn may_be_answered_by_asker(&self, rules: &Rules) -> bool {
-        rules.same_user() == SameUser::Allow && !self.request.obligations().is_sensitive
-    }
-
-    fn may_be_answered_by(&self, rules: &Rules, approver: &Caller) -> Result<(), AnswerError> {
-        let obligations = self.request.obligations();
-        let is_own = approver.uid == self.asker.uid;
-        if is_own && !self.may_be_answered_by_asker(rules) {
-            return Err(AnswerError::OwnRequest);
-        }
-        let is_approver = match &obligations.approvers {
-            Approvers::AnyApprover => rules.is_approver(approver),
-            Approvers::Clients(names) => {
-                let matched = rules.approver_clients(approver);
-                names.iter().any(|name| matched.iter().any(|client| **client == **name))
-            }
-        };
-        if !is_approver && !is_own {
-            return Err(AnswerError::NotApprover);
-        }
-        let lacking = obligations.factors.iter().find(|any| !any.contains(Factor::Local));
-        match lacking.and_then(|any| any.iter().next()) {
-            Some(factor) => Err(AnswerError::Factor(factor.name())),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The permit of a request that was approved before, as the log has it.
-pub(crate) fn recall(id: RequestId, request: ApprovalRequest) -> Permit {
-    request.approve(id)
+pub(crate) fn recall(id: RequestId, request: ApprovalRequest, given: Given) -> Permit {
+    request.approve(id, given)
 }
 
 fn release(held: Vec<Held>, why: Unanswered) {

@@ -2,6 +2,7 @@
 //! it may do.
 
 mod agents;
+mod answers;
 mod audit;
 mod checks;
 mod connection;

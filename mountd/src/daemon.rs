@@ -7,6 +7,7 @@ use crate::clock;
 use crate::confinement::{Confinement, confine_core};
 use crate::control::{self, Connection, ConnectionTable};
 use crate::cpu_latency::CpuLatency;
+use crate::factor::ApprovalPassphrase;
 use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
@@ -184,7 +185,8 @@ fn assemble(
         monitor,
         policy: PolicyInForce::new(rules),
         guards: GuardTable::default(),
-        approvals: ApprovalQueue::new(),
+        approvals: ApprovalQueue::new(mark.layout),
+        passphrase: ApprovalPassphrase::default(),
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
         left: LogState::new(recovered, boot),

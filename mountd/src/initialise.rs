@@ -2,6 +2,7 @@
 //! half a root.
 
 use crate::clock;
+use crate::factor::{APPROVAL_PASSPHRASE, ApprovalPassphrase, ApprovalPassphraseError};
 use crate::hardening;
 use crate::owner::Owner;
 use crate::policy_in_force;
@@ -31,6 +32,8 @@ pub struct InitSettings {
     pub owner: UserId,
     /// The passphrase of the first vault; a key file in the root when there is none.
     pub passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// The approval passphrase of the root, if it has one.
+    pub approval: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// What came of it.
@@ -70,6 +73,9 @@ pub enum InitError {
     /// The key file could not be made.
     #[error(transparent)]
     Keyfile(#[from] KeyfileError),
+    /// The approval passphrase could not be kept.
+    #[error(transparent)]
+    Approval(#[from] ApprovalPassphraseError),
     /// The log could not be begun.
     #[error("cannot begin the log: {0}")]
     Log(String),
@@ -94,7 +100,8 @@ pub fn initialise(path: &Path, settings: &InitSettings) -> Result<Initialised, I
     if settings.layout == Layout::System && !rustix::process::geteuid().is_root() {
         return Err(InitError::NotPrivileged);
     }
-    if settings.passphrase.as_ref().is_some_and(|passphrase| passphrase.is_empty()) {
+    let passphrases = [&settings.passphrase, &settings.approval];
+    if passphrases.into_iter().flatten().any(|passphrase| passphrase.is_empty()) {
         return Err(InitError::EmptyPassphrase);
     }
     hardening::harden().map_err(|errno| disk(errno.into()))?;
@@ -140,6 +147,10 @@ fn make(folder: &Path, settings: &InitSettings, instance: &str) -> Result<(), In
     };
     let policy = default_policy(settings.owner, kind);
     write(&folder.join(POLICY), policy.as_bytes()).map_err(disk)?;
+    if let Some(passphrase) = &settings.approval {
+        let text = ApprovalPassphrase::text(passphrase.clone(), passphrase_cost())?;
+        write(&folder.join(APPROVAL_PASSPHRASE), text.as_bytes()).map_err(disk)?;
+    }
     begin_log(folder, &policy, &vault)?;
     let mark =
         Mark { version: 1, layout: settings.layout, instance: instance.to_owned(), notify: None };

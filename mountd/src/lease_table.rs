@@ -1,6 +1,7 @@
 //! The lease table: which leases live, who finds one instead of asking again, and their end.
 
 use crate::clock;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::{AppendError, Durability, EventType, Log, Record};
 use ward_policy::{
@@ -39,33 +40,54 @@ struct Entry {
 pub(crate) enum Reach {
     /// It serves the open it was begun for.
     Handle,
-    /// It serves the next open of its holder, once.
-    NextOpen,
+    /// It serves so many more opens of its holder.
+    NextOpens(u32),
     /// It serves every open of its holder until it ends.
     EveryOpen,
 }
 
 impl Reach {
+    /// That of a lease for so many opens, of which `served` are.
+    pub(crate) fn of(uses: Option<u32>, served: usize) -> Self {
+        let Some(uses) = uses else {
+            return Self::EveryOpen;
+        };
+        match uses.saturating_sub(u32::try_from(served).unwrap_or(u32::MAX)) {
+            0 => Self::Handle,
+            left => Self::NextOpens(left),
+        }
+    }
+
     /// The word of the log.
-    const fn name(self) -> &'static str {
+    fn name(self) -> Cow<'static, str> {
         match self {
-            Self::Handle => "handle",
-            Self::NextOpen => "next-open",
-            Self::EveryOpen => "every-open",
+            Self::Handle => Cow::Borrowed("handle"),
+            Self::NextOpens(0 | 1) => Cow::Borrowed("next-open"),
+            Self::NextOpens(left) => Cow::Owned(format!("next-{left}-opens")),
+            Self::EveryOpen => Cow::Borrowed("every-open"),
         }
     }
 
     /// What is left of it after an open.
     const fn after_use(self) -> Self {
         match self {
-            Self::Handle | Self::NextOpen => Self::Handle,
+            Self::Handle | Self::NextOpens(0 | 1) => Self::Handle,
+            Self::NextOpens(left) => Self::NextOpens(left - 1),
             Self::EveryOpen => Self::EveryOpen,
         }
     }
 
     /// The reach of that name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Handle, Self::NextOpen, Self::EveryOpen].into_iter().find(|it| it.name() == name)
+        match name {
+            "handle" => Some(Self::Handle),
+            "next-open" => Some(Self::NextOpens(1)),
+            "every-open" => Some(Self::EveryOpen),
+            other => {
+                let left = other.strip_prefix("next-")?.strip_suffix("-opens")?;
+                left.parse().ok().map(Self::NextOpens)
+            }
+        }
     }
 }
 
@@ -127,7 +149,8 @@ impl LeaseTable {
         let id = LeaseId(clock::new_id().ok_or(NoRandomness)?);
         let lease = Arc::new(Lease::begin(permit, id, holder, now, ends));
         if is_approved(&lease) {
-            let record = Record::leasing(&lease, reach.name());
+            let name = reach.name();
+            let record = Record::leasing(&lease, &name);
             let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         }
         let mut leases = self.leases();
@@ -167,10 +190,16 @@ impl LeaseTable {
         let lease = Arc::clone(&entry.lease);
         let reach = entry.reach;
         entry.reach = reach.after_use();
+        let left = entry.reach;
         drop(leases);
-        if reach == Reach::NextOpen {
-            let record = Record::ending(EventType::LeaseUsed, &lease).by(caller);
-            let _recorded = self.log.append(record, Durability::Durable, clock::stamp()).ok()?;
+        if let Reach::NextOpens(_) = reach {
+            let name = left.name();
+            let record = match left {
+                Reach::NextOpens(_) => Record::leasing(&lease, &name),
+                Reach::Handle | Reach::EveryOpen => Record::ending(EventType::LeaseUsed, &lease),
+            };
+            let _recorded =
+                self.log.append(record.by(caller), Durability::Durable, clock::stamp()).ok()?;
         }
         Some(lease)
     }

@@ -3,12 +3,11 @@
 //! Requests wait on, one-time approvals that nobody spent can still be spent, and leases go on with
 //! the processes that hold them. What names a secret of a locked vault waits until that is unlocked.
 
-use crate::approval_queue::{self, Taken};
+use crate::approval_queue::{self, Answers, Taken};
 use crate::clock;
 use crate::lease_table::{Reach, TakenLease};
 use crate::pipeline::Pipeline;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ulid::Ulid;
@@ -86,9 +85,12 @@ impl Pipeline {
     }
 
     fn take_up_one(&self, standing: Standing) {
-        let Standing { mut made, approved, denied, begun } = standing;
+        let Standing { mut made, mut approved, denied, begun } = standing;
         // A log that has stopped refuses everything already.
         let _log_has_stopped = self.log.open_names(&mut made);
+        for answer in &mut approved {
+            let _log_has_stopped = self.log.open_names(answer);
+        }
         let (Some(terms), Some(recalled)) = (&made.terms, Recalled::of(&made)) else { return };
         let now = clock::stamp();
         let patience = Duration::from_millis(terms.patience.0);
@@ -97,7 +99,8 @@ impl Pipeline {
             expires = Moment::from_nanoseconds(0);
         }
         if let Some(begun) = &begun {
-            return self.take_up_lease(recalled, begun, (expires, now));
+            let answers = approval_queue::answers_of(&approved);
+            return self.take_up_lease(recalled, &answers, begun, (expires, now));
         }
         let taken = Taken {
             request: recalled.request,
@@ -105,19 +108,27 @@ impl Pipeline {
             asker: recalled.asker,
             reason: recalled.reason,
             expires,
-            approved_by: users(&approved),
+            answers: approval_queue::answers_of(&approved),
         };
         if let Some(denied) = denied {
             let until = self.left.end(&denied, approval_queue::SILENCE, now);
             self.approvals.silence(&taken, until);
         } else if let Some(approved) = self.approvals.take_up(recalled.id, taken) {
             // Without a record it is no lease; the next daemon finds it as this one did.
-            let _log_has_stopped = self.lease_out(approved);
+            let _log_has_stopped = self.lease_out(approved, None);
         }
     }
 
-    fn take_up_lease(&self, recalled: Recalled, begun: &Entry<'_>, (dead, now): (Moment, Stamp)) {
-        let Recalled { id, request, holder, .. } = recalled;
+    fn take_up_lease(
+        &self,
+        recalled: Recalled,
+        answers: &Answers,
+        begun: &Entry<'_>,
+        (dead, now): (Moment, Stamp),
+    ) {
+        let Recalled { id, request, holder, asker, .. } = recalled;
+        // What an approver narrowed stays narrow, and is nobody's where that cannot be told.
+        let Some((given, holder)) = answers.yes(&request, &asker, &holder) else { return };
         let (Some(lasts), Some(lease), Some(reach)) = (
             begun.lasts(),
             ulid(begun.lease.as_deref()).map(LeaseId),
@@ -128,14 +139,14 @@ impl Pipeline {
         let is_this_boot = begun.boot_id == self.left.boot.as_str();
         let is_current = request.grant().policy == self.policy.rules().digest();
         // A lease ends with the boot; an approval that nobody has spent does not.
-        let may_go_on = is_current && (is_this_boot || reach == Reach::NextOpen);
+        let may_go_on = is_current && (is_this_boot || matches!(reach, Reach::NextOpens(_)));
         let is_held = self.left.may_hold(begun, &holder) && dead > Moment::from_nanoseconds(0);
         let ends = match may_go_on && (is_this_boot || is_held) && holder.agent().is_none() {
             true => self.left.end(begun, lasts, now),
             false => Moment::from_nanoseconds(0),
         };
         let begins = now.boot.min(Moment::from_nanoseconds(begun.boot_time.0));
-        let permit = approval_queue::recall(id, request);
+        let permit = approval_queue::recall(id, request, given);
         self.leases.take_up(TakenLease { permit, id: lease, holder, begins, ends }, reach);
     }
 }
@@ -271,12 +282,6 @@ fn caller(actor: &Actor<'_>, terms: &Terms<'_>) -> Option<Caller> {
         parents: Arc::new([]),
         doubts,
     })
-}
-
-/// Who said yes.
-fn users(approved: &[Entry<'_>]) -> BTreeSet<UserId> {
-    let actors = approved.iter().filter_map(|entry| entry.actor.as_ref());
-    actors.map(|actor| UserId(actor.uid)).collect()
 }
 
 const fn process(number: u32, start_ticks: u64) -> ProcessId {

@@ -26,6 +26,7 @@ use crate::approval_queue::ApprovalQueue;
 use crate::caller::{Asker, Callers};
 use crate::clock;
 use crate::cpu_latency::CpuLatency;
+use crate::factor::ApprovalPassphrase;
 use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::helper::Notifier;
@@ -50,6 +51,7 @@ pub(crate) struct Pipeline {
     pub(crate) policy: PolicyInForce,
     pub(crate) guards: GuardTable,
     pub(crate) approvals: ApprovalQueue,
+    pub(crate) passphrase: ApprovalPassphrase,
     pub(crate) leases: LeaseTable,
     pub(crate) refusals: RefusalTable,
     pub(crate) left: LogState,

@@ -229,6 +229,11 @@ impl Fingerprint {
         self.uid
     }
 
+    /// What it runs.
+    pub const fn program(&self) -> Option<Digest> {
+        self.program
+    }
+
     /// The `ward run` session it is within.
     pub const fn agent(&self) -> Option<AgentSessionId> {
         self.agent

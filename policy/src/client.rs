@@ -254,6 +254,15 @@ impl Client {
         caller.grade() >= self.least_grade(Grade::Weak) && self.is(caller, UnknownHash::Differs)
     }
 
+    /// Whether the user and the groups of `caller` are among its facts, whatever the others are.
+    pub(crate) fn admits_user_of(&self, caller: &Caller) -> bool {
+        holds(self.uid.as_ref(), |uid| *uid == caller.uid)
+            && holds(self.gid.as_ref(), |gid| *gid == caller.gid)
+            && holds(self.group.as_ref(), |group| {
+                *group == caller.gid || caller.groups.contains(group)
+            })
+    }
+
     /// Whether its facts leave room for another user.
     pub(crate) fn admits_another_than(&self, user: UserId) -> bool {
         holds(self.uid.as_ref(), |uid| *uid != user)

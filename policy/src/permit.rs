@@ -46,8 +46,8 @@ pub enum Basis {
         request: RequestId,
         /// How long the lease may last.
         lifetime: Duration,
-        /// Whether further opens of the same holder are served by the same lease.
-        shared: bool,
+        /// How many opens of the same holder it serves; `None` for any number.
+        uses: Option<u32>,
     },
 }
 

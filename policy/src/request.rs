@@ -1,7 +1,7 @@
 //! A request: a question waiting for a human.
 
 use crate::permit::{Basis, Permit};
-use crate::{Factors, Grant, Names, caller::ScopeKind};
+use crate::{Factors, Given, Grant, Names, caller::ScopeKind};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,17 +103,19 @@ pub struct Obligations {
 /// The daemon's queue owns it; the one way to a permit is [`Self::approve`], which spends it.
 ///
 /// ```compile_fail
-/// fn twice(request: ward_policy::ApprovalRequest, id: ward_policy::RequestId) {
-///     drop(request.approve(id));
-///     drop(request.approve(id));
+/// use ward_policy::{ApprovalRequest, RequestId, Given};
+/// fn twice(request: ApprovalRequest, id: RequestId, given: Given) {
+///     drop(request.approve(id, given));
+///     drop(request.approve(id, given));
 /// }
 /// ```
 ///
 /// Its twin compiles:
 ///
 /// ```
-/// fn once(request: ward_policy::ApprovalRequest, id: ward_policy::RequestId) {
-///     drop(request.approve(id));
+/// use ward_policy::{ApprovalRequest, RequestId, Given};
+/// fn once(request: ApprovalRequest, id: RequestId, given: Given) {
+///     drop(request.approve(id, given));
 /// }
 /// ```
 #[derive(Debug)]
@@ -143,11 +145,11 @@ impl ApprovalRequest {
         &self.obligations
     }
 
-    /// A human's yes to request `request`. Called in one file of the daemon, which a test sees to.
-    pub fn approve(self, request: RequestId) -> Permit {
-        let shared = self.obligations.require == Require::FirstUse;
-        let lifetime = self.obligations.lease;
-        Permit::new(self.grant, Basis::Approval { request, lifetime, shared })
+    /// A human's yes to request `request`, which gives `given`. Called in one file of the daemon,
+    /// which a test sees to.
+    pub fn approve(self, request: RequestId, given: Given) -> Permit {
+        let Given { uses, lifetime, scope: _ } = given;
+        Permit::new(self.grant, Basis::Approval { request, lifetime, uses })
     }
 }
 

@@ -168,6 +168,18 @@ impl Rules {
         matched.map(|client| &**client.name()).collect()
     }
 
+    /// Whether a client of that name has the role.
+    pub fn has_approver_named(&self, name: &str) -> bool {
+        self.clients.iter().any(|client| client.is_approver() && **client.name() == *name)
+    }
+
+    /// Whether somebody with the uid and the groups of `caller` can be the client of that name: its
+    /// other facts tell programs, and one of them can act for another of the same uid.
+    pub fn may_be_user_of(&self, client: &str, caller: &Caller) -> bool {
+        let mut named = self.clients.iter().filter(|each| **each.name() == *client);
+        named.any(|client| client.admits_user_of(caller))
+    }
+
     /// The names of the clients among `approvers` that somebody of another uid than `asker` may be.
     pub fn approvers_besides(&self, asker: UserId, approvers: &Approvers) -> Vec<&str> {
         let is_meant = |client: &Client| match approvers {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// No lease lasts longer, whatever the policy says.
 const LONGEST_LEASE: Duration = Duration::from_secs(60 * 60);
+/// The lease of a rule that says `lease = "unmount"`: no mount lasts longer, and its end is the lease's.
+pub const UNTIL_UNMOUNT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a yes that no rule asked for waits to be used.
 const HUMAN_LEASE: Duration = Duration::from_secs(10 * 60);
 /// No open waits longer.
@@ -126,7 +128,7 @@ impl Terms {
                 table.fault("`factors` is missing; add factors = { any = [\"local\"] }")
             })?,
         };
-        let lease = table.field("lease").map(|lease| lease.duration(LONGEST_LEASE)).transpose()?;
+        let lease = table.field("lease").map(read_lease).transpose()?;
         let quorum = table.field("quorum").map_or(Ok(1), Field::count)?;
         let by = table.field("by").map(|by| read_approvers(by, vocabulary)).transpose()?;
         let is_answerable = by.as_ref().map_or(*has_approver, |by| !by.is_empty());
@@ -168,7 +170,7 @@ impl Terms {
         let mut sum = Obligations {
             require: Require::FirstUse,
             factors: Factors::default(),
-            lease: LONGEST_LEASE,
+            lease: UNTIL_UNMOUNT,
             hold,
             approvers: Approvers::AnyApprover,
             quorum: 1,
@@ -228,6 +230,14 @@ fn read_factors(field: Field<'_>) -> Result<Factors, Fault> {
         (Some(_), Some(_)) | (None, None) => {
             Err(field.fault("`factors` must be { any = [..] } or { all = [..] }"))
         }
+    }
+}
+
+/// A time, or `"unmount"`.
+fn read_lease(field: Field<'_>) -> Result<Duration, Fault> {
+    match field.text() {
+        Ok("unmount") => Ok(UNTIL_UNMOUNT),
+        Ok(_) | Err(_) => field.duration(LONGEST_LEASE),
     }
 }
 

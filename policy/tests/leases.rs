@@ -5,7 +5,7 @@ use std::time::Duration;
 use ulid::Ulid;
 use ward_policy::{
     ApprovalRequest, Basis, Caller, Decision, Digest, FileId, Lease, LeaseEnd, LeaseId, Moment,
-    Operation, OperationSet, Permit, Question, RequestId, ScopeKind, Ticket,
+    Narrowing, Operation, OperationSet, Permit, Question, RequestId, ScopeKind, Ticket,
 };
 
 const ALLOW: &str = "decide = 'allow'";
@@ -75,15 +75,16 @@ fn a_permit_says_exactly_what_was_asked_and_who_said_yes() {
 #[test]
 fn an_approval_permits_what_was_asked_for_as_long_as_the_rule_gives() {
     let request_id = RequestId(Ulid::from(9u128));
-    for (require, is_shared) in [("first_use", true), ("one_time", false), ("always", false)] {
+    for (require, opens) in [("first_use", None), ("one_time", Some(1)), ("always", Some(1))] {
         let request = request(require);
         let asked = request.grant().clone();
-        let permit = request.approve(request_id);
+        let given = request.obligations().narrowed(&Narrowing::default()).unwrap();
+        let permit = request.approve(request_id, given);
         assert_eq!(permit.grant(), &asked, "{require}");
-        let Basis::Approval { request, lifetime, shared } = permit.basis() else {
+        let Basis::Approval { request, lifetime, uses } = permit.basis() else {
             panic!("{:?}", permit.basis())
         };
-        assert_eq!((*request, *shared), (request_id, is_shared), "{require}");
+        assert_eq!((*request, *uses), (request_id, opens), "{require}");
         assert_eq!(*lifetime, Duration::from_secs(300), "{require}");
     }
 }

@@ -28,6 +28,10 @@ pub(crate) struct AuditVerifyArguments {
     /// A file with a head of this log that was kept elsewhere: the log must reach and have it
     #[arg(long, value_name = "FILE")]
     pub(crate) head: Option<PathBuf>,
+    /// Check again that each approval stands on its evidence, by the keys in `allowed_signers` that were
+    /// valid at its time: exits with 4 when one does not
+    #[arg(long)]
+    pub(crate) evidence: bool,
 }
 
 /// Of `ward audit accept-break`.

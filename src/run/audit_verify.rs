@@ -4,14 +4,19 @@
 use crate::client::{Client, no_root};
 use crate::command::AuditVerifyArguments;
 use crate::exit_code::ExitCode;
-use crate::output::{Report, escaped};
+use crate::output::{Report, count, escaped};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::ops::ControlFlow;
 use std::path::Path;
-use ward_audit::{HeadNote, verify, verify_against};
-use ward_mountd::control::message::{AuditVerdict, Command, FailureCode};
+use ward_audit::{Filter, HeadNote, verify, verify_against};
+use ward_mountd::Root;
+use ward_mountd::control::message::{
+    AuditVerdict, Command, EvidenceVerdict, FailedEvidence, FailureCode,
+};
+use ward_mountd::factor::Recheck;
 use ward_mountd::root::{AUDIT, MARK};
 
 /// No head and no proof is longer.
@@ -31,21 +36,62 @@ pub(crate) fn run(
         Some(head) => verify_against(&folder, head),
     };
     let verdict = match report {
-        Ok(report) => AuditVerdict::from(&report),
+        Ok(report) => {
+            let evidence = arguments.evidence.then(|| recheck(settings, &folder)).transpose()?;
+            AuditVerdict { evidence, ..AuditVerdict::from(&report) }
+        }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let head = head.map(|head| head.to_string());
-            Client::connect(settings)?.ask(Command::AuditVerify { head })?
+            let evidence = arguments.evidence;
+            Client::connect(settings)?.ask(Command::AuditVerify { head, evidence })?
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => AuditVerdict {
             verdict: "missing".to_owned(),
             entries: 0,
             finding: format!("The log {} is not there. Look for a backup.", folder.display()),
+            evidence: None,
         },
         Err(error) => return Err(Trouble::new(FailureCode::Failed, error)),
     };
-    let exit = exit_code(&verdict.verdict)?;
-    let text = format!("{}\n", escaped(&verdict.finding));
+    let mut exit = exit_code(&verdict.verdict)?;
+    let mut text = format!("{}\n", escaped(&verdict.finding));
+    if let Some(evidence) = &verdict.evidence {
+        text.push_str(&in_words(evidence));
+        if !evidence.failed.is_empty() && exit != ExitCode::LogMissing {
+            exit = ExitCode::LogBroken;
+        }
+    }
     Ok(Report::new(verdict, text).ending(exit))
+}
+
+/// The evidence of answers, from the log and the keys as they are on disk.
+fn recheck(settings: &Settings, folder: &Path) -> Result<EvidenceVerdict, Trouble> {
+    let failed = |error: &dyn std::fmt::Display| Trouble::new(FailureCode::Failed, error);
+    let root = Root::open(&settings.root).map_err(|error| failed(&error))?;
+    let mut recheck = Recheck::of(&root).map_err(|error| failed(&error))?;
+    let all = ward_audit::read(folder, &Filter::default(), |shown| {
+        recheck.look_at(&shown.entry);
+        ControlFlow::Continue(())
+    });
+    all.map_err(|error| failed(&error))?;
+    Ok(recheck.verdict())
+}
+
+fn in_words(evidence: &EvidenceVerdict) -> String {
+    let EvidenceVerdict { signed, touched, sealed, attested, failed } = evidence;
+    let mut text = format!(
+        "Of {}, {signed} signed ({touched} with a touch), {attested} on the daemon's word.\n",
+        count(signed + attested + u64::try_from(failed.len()).unwrap_or(0), "approval")
+    );
+    if *sealed > 0 {
+        text.push_str(&format!(
+            "Of {sealed} signed, what was signed is sealed: the digest was checked.\n"
+        ));
+    }
+    for FailedEvidence { seq, why } in failed {
+        text.push_str(&format!("Entry {seq} is not carried by its evidence: {}.\n", escaped(why)));
+    }
+    text
 }
 
 /// The head that somebody kept.

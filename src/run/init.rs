@@ -45,7 +45,12 @@ pub(crate) fn run(
     };
     let passphrase = passphrase::for_new_vault(&arguments.slot)?
         .map(|passphrase| Zeroizing::new(passphrase.as_bytes().to_vec()));
-    let wanted = InitSettings { layout, owner, passphrase };
+    let approval = passphrase::for_new_root(
+        arguments.approval_passphrase,
+        arguments.approval_passphrase_file.as_deref(),
+    )?;
+    let approval = approval.map(|passphrase| Zeroizing::new(passphrase.as_bytes().to_vec()));
+    let wanted = InitSettings { layout, owner, passphrase, approval };
     let initialised =
         initialise(&settings.root, &wanted).map_err(|error| Trouble::new(class(&error), error))?;
     match initialised {
@@ -75,7 +80,10 @@ const fn class(error: &InitError) -> FailureCode {
         InitError::NotPrivileged | InitError::NoRandomness => FailureCode::Unsupported,
         InitError::EmptyPassphrase => FailureCode::BadInput,
         InitError::Log(_) => FailureCode::LogFailed,
-        InitError::Disk { .. } | InitError::Vault(_) | InitError::Keyfile(_) => FailureCode::Failed,
+        InitError::Disk { .. }
+        | InitError::Vault(_)
+        | InitError::Keyfile(_)
+        | InitError::Approval(_) => FailureCode::Failed,
     }
 }
 

@@ -54,6 +54,9 @@ pub(crate) fn show(request: &PendingRequest, program: &str) -> String {
     }
     say("grants", granted(request));
     let left = time(request.expires_in);
+    if let Some(takes) = taken(request) {
+        say("takes", takes);
+    }
     say("ends", format!("unanswered in {left}, at {}", escaped(&request.expires)));
     let id = escaped(&request.request);
     if request.may_answer {
@@ -82,6 +85,13 @@ fn granted(request: &PendingRequest) -> String {
         "always" => format!("{operations}, this once; the next time is asked again"),
         _ => format!("{operations}, for {lease} from the answer"),
     }
+}
+
+/// What a yes takes beside who says it.
+fn taken(request: &PendingRequest) -> Option<String> {
+    let sets = request.factors.iter().filter(|any| !any.iter().any(|factor| factor == "local"));
+    let sets = sets.map(|any| any.join(" or ")).collect::<Vec<_>>();
+    (!sets.is_empty()).then(|| format!("{}: answer with --sign", escaped(&sets.join(" and "))))
 }
 
 /// The asker's words, in a frame that they cannot leave.
@@ -117,6 +127,7 @@ mod tests {
             ticket: Some("OPS-1".to_owned()),
             lease_seconds: 600,
             require: "first_use".to_owned(),
+            factors: vec![vec!["local".to_owned()]],
             is_held: true,
             expires: "2026-01-01T00:00:00Z".to_owned(),
             expires_in: 3552,

@@ -45,7 +45,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Reviewed>, Trouble> {
         };
         let id = request.request;
         let command = match word {
-            Word::Approve => Command::Approve { request: id },
+            Word::Approve => Command::approve(id),
             Word::Deny(reason) => Command::Deny { request: id, reason },
             Word::Skip => {
                 reviewed.skipped += 1;

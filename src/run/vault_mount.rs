@@ -106,7 +106,7 @@ fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
 }
 
 /// Reads a time such as `45m`, in whole seconds.
-fn lifetime(text: &str) -> Result<u64, Trouble> {
+pub(super) fn lifetime(text: &str) -> Result<u64, Trouble> {
     let parsed = text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs());
     parsed
         .and_then(|seconds| u64::try_from(seconds).ok())

@@ -82,7 +82,7 @@ fn answer_keys(
 fn give(answer: Answer, settings: &Settings) -> String {
     let (command, done) = match answer {
         Answer::Quit => return String::new(),
-        Answer::Approve(request) => (Command::Approve { request }, "approved"),
+        Answer::Approve(request) => (Command::approve(request), "approved"),
         Answer::Deny(request, reason) => (Command::Deny { request, reason }, "denied"),
     };
     match Client::connect(settings).and_then(|mut client| client.ask(command)) {

@@ -4,6 +4,7 @@
 //! can pass 2^53 are strings, there are no floats, and what is absent is left out. A new field goes
 //! to its sorted place; `tests/log/canonical.rs` compares every kind of entry with another encoder.
 
+use crate::evidence::EvidenceText;
 use crate::{ChainHash, ClientCounts, Counts, EventType, PublicKey, Terms, Timestamp, TreeHash};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -25,6 +26,9 @@ pub struct Entry<'a> {
     /// The request whose approval permitted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Text<'a>>,
+    /// What exactly an answer gave, and whom; the text that a signature of it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Text<'a>>,
     /// The boot of the machine in which it happened.
     pub boot_id: Text<'a>,
     /// Nanoseconds since that boot.
@@ -49,6 +53,9 @@ pub struct Entry<'a> {
     pub ends: Option<Number>,
     /// What kind of thing happened.
     pub event_type: EventType,
+    /// What an answer stood on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceText<'a>>,
     /// The roots of the full parts of the tree, the largest first; in the first entry of each segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontier: Option<Vec<TreeHash>>,
@@ -123,7 +130,7 @@ pub struct Entry<'a> {
     /// The rules that decided, in the order of the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Vec<Text<'a>>>,
-    /// `bytes`, `offset`, `path`, `reason` and `to`, sealed for the vault; base64.
+    /// `binding`, `bytes`, `offset`, `path`, `reason` and `to`, sealed for the vault; base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Text<'a>>,
     /// The number of the segment that it begins, signs, ends or is about.
@@ -225,6 +232,8 @@ pub struct Opener {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Names<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) binding: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) offset: Option<Number>,
@@ -242,6 +251,7 @@ impl<'a> Entry<'a> {
         Self {
             actor: None,
             approval: None,
+            binding: None,
             boot_id: Cow::Borrowed(""),
             boot_time: Number::default(),
             bytes: None,
@@ -251,6 +261,7 @@ impl<'a> Entry<'a> {
             decision: None,
             ends: None,
             event_type,
+            evidence: None,
             frontier: None,
             guards: None,
             id: Cow::Borrowed(""),
@@ -306,6 +317,7 @@ impl<'a> Entry<'a> {
     /// Moves what can be sealed out of the entry.
     pub(crate) fn take_names(&mut self) -> Names<'a> {
         Names {
+            binding: self.binding.take(),
             bytes: self.bytes.take(),
             offset: self.offset.take(),
             path: self.path.take(),
@@ -316,6 +328,7 @@ impl<'a> Entry<'a> {
 
     /// Puts what was sealed back.
     pub(crate) fn put_names(&mut self, names: Names<'a>) {
+        self.binding = names.binding;
         self.bytes = names.bytes;
         self.offset = names.offset;
         self.path = names.path;

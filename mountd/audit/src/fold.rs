@@ -108,11 +108,25 @@ impl Fold {
         } else if event == EventType::RequestDenied {
             standing.denied = Some(entry);
         } else if begins {
-            standing.begun = Some(entry);
+            // Two opens at once are recorded in either order: the fewer are left, the later it was.
+            if standing.begun.as_ref().is_none_or(|begun| left(&entry) <= left(begun)) {
+                standing.begun = Some(entry);
+            }
         } else {
             // Nobody answered in time, or the lease is over, used up, or that of one open file.
             self.standing.remove(request);
         }
+    }
+}
+
+/// How many opens a lease serves, by its `reach`.
+fn left(begun: &Entry<'_>) -> u32 {
+    let reach = begun.reach.as_deref().unwrap_or_default();
+    let number = reach.strip_prefix("next-").and_then(|rest| rest.strip_suffix("-opens"));
+    match number {
+        Some(number) => number.parse().unwrap_or(0),
+        None if reach == "next-open" => 1,
+        None => u32::MAX,
     }
 }
 

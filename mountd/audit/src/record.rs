@@ -2,6 +2,7 @@
 
 use crate::chain::hex;
 use crate::entry::{Actor, Entry, Number, shown};
+use crate::evidence::Evidence;
 use crate::terms::{Asked, process};
 use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
@@ -90,9 +91,10 @@ pub struct Record<'a> {
     wall: Option<Timestamp>,
     asked: Option<Asked<'a>>,
     ends: Option<Moment>,
-    reach: Option<&'static str>,
+    reach: Option<&'a str>,
     counted: Option<Counts>,
     guards: Option<(&'a [ClientCounts<'a>], u64)>,
+    evidence: Option<(&'a Evidence, &'a str)>,
 }
 
 impl<'a> Record<'a> {
@@ -133,6 +135,7 @@ impl<'a> Record<'a> {
             reach: None,
             counted: None,
             guards: None,
+            evidence: None,
         }
     }
 
@@ -147,7 +150,7 @@ impl<'a> Record<'a> {
     }
 
     /// An approval gave `lease`, which serves the opens that `reach` names.
-    pub fn leasing(lease: &'a Lease, reach: &'static str) -> Self {
+    pub fn leasing(lease: &'a Lease, reach: &'a str) -> Self {
         let record = Self::ending(EventType::LeaseBegun, lease);
         Self { ends: Some(lease.ends()), reach: Some(reach), ..record }
     }
@@ -288,6 +291,11 @@ impl<'a> Record<'a> {
         Self { reason: Some(&reason[..reason.floor_char_boundary(LONGEST_REASON)]), ..self }
     }
 
+    /// What an answer stood on, and the text of what it gave.
+    pub const fn evidence(self, evidence: &'a Evidence, binding: &'a str) -> Self {
+        Self { evidence: Some((evidence, binding)), ..self }
+    }
+
     /// The ticket.
     pub const fn ticket(self, ticket: &'a Ticket) -> Self {
         Self { ticket: Some(ticket), ..self }
@@ -381,6 +389,7 @@ impl<'a> Record<'a> {
         Entry {
             actor: self.caller.map(|caller| actor(caller, self.clients)),
             approval: self.approval.map(|request| Cow::Owned(request.0.to_string())),
+            binding: self.evidence.map(|(_, binding)| Cow::Borrowed(binding)),
             bytes: self.bytes.map(Number),
             compressed: self.compressed.as_ref().map(digest_text),
             count: (self.count > 1).then_some(Number(self.count)),
@@ -388,6 +397,7 @@ impl<'a> Record<'a> {
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
             ends: self.ends.map(|moment| Number(moment.nanoseconds())),
             guards: self.guards.map(|(clients, _)| clients.to_vec()),
+            evidence: self.evidence.map(|(evidence, _)| evidence.shown()),
             kind: self.kind.map(|kind| Cow::Borrowed(kind.name())),
             lease: self.lease.map(|lease| Cow::Owned(lease.0.to_string())),
             mapped: self.is_mapped.then_some(true),

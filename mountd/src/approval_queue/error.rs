@@ -1,5 +1,7 @@
 //! Why a question cannot be asked, and why an answer does not count.
 
+use ward_policy::{AnyFactor, TooWide};
+
 /// Why a question cannot be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AskError {
@@ -26,7 +28,21 @@ pub(crate) enum AnswerError {
     /// Who asks cannot answer.
     #[error("the request came from your own uid; somebody else must answer it")]
     OwnRequest,
-    /// The rule wants evidence that this version cannot take.
-    #[error("the rule wants the factor {0:?}, which cannot be given over this command")]
-    Factor(&'static str),
+    /// An agent, or the asker itself, cannot be told from the approver by more than the uid.
+    #[error("the answer comes from a process of the asker or of an agent")]
+    AskersProcess,
+    /// To the policy the key is that of who asks, and nobody touched it.
+    #[error("the key speaks for who asks; that takes a touch")]
+    SignerIsAsker,
+    /// The rule wants more evidence.
+    #[error("the rule wants the factor {}", words(*.0))]
+    Factor(AnyFactor),
+    /// It would give more than the policy does.
+    #[error(transparent)]
+    TooWide(#[from] TooWide),
+}
+
+/// The factors of which one is wanted.
+fn words(any: AnyFactor) -> String {
+    any.iter().map(|factor| factor.name()).collect::<Vec<_>>().join(" or ")
 }

@@ -1,15 +1,21 @@
 //! Commands about the log as a whole: whether it is whole, its head, and proofs of entries.
 
 use super::failure::{bad_input, failure};
-use super::message::{AuditHead, AuditProof, AuditVerdict, Failure, FailureCode};
+use super::message::{AuditHead, AuditProof, AuditVerdict, EvidenceVerdict, Failure, FailureCode};
 use super::session::{About, Control};
+use crate::factor::Recheck;
 use crate::root::AUDIT;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
-use ward_audit::{EventType, HeadNote, ProveError, Report};
+use ward_audit::{EventType, Filter, HeadNote, ProveError, Report};
 use ward_policy::Operation;
 
 impl Control<'_> {
-    pub(super) fn audit_verify(&self, head: Option<&str>) -> Result<AuditVerdict, Failure> {
+    pub(super) fn audit_verify(
+        &self,
+        head: Option<&str>,
+        evidence: bool,
+    ) -> Result<AuditVerdict, Failure> {
         self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
         let report = match head.map(HeadNote::parse).transpose() {
             Ok(Some(note)) => ward_audit::verify_against(&self.log_folder(), &note),
@@ -19,7 +25,22 @@ impl Control<'_> {
         let report = report.map_err(|error| {
             failure(FailureCode::Damaged, error, "see that the folder of the log is there")
         })?;
-        Ok(AuditVerdict::from(&report))
+        let evidence = evidence.then(|| self.evidence_verdict()).transpose()?;
+        Ok(AuditVerdict { evidence, ..AuditVerdict::from(&report) })
+    }
+
+    /// The evidence of answers, with the names of vaults that are unlocked.
+    fn evidence_verdict(&self) -> Result<EvidenceVerdict, Failure> {
+        let refuse = |error: &dyn std::fmt::Display| {
+            failure(FailureCode::Failed, error, "mend it, or look at a copy of the root")
+        };
+        let mut recheck = Recheck::of(&self.daemon.root).map_err(|error| refuse(&error))?;
+        let all = self.daemon.pipeline.log.read(&Filter::default(), |shown| {
+            recheck.look_at(&shown.entry);
+            ControlFlow::Continue(())
+        });
+        all.map_err(|error| refuse(&error))?;
+        Ok(recheck.verdict())
     }
 
     pub(super) fn audit_head(&self) -> Result<AuditHead, Failure> {
@@ -44,6 +65,7 @@ impl From<&Report> for AuditVerdict {
             verdict: report.verdict.word().to_owned(),
             entries: report.good.head.map_or(0, |head| head.seq),
             finding: report.to_string(),
+            evidence: None,
         }
     }
 }

@@ -4,15 +4,15 @@ use super::failure::{bad_input, failure};
 use super::message::{
     Ask, CheckVerdict, Demands, Failure, FailureCode, PlanVerdict, PolicyVerdict,
 };
-use super::requests::vault_name;
+use super::requests::{factors, vault_name};
 use super::session::{About, Control};
 use super::vaults::number;
 use crate::root::POLICY;
 use crate::{clock, policy_in_force};
 use ward_audit::{EventType, Outcome};
 use ward_policy::{
-    ApprovalRequest, Approvers, Decision, DescribedQuestion, Factor, Operation, OperationSet,
-    Question, Rules, SecretPath, Ticket, VaultName,
+    ApprovalRequest, Approvers, Decision, DescribedQuestion, Operation, OperationSet, Question,
+    Rules, SecretPath, Ticket, VaultName,
 };
 use ward_store::NodeKind;
 
@@ -217,12 +217,9 @@ fn explained(
 
 fn demands(request: &ApprovalRequest) -> Demands {
     let obligations = request.obligations();
-    let factors = obligations.factors.iter();
     Demands {
         require: obligations.require.name().to_owned(),
-        factors: factors
-            .map(|any| any.iter().map(Factor::name).map(str::to_owned).collect())
-            .collect(),
+        factors: factors(obligations.factors),
         lease_seconds: obligations.lease.as_secs(),
         approvers: match &obligations.approvers {
             Approvers::AnyApprover => None,

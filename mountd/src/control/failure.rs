@@ -172,6 +172,7 @@ pub(super) fn of_create(error: &InitError) -> Failure {
         | InitError::NotPrivileged
         | InitError::Disk { .. }
         | InitError::Log(_)
+        | InitError::Approval(_)
         | InitError::NoRandomness => FailureCode::Failed,
     };
     in_words(code, error)
@@ -293,13 +294,25 @@ pub(super) fn of_answer(error: &GiveAnswerError) -> Failure {
                 failure(FailureCode::Denied, error, "have an approver answer it")
             }
             AnswerError::OwnRequest => {
-                let next = "have an approver of another user answer it; if the policy names none, \
-                            add one to policy.toml: see its example [clients.admin]";
+                let next = "have an approver of another user answer it (if the policy names none, add \
+                            one to policy.toml: see its example [clients.admin]), or answer with \
+                            --sign or --passphrase";
+                failure(FailureCode::Denied, error, next)
+            }
+            AnswerError::AskersProcess => {
+                let next = "answer from a session of your own, or with --sign or --passphrase";
+                failure(FailureCode::Denied, error, next)
+            }
+            AnswerError::SignerIsAsker => {
+                let next = "sign with a FIDO key and touch it, or have another approver answer";
                 failure(FailureCode::Denied, error, next)
             }
             AnswerError::Factor(_) => {
-                let next = "change the rule's factors to { any = [\"local\"] }";
-                failure(FailureCode::Unsupported, error, next)
+                let next = "sign it: ward approve ID --sign, or with --sign --key FILE";
+                failure(FailureCode::Denied, error, next)
+            }
+            AnswerError::TooWide(_) => {
+                failure(FailureCode::BadInput, error, "give less; see ward list --pending")
             }
         },
         GiveAnswerError::Open(error) => of_open(error),

@@ -3,12 +3,14 @@
 //! Both sides use these types, so that they cannot disagree. `ward --json` prints an [`Answer`] as
 //! it came.
 
+mod answering;
 mod explained;
 mod result;
 mod status;
 mod whoami;
 
 pub use crate::owner::Owner;
+pub use answering::*;
 pub use explained::*;
 pub use result::*;
 pub use status::*;
@@ -173,10 +175,29 @@ pub enum Command {
     },
     /// What waits for an answer: [`Pending`].
     ListPending {},
-    /// Answers with yes: [`Done`].
+    /// What came of a request of the caller's, or of one it may answer: [`RequestState`].
+    RequestState {
+        /// The request's id.
+        request: String,
+    },
+    /// What a yes takes a signature over: [`Binding`].
+    ApprovalBinding {
+        /// The request's id.
+        request: String,
+        /// What the yes will give.
+        #[serde(default)]
+        terms: YesTerms,
+    },
+    /// Answers with yes: [`Approved`].
     Approve {
         /// The request's id.
         request: String,
+        /// What it gives.
+        #[serde(default)]
+        terms: YesTerms,
+        /// What it stands on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<YesEvidence>,
     },
     /// Answers with no: [`Done`].
     Deny {
@@ -321,6 +342,9 @@ pub enum Command {
         /// A head that was kept elsewhere: the text of [`AuditHead`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         head: Option<String>,
+        /// Whether the evidence of answers is checked too.
+        #[serde(default)]
+        evidence: bool,
     },
     /// The newest head of the log that is signed and synced: [`AuditHead`].
     AuditHead {},

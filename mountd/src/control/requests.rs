@@ -1,14 +1,15 @@
 //! Commands about requests: ask, list, answer.
 
-use super::failure::{bad_input, failure, no_such_secret, of_answer, of_open};
+use super::failure::{bad_input, failure, no_such_secret, of_open};
 use super::message::{Done, Failure, FailureCode, Pending, PendingRequest, Process, Requested};
 use super::session::{About, Control};
-use crate::approval_queue::{AnswerError, PATIENCE, PendingView};
+use crate::approval_queue::{PATIENCE, PendingView};
 use crate::clock;
-use crate::pipeline::{AheadError, GiveAnswerError, Wanted, file_operations};
+use crate::pipeline::{AheadError, Wanted, file_operations};
 use ward_audit::{EventType, Record};
 use ward_policy::{
-    Caller, LeaseId, Operation, OperationSet, RequestId, SecretPath, Ticket, VaultName,
+    AnyFactor, Caller, Factors, LeaseId, Operation, OperationSet, Question, SecretPath, Ticket,
+    VaultName,
 };
 
 impl Control<'_> {
@@ -31,7 +32,16 @@ impl Control<'_> {
         let (vault, path, file) = (&vault, &path, open.find(&path));
         let wanted = Wanted { vault, path, file, operations, reason, ticket: ticket.as_ref() };
         let asked = self.daemon.pipeline.ask_ahead(&self.caller, wanted);
-        let id = asked.map_err(|error| of_ahead(&error))?.id;
+        let asked = asked.map_err(|error| match error {
+            AheadError::Open(error) => {
+                let (vault, path) = (Some(vault), Some(path));
+                self.refused(&error, &Question { vault, path, ..Question::default() })
+            }
+            other @ (AheadError::Reason | AheadError::NoSuchSecret | AheadError::Allowed) => {
+                of_ahead(&other)
+            }
+        });
+        let id = asked?.id;
         let expires = clock::wall_text(clock::now().after(PATIENCE));
         Ok(Requested { request: id.to_string(), expires })
     }
@@ -48,24 +58,9 @@ impl Control<'_> {
         let rules = pipeline.policy.rules();
         let requests = pipeline.approvals.pending().into_iter().map(|view| {
             let may = pipeline.approvals.may_answer(&rules, &self.caller, view.id);
-            shown(&view, may.is_ok())
+            shown(&view, may)
         });
         Pending { requests: requests.collect() }
-    }
-
-    pub(super) fn approve(&self, request: &str) -> Result<Done, Failure> {
-        let id = self.answerable(request, Operation::RequestApprove)?;
-        let pipeline = &self.daemon.pipeline;
-        match pipeline.approve(&self.caller, id) {
-            Ok(_approvers_still_needed) => Ok(Done {}),
-            Err(error) => Err(of_answer(&error)),
-        }
-    }
-
-    pub(super) fn deny(&self, request: &str, reason: Option<&str>) -> Result<Done, Failure> {
-        let id = self.answerable(request, Operation::RequestDeny)?;
-        let denied = self.daemon.pipeline.deny(&self.caller, id, reason);
-        denied.map(|()| Done {}).map_err(|error| of_answer(&error))
     }
 
     /// Takes back what an approval gave: of who may answer such requests, or holds it.
@@ -89,19 +84,6 @@ impl Control<'_> {
         self.record(Record::new(EventType::LeaseEnded).by(&self.caller).granted(grant).lease(id))?;
         pipeline.leases.withdraw_lease(id);
         Ok(Done {})
-    }
-
-    /// The request of that id, when policy lets the caller answer requests about its secret.
-    fn answerable(&self, request: &str, operation: Operation) -> Result<RequestId, Failure> {
-        let id = ulid::Ulid::from_string(request).map(RequestId);
-        let id = id.map_err(|_| bad_input("this is no request id", "see ward list --pending"))?;
-        let not_pending = || of_answer(&GiveAnswerError::Answer(AnswerError::NotPending));
-        let view = self.daemon.pipeline.approvals.find(id).ok_or_else(not_pending)?;
-        let grant = &view.grant;
-        let about =
-            About { vault: grant.vault.as_ref(), path: grant.path.as_ref(), ..About::default() };
-        self.permit(operation, EventType::Command, about)?;
-        Ok(id)
     }
 }
 
@@ -139,11 +121,18 @@ fn shown(view: &PendingView, may_answer: bool) -> PendingRequest {
         ticket: grant.ticket.as_ref().map(|ticket| ticket.as_str().to_owned()),
         lease_seconds: view.lease.as_secs(),
         require: view.require.name().to_owned(),
+        factors: factors(view.factors),
         is_held: view.is_held,
         expires: clock::wall_text(view.expires),
         expires_in: view.expires.remaining(clock::now()).as_secs(),
         may_answer,
     }
+}
+
+/// Of each list one.
+pub(super) fn factors(factors: Factors) -> Vec<Vec<String>> {
+    let names = |any: AnyFactor| any.iter().map(|factor| factor.name().to_owned()).collect();
+    factors.iter().map(names).collect()
 }
 
 /// Names of operations.

@@ -1,6 +1,6 @@
 //! Commands about secrets: set, get, list, revoke.
 
-use super::failure::{bad_input, failure, no_such_secret, of_open, of_reach, of_read, of_store};
+use super::failure::{bad_input, failure, no_such_secret, of_reach, of_read, of_store};
 use super::message::{
     Done, Failure, FailureCode, LONGEST_VALUE, Name, Names, Secret, SecretText, Stored, Value,
 };
@@ -16,7 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::EventType;
-use ward_policy::{Decision, FileId, Operation, OperationSet, SecretName, SecretPath, VaultName};
+use ward_policy::{
+    Decision, FileId, Operation, OperationSet, Question, SecretName, SecretPath, VaultName,
+};
 use ward_store::{NodeKind, VaultKind};
 use zeroize::Zeroizing;
 
@@ -80,7 +82,8 @@ impl Control<'_> {
             if let OpenError::NeedsApproval(id) = error {
                 return self.waits_for_approval(id, None);
             }
-            of_open(&error)
+            let (vault, path) = (Some(&vault), Some(&path));
+            self.refused(&error, &Question { vault, path, ..Question::default() })
         });
         match opened? {
             Opening::Admitted(handle) => {

@@ -171,6 +171,7 @@ pub(super) fn encoded<T: Serialize>(outcome: Result<T, Failure>) -> Zeroizing<Ve
 }
 
 impl Control<'_> {
+    #[expect(clippy::too_many_lines, reason = "an arm for each command")]
     fn perform(self, command: Command) -> Zeroizing<Vec<u8>> {
         match command {
             Command::Status {} => encoded(self.status()),
@@ -190,7 +191,13 @@ impl Control<'_> {
             // A subscription goes on: see `answer`.
             Command::ListPending {} | Command::Watch {} => encoded(self.pending()),
             Command::GrantRevoke { lease } => encoded(self.grant_revoke(&lease)),
-            Command::Approve { request } => encoded(self.approve(&request)),
+            Command::RequestState { request } => encoded(self.request_state(&request)),
+            Command::ApprovalBinding { request, terms } => {
+                encoded(self.approval_binding(&request, &terms))
+            }
+            Command::Approve { request, terms, evidence } => {
+                encoded(self.approve(&request, &terms, evidence.as_ref()))
+            }
             Command::Deny { request, reason } => encoded(self.deny(&request, reason.as_deref())),
             Command::VaultInit { vault, kind, owner, slot } => {
                 encoded(self.vault_init(&vault, (kind, owner), &slot))
@@ -222,7 +229,9 @@ impl Control<'_> {
             Command::AgentRun { agent } => encoded(self.agent_run(&agent)),
             Command::AgentPin { pid } => encoded(self.agent_pin(pid)),
             Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
-            Command::AuditVerify { head } => encoded(self.audit_verify(head.as_deref())),
+            Command::AuditVerify { head, evidence } => {
+                encoded(self.audit_verify(head.as_deref(), evidence))
+            }
             Command::AuditHead {} => encoded(self.audit_head()),
             Command::AuditProve { seq } => encoded(self.audit_prove(seq)),
             Command::PolicyCheck {} => encoded(self.policy_check()),
@@ -287,7 +296,8 @@ impl Control<'_> {
                     Some(lease) => Ok(lease.grant().clone()),
                     None => {
                         let id = pipeline.request(&self.caller, question, request, words);
-                        Err(self.waits_for_approval(id.map_err(|error| of_open(&error))?, words))
+                        let id = id.map_err(|error| self.refused(&error, question))?;
+                        Err(self.waits_for_approval(id, words))
                     }
                 }
             }

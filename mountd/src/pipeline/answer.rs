@@ -1,12 +1,12 @@
 //! What a human's answer does: recorded first, then the lease, then the opens that wait.
 
 use super::{OpenError, Pipeline};
-use crate::approval_queue::{AnswerError, Answered, Approved, Expired, Unanswered};
+use crate::approval_queue::{AnswerError, Answered, Approved, Expired, Unanswered, Yes};
 use crate::clock;
 use crate::lease_table::Reach;
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Outcome, Record};
-use ward_policy::{Caller, Moment, RequestId, Require};
+use ward_policy::{Caller, Moment, RequestId};
 
 /// Why an answer changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -20,19 +20,19 @@ pub(crate) enum GiveAnswerError {
 }
 
 impl Pipeline {
-    /// `approver` says yes to `id`; how many more approvers it takes.
-    pub(crate) fn approve(
-        &self,
-        approver: &Caller,
-        id: RequestId,
-    ) -> Result<usize, GiveAnswerError> {
+    /// An approver says yes to `id`; how many more approvers it takes.
+    pub(crate) fn approve(&self, id: RequestId, yes: &Yes<'_>) -> Result<usize, GiveAnswerError> {
         let rules = self.policy.rules();
-        self.approvals.may_answer(&rules, approver, id)?;
-        self.record_answer((EventType::RequestApproved, Outcome::Permitted), approver, id, None)?;
-        match self.approvals.approve(&rules, approver, id)? {
+        let entitled = self.approvals.entitle(&rules, id, yes)?;
+        let binding = self.approvals.binding(id, yes)?;
+        let view = self.approvals.find(id).ok_or(AnswerError::NotPending)?;
+        let record = Record::new(EventType::RequestApproved).by(yes.approver).granted(&view.grant);
+        let record = record.request(id).evidence(&entitled.evidence, &binding);
+        self.record_answer(record)?;
+        match self.approvals.approve(&rules, id, yes)? {
             Answered::NeedsMore(missing) => Ok(missing),
             Answered::Approved(approved) => {
-                self.lease_out(*approved)?;
+                self.lease_out(*approved, yes.mount_ends)?;
                 Ok(0)
             }
         }
@@ -46,9 +46,12 @@ impl Pipeline {
         reason: Option<&str>,
     ) -> Result<(), GiveAnswerError> {
         let rules = self.policy.rules();
-        self.approvals.may_answer(&rules, approver, id)?;
-        self.record_answer((EventType::RequestDenied, Outcome::Denied), approver, id, reason)?;
-        Ok(self.approvals.deny(&rules, approver, id)?)
+        self.approvals.may_deny(&rules, approver, id)?;
+        let view = self.approvals.find(id).ok_or(AnswerError::NotPending)?;
+        let record = Record::new(EventType::RequestDenied).by(approver).granted(&view.grant);
+        let record = record.decision(Outcome::Denied).request(id);
+        self.record_answer(record.reason(reason.unwrap_or_default()))?;
+        Ok(self.approvals.deny(&rules, approver, (id, reason))?)
     }
 
     /// Records that nobody answered in time.
@@ -71,33 +74,25 @@ impl Pipeline {
         }
     }
 
-    fn record_answer(
-        &self,
-        (event, outcome): (EventType, Outcome),
-        approver: &Caller,
-        id: RequestId,
-        reason: Option<&str>,
-    ) -> Result<(), GiveAnswerError> {
-        let view = self.approvals.find(id).ok_or(AnswerError::NotPending)?;
-        let record = Record::new(event).by(approver).granted(&view.grant).decision(outcome);
-        let record = record.request(id).reason(reason.unwrap_or_default());
+    fn record_answer(&self, record: Record<'_>) -> Result<(), GiveAnswerError> {
         let recorded = self.log.append(record, Durability::Durable, clock::stamp());
         let _recorded = recorded.map_err(|error| GiveAnswerError::Open(error.into()))?;
         Ok(())
     }
 
     /// Begins the lease of a yes and lets the opens go on that wait for it.
-    pub(crate) fn lease_out(&self, approved: Approved) -> Result<(), GiveAnswerError> {
-        let Approved { permit, holder, require, held, onlookers } = approved;
-        let reach = match (require, held.is_empty()) {
-            (Require::FirstUse, _) => Reach::EveryOpen,
-            (Require::OneTime | Require::Always, true) => Reach::NextOpen,
-            (Require::OneTime | Require::Always, false) => Reach::Handle,
-        };
-        let latest = Moment::from_nanoseconds(u64::MAX);
+    pub(crate) fn lease_out(
+        &self,
+        approved: Approved,
+        mount_ends: Option<Moment>,
+    ) -> Result<(), GiveAnswerError> {
+        let Approved { permit, holder, uses, held, onlookers } = approved;
+        let reach = Reach::of(uses, held.len());
+        let latest = mount_ends.unwrap_or(Moment::from_nanoseconds(u64::MAX));
         let lease = self.leases.begin(permit, holder, reach, latest).map_err(OpenError::from)?;
+        let served = uses.map_or(usize::MAX, |uses| usize::try_from(uses).unwrap_or(usize::MAX));
         for (place, open) in held.into_iter().enumerate() {
-            let is_served = place == 0 || require == Require::FirstUse;
+            let is_served = place < served;
             let answer = if is_served { Ok(Arc::clone(&lease)) } else { Err(Unanswered::Refused) };
             (open.resume)(answer);
         }

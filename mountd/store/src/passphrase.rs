@@ -71,12 +71,12 @@ impl PassphraseCost {
     }
 
     /// The cost that a slot on disk states; its ceilings are checked before it is paid.
-    pub(crate) const fn from_disk(memory: u32, passes: u32, lanes: u32) -> Self {
+    pub const fn from_disk(memory: u32, passes: u32, lanes: u32) -> Self {
         Self { memory, passes, lanes }
     }
 
     /// Memory in KiB, passes and lanes.
-    pub(crate) const fn numbers(self) -> [u32; 3] {
+    pub const fn numbers(self) -> [u32; 3] {
         [self.memory, self.passes, self.lanes]
     }
 
@@ -92,6 +92,22 @@ impl PassphraseCost {
         passphrase: &Passphrase,
         salt: &[u8],
     ) -> Result<SlotKey, CostError> {
+        SlotKey::filled(|key| self.pay(passphrase, salt, key))
+    }
+
+    /// The same for another use than a slot; `None` when the cost cannot be paid.
+    pub fn stretch(self, passphrase: &Passphrase, salt: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        self.pay(passphrase, salt, &mut key).ok()?;
+        Some(key)
+    }
+
+    fn pay(
+        self,
+        passphrase: &Passphrase,
+        salt: &[u8],
+        key: &mut [u8; KEY_LENGTH],
+    ) -> Result<(), CostError> {
         let Self { memory, passes, lanes } = self;
         if memory > MOST_MEMORY || passes > MOST_PASSES || lanes > MOST_LANES {
             return Err(CostError::TooMuch);
@@ -99,8 +115,7 @@ impl PassphraseCost {
         let params = Params::new(memory, passes, lanes, Some(KEY_LENGTH));
         let params = params.map_err(|_| CostError::TooMuch)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        SlotKey::filled(|key| argon2.hash_password_into(&passphrase.0, salt, key))
-            .map_err(|_| CostError::NoMemory)
+        argon2.hash_password_into(&passphrase.0, salt, key).map_err(|_| CostError::NoMemory)
     }
 }
 

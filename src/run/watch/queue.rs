@@ -167,6 +167,7 @@ pub(super) mod tests {
             reason: Some("nightly\u{1b}[2J backup".to_owned()),
             ticket: None,
             lease_seconds: 600,
+            factors: vec![vec!["local".to_owned()]],
             require: "first_use".to_owned(),
             is_held: true,
             expires: "2026-01-01T00:00:00Z".to_owned(),

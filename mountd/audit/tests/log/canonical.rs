@@ -4,7 +4,9 @@
 use crate::support::{FIRST, Place, at, caller, entries, lease, path, vault};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use ward_audit::{Durability, EventType, NamesKey, Outcome, Record, VaultKind};
+use ward_audit::{
+    Durability, EventType, Evidence, EvidenceKind, NamesKey, Outcome, Record, VaultKind,
+};
 use ward_memory::SecretBox;
 use ward_policy::{
     Digest, LeaseId, Operation, OperationSet, Question, RecordNames, RequestId, SecretPath, Share,
@@ -75,6 +77,13 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
     let ticket = Ticket::try_from("OPS-1234").unwrap();
     let rules = ["first \"rule\"".into(), "second".into()];
     let id = ulid::Ulid::from_parts(1, 2);
+    let evidence = Evidence {
+        kind: EvidenceKind::Hardware,
+        bytes: vec![1],
+        digest: vec![2],
+        is_self_approved: true,
+        ..Evidence::local(Some("ops"))
+    };
     for names in [RecordNames::Sealed, RecordNames::Clear] {
         let place = Place::new();
         let log = place.open();
@@ -99,6 +108,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
                 .bytes(u64::MAX)
                 .offset(1 << 53)
                 .mapped()
+                .evidence(&evidence, "{\"nonce\":\"\u{e4}\"}")
                 .opened_by(caller.process, Share::Children)
                 .count(3)
                 .mount("01KAJ");

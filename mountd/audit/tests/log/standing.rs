@@ -86,7 +86,8 @@ impl Writer {
         let holder = caller().fingerprint(asked.obligations().scope).unwrap();
         let begun = at(self.time).boot;
         let ends = begun.after(PATIENCE);
-        let permit = asked.approve(id(number));
+        let given = asked.obligations().whole();
+        let permit = asked.approve(id(number), given);
         let lease =
             Lease::begin(permit, LeaseId(Ulid::from_parts(1, number.into())), holder, begun, ends);
         self.put(Record::leasing(&lease, reach));

@@ -83,6 +83,9 @@ pub struct PendingRequest {
     pub lease_seconds: u64,
     /// `first_use`, `one_time` or `always`.
     pub require: String,
+    /// What a yes takes: of each list one.
+    #[serde(default)]
+    pub factors: Vec<Vec<String>>,
     /// Whether a program waits in `open(2)` right now.
     pub is_held: bool,
     /// When it ends unanswered, RFC 3339.
@@ -380,6 +383,33 @@ pub struct AuditVerdict {
     pub entries: u64,
     /// What was found, in a sentence that names file, line and number.
     pub finding: String,
+    /// Whether the evidence of answers carries them, when that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceVerdict>,
+}
+
+/// What the answers in the log stand on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceVerdict {
+    /// Answers with a signature that counts.
+    pub signed: u64,
+    /// Those among them with a touch.
+    pub touched: u64,
+    /// Those among them of which the signed text is sealed here.
+    pub sealed: u64,
+    /// Answers that stand on the daemon's word.
+    pub attested: u64,
+    /// Answers that their evidence does not carry.
+    pub failed: Vec<FailedEvidence>,
+}
+
+/// An answer that its evidence does not carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedEvidence {
+    /// The number of the entry.
+    pub seq: u64,
+    /// Why not.
+    pub why: String,
 }
 
 /// A head of the log.
