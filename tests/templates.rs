@@ -20,7 +20,15 @@ struct Tool {
 
 const KUBE: &str = "apiVersion: v1\nkind: Config\ncurrent-context: there\ncontexts:\n\
     - name: there\n  context: {cluster: c, user: u}\nclusters: []\nusers: []\n";
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 8] = [
+    Tool {
+        name: "aws",
+        secret: "aws/credentials",
+        content: "[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = s3cret\n",
+        program: "/usr/bin/aws",
+        line: "AWS_SHARED_CREDENTIALS_FILE=$SECRET $RUN /usr/bin/aws configure get aws_access_key_id",
+        prints: "AKIAEXAMPLE",
+    },
     Tool {
         name: "git",
         secret: "git/credentials",
@@ -82,7 +90,7 @@ const TOOLS: [Tool; 7] = [
 #[test]
 fn each_tool_reads_its_secret_by_its_template_and_nobody_else_does() {
     let starts = "\n[[rule]]\nname = \"starts\"\nclients = [\"stranger\"]\nops = [\"agent.run\"]\n\
-        path = [\"npm\"]\ndecide = \"allow\"\n";
+        path = [\"aws\", \"npm\"]\ndecide = \"allow\"\n";
     let Some(stage) = Stage::with(HOLD, starts) else { return };
     let policy = stage.root().path().join("policy.toml");
     for Tool { name, .. } in TOOLS {
@@ -103,7 +111,8 @@ fn each_tool_reads_its_secret_by_its_template_and_nobody_else_does() {
         }
         let path = stage.secret(secret, if content.is_empty() { &key } else { content });
         assert_eq!(stranger.reads(&path), Err("ENOENT".to_owned()), "{name}: without the tool");
-        let run = format!("{} --root {} run --agent npm --", ward(), stage.root().path().display());
+        let run =
+            format!("{} --root {} run --agent {name} --", ward(), stage.root().path().display());
         let home = users::folder(STRANGER);
         let output = Command::new("/usr/sbin/runuser")
             .args(["-u", STRANGER, "--", "/bin/sh", "-c", line])

@@ -5,7 +5,7 @@
 
 mod document;
 
-use crate::approval_queue::{PATIENCE, Resume, Unanswered};
+use crate::approval_queue::{PATIENCE, RequestState, Resume, Unanswered};
 use crate::clock;
 use crate::pipeline::{AheadError, OpenError, Pipeline, Wanted};
 use crate::place::Place;
@@ -101,15 +101,15 @@ enum Stage {
     Decided { document: Document, id: Option<RequestId>, verdict: Verdict },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     Approved {
         lease_seconds: u64,
     },
     /// The policy allows it as it is.
     Allowed,
-    /// A human said no.
-    Denied,
+    /// A human said no, perhaps in so many words.
+    Denied(Option<Arc<str>>),
     /// The policy does.
     Refused,
     Expired,
@@ -244,14 +244,14 @@ impl RequestFiles {
 
     /// Has the file show the answer to its request as soon as there is one.
     fn follow(&self, file: &Arc<RequestFile>, id: RequestId) {
-        let followed = Arc::clone(file);
-        let resume = Box::new(move |answer| followed.settle(answer));
+        let (followed, pipeline) = (Arc::clone(file), Arc::clone(&self.pipeline));
+        let resume = Box::new(move |answer| followed.settle(answer, words_of(&pipeline, id)));
         let never = Moment::from_nanoseconds(u64::MAX);
         if self.pipeline.approvals.look_on(id, never, resume).is_err() {
             // Somebody was quicker than we.
             let is_its = |lease: &Arc<Lease>| matches!(lease.basis(), Basis::Approval { request, .. } if *request == id);
             let lease = self.pipeline.leases.approved().into_iter().find(is_its);
-            file.settle(lease.ok_or(Unanswered::Refused));
+            file.settle(lease.ok_or(Unanswered::Refused), words_of(&self.pipeline, id));
         }
     }
 
@@ -287,6 +287,14 @@ impl RequestFiles {
 
     fn files(&self) -> MutexGuard<'_, Numbered> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The words of a no, for the asker.
+fn words_of(pipeline: &Pipeline, id: RequestId) -> Option<Arc<str>> {
+    match pipeline.approvals.state_of(id)? {
+        (_, RequestState::Denied(words)) => words,
+        (_, RequestState::Pending | RequestState::Approved | RequestState::Expired) => None,
     }
 }
 
@@ -368,7 +376,7 @@ impl RequestFile {
         if self.is_decided() { told() } else { self.when_changed(change, told) }
     }
 
-    fn settle(&self, answer: Result<Arc<Lease>, Unanswered>) {
+    fn settle(&self, answer: Result<Arc<Lease>, Unanswered>, words: Option<Arc<str>>) {
         let mut content = self.content();
         let Stage::Pending { document, id, .. } = &content.stage else { return };
         let verdict = match answer {
@@ -376,7 +384,7 @@ impl RequestFile {
                 let lease_seconds = lease.ends().remaining(clock::now()).as_secs();
                 Verdict::Approved { lease_seconds }
             }
-            Err(Unanswered::Refused) => Verdict::Denied,
+            Err(Unanswered::Refused) => Verdict::Denied(words),
             Err(Unanswered::TimedOut | Unanswered::Interrupted | Unanswered::Ended) => {
                 Verdict::Expired
             }
@@ -457,6 +465,9 @@ impl fmt::Display for Stage {
                 if let Verdict::Approved { lease_seconds } = verdict {
                     line("lease", &format!("{lease_seconds}s"))?;
                 }
+                if let Verdict::Denied(Some(words)) = verdict {
+                    line("answer", words)?;
+                }
                 line("next", verdict.next())
             }
         }
@@ -464,20 +475,20 @@ impl fmt::Display for Stage {
 }
 
 impl Verdict {
-    const fn word(self) -> &'static str {
+    const fn word(&self) -> &'static str {
         match self {
             Self::Approved { .. } => "approved",
             Self::Allowed => "allowed",
-            Self::Denied => "denied",
+            Self::Denied(_) => "denied",
             Self::Refused => "refused",
             Self::Expired => "expired",
         }
     }
 
-    const fn next(self) -> &'static str {
+    const fn next(&self) -> &'static str {
         match self {
             Self::Approved { .. } | Self::Allowed => "open the file",
-            Self::Denied => "a human said no; the same question is silent for a minute",
+            Self::Denied(_) => "a human said no; the same question is silent for a minute",
             Self::Refused => "the policy says no; give the id to whoever keeps it",
             Self::Expired => "nobody answered; ask again with a new file",
         }

@@ -5,7 +5,7 @@ mod screen;
 
 use crate::client::Client;
 use crate::exit_code::ExitCode;
-use crate::output::is_terminal;
+use crate::output::{count, is_terminal};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -15,7 +15,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use std::io;
 use std::time::Duration;
-use ward_mountd::control::message::{Command, Done, FailureCode, Pending};
+use ward_mountd::control::message::{Approved, Command, Done, FailureCode, Pending};
 
 /// How often the countdowns are drawn anew.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -80,15 +80,19 @@ fn answer_keys(
 
 /// Gives an answer over a connection of its own; what came of it, in a line.
 fn give(answer: Answer, settings: &Settings) -> String {
-    let (command, done) = match answer {
-        Answer::Quit => return String::new(),
-        Answer::Approve(request) => (Command::approve(request), "approved"),
-        Answer::Deny(request, reason) => (Command::Deny { request, reason }, "denied"),
-    };
-    match Client::connect(settings).and_then(|mut client| client.ask(command)) {
-        Ok(Done {}) => done.to_owned(),
-        Err(trouble) => trouble.failure.message,
-    }
+    let client = Client::connect(settings);
+    let said = client.and_then(|mut client| match answer {
+        Answer::Quit => Ok(String::new()),
+        Answer::Approve(request) => match client.ask(Command::approve(request))? {
+            Approved { missing: 0 } => Ok("approved".to_owned()),
+            Approved { missing } => Ok(format!("it takes {}", count(missing, "more approver"))),
+        },
+        Answer::Deny(request, reason) => {
+            let Done {} = client.ask(Command::Deny { request, reason })?;
+            Ok("denied".to_owned())
+        }
+    });
+    said.unwrap_or_else(|trouble| trouble.failure.message)
 }
 
 /// Tells of each change of the queue, on a thread of its own.

@@ -121,8 +121,10 @@ fn a_no_stands_in_the_file_and_a_signal_ends_the_wait() {
     person.must(
         "waiter = subprocess.Popen(['cat', '.ward/requests/a.wait'], stdout=subprocess.PIPE)",
     );
-    assert_eq!(stage.root().ward(&["deny", id(&request)]).by(STRANGER).run().status, Some(0));
+    let deny = ["deny", id(&request), "--reason", "not\u{202e} today"];
+    assert_eq!(stage.root().ward(&deny).by(STRANGER).run().status, Some(0));
     let said = person.must("waiter.communicate()[0].decode()");
+    assert!(said.as_str().unwrap().contains("answer = \"not\u{fffd} today\""), "{said}");
     assert!(said.as_str().unwrap().starts_with("state = \"denied\""), "{said}");
     // The same question by a new file is silent.
     assert_eq!(person.fails(&format!("write('.ward/requests/b', \"{DOCUMENT}\")")), "EACCES");

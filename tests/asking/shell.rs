@@ -71,6 +71,26 @@ fn what_was_refused_by_a_rule_says_only_to_whom_to_turn() {
 }
 
 #[test]
+fn a_no_of_a_human_is_told_in_its_words() {
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("ask/token", "s3cret");
+    let mut owner = Person::of(OWNER);
+    owner.must(&format!("os.chdir({:?})", stage.mountpoint()));
+    owner.begin(&format!("read({path:?})"));
+    let request = stage.held("ask/token");
+    let deny = ["deny", &request, "--reason", "not on a Saturday"];
+    assert_eq!(stage.root().ward(&deny).by(STRANGER).run().status, Some(0));
+    assert_eq!(owner.end(), Err("EACCES".to_owned()));
+    let told = "a human said no; for a minute the same question is refused without asking; \
+                the answer was: not on a Saturday\n";
+    for _ in 0..2 {
+        let said = owner.must("open('.ward/last-denial').read()");
+        assert!(said.as_str().unwrap().ends_with(told), "{said}");
+        assert_eq!(owner.fails(&format!("read({path:?})")), "EACCES");
+    }
+}
+
+#[test]
 fn where_a_rule_wants_a_ticket_the_refused_are_told_to_ask_with_one() {
     let rule = r#"
         [[rule]]

@@ -2,7 +2,7 @@
 
 use super::open::Attempt;
 use super::{OpenError, Pipeline};
-use crate::approval_queue::Unanswered;
+use crate::approval_queue::{RequestState, Unanswered};
 use crate::clock;
 use crate::place::Secret;
 use crate::refusals::Refusal;
@@ -70,7 +70,7 @@ impl Pipeline {
 
     /// Remembers that nobody was asked, since a human said no a moment ago.
     pub(super) fn tell_silenced(&self, attempt: &Attempt, id: RequestId) {
-        self.tell(attempt, id, "EACCES", A_HUMAN_SAID_NO.to_owned());
+        self.tell(attempt, id, "EACCES", self.said_no(attempt));
     }
 
     /// Remembers that nobody has said yes to an open yet, or somebody no.
@@ -80,11 +80,26 @@ impl Pipeline {
         } else if matches!(error, OpenError::Unanswered(_, Unanswered::TimedOut)) {
             ("EACCES", waits(id))
         } else if matches!(error, OpenError::Unanswered(_, Unanswered::Refused)) {
-            ("EACCES", A_HUMAN_SAID_NO.to_owned())
+            ("EACCES", self.said_no(attempt))
         } else {
             return;
         };
         self.tell(attempt, id, errno, next);
+    }
+
+    /// That a human said no, and in which words, if it was to just this.
+    fn said_no(&self, attempt: &Attempt) -> String {
+        let denied = self.approvals.last_denial(&attempt.caller).filter(|denied| {
+            let grant = &denied.grant;
+            grant.path.as_ref() == Some(&attempt.secret.path) && denied.is_silent(clock::now())
+        });
+        match denied.map(|denied| denied.state) {
+            Some(RequestState::Denied(Some(words))) => {
+                let words = crate::whoami::shown(words.as_bytes());
+                format!("{A_HUMAN_SAID_NO}; the answer was: {words}")
+            }
+            Some(_) | None => A_HUMAN_SAID_NO.to_owned(),
+        }
     }
 
     /// Whether a ticket would make a difference to a question that has none.
