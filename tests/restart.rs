@@ -171,6 +171,49 @@ fn guards_count_on_where_the_last_daemon_was_killed() {
     assert_eq!(stage.root().run(&["audit", "verify"]).status, Some(0));
 }
 
+#[test]
+fn what_was_asked_and_what_a_human_denied_counts_on_for_guards() {
+    let why = |stage: &Stage, read: &str| {
+        assert_eq!(Person::of(OWNER).fails(read), "EACCES");
+        let refused = stage.log_of("refused", "ask/token").pop().unwrap();
+        refused["reason"].as_str().unwrap().to_owned()
+    };
+    let rate = "[defaults.rate]\nmax = 3\nper = \"1h\"\n";
+    let Some(stage) = Stage::with(HOLD, rate) else { return };
+    let (mut person, read, _) = asked(&stage, "ask/token");
+    for _joins_the_first in 0..2 {
+        assert_eq!(person.fails(&read), "EAGAIN");
+    }
+    assert_eq!(stage.log_of("request.made", "ask/token").len(), 1);
+    kill_and_mount(&stage);
+    assert!(why(&stage, &read).starts_with("the guard `rate`"));
+
+    let breaker = "[defaults.rate]\nmax = 99\nper = \"1h\"\nbreaker = 2\nwithin = \"1h\"\ncooldown = \"1h\"\n";
+    let Some(stage) = Stage::with(HOLD, breaker) else { return };
+    // Nobody's no is none, however often.
+    let (mut person, read, _) = asked(&stage, "ask/token");
+    assert_eq!(person.fails(&read), "EAGAIN");
+    for name in ["ask/one", "ask/two"] {
+        let path = stage.secret(name, "s3cret");
+        person.begin(&format!("read({path:?})"));
+        let request = stage.held(name);
+        stage.root().ward(&["deny", &request]).succeed();
+        assert!(person.end().is_err());
+        let refused = stage.log_of("refused", name).pop().unwrap();
+        assert_eq!(
+            (&refused["decision"], &refused["request"]),
+            (&"denied".into(), &request.into())
+        );
+        if name == "ask/one" {
+            kill_and_mount(&stage);
+            assert_eq!(person.fails(&read), "EAGAIN");
+        }
+    }
+    kill_and_mount(&stage);
+    assert!(why(&stage, &read).starts_with("the guard `breaker`"));
+    assert_eq!(stage.root().run(&["audit", "verify"]).status, Some(0));
+}
+
 /// Spins: a timer would wake up too late for what takes microseconds.
 fn spin(duration: Duration) {
     #[expect(clippy::disallowed_methods, reason = "the clock of the test, not of the program")]

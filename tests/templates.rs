@@ -4,6 +4,8 @@
 use crate::support::person::Person;
 use crate::support::stage::{HOLD, Stage};
 use crate::support::users::{self, STRANGER};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -132,6 +134,56 @@ fn each_tool_reads_its_secret_by_its_template_and_nobody_else_does() {
         used += 1;
     }
     assert!(used > 0, "none of the tools is here");
+}
+
+/// `claude` takes its key from a command: what arrives where it sends its questions is what was read.
+#[test]
+fn claude_sends_the_key_that_it_reads_by_its_template() {
+    if !has("claude") {
+        eprintln!("skipped: claude is not on this machine");
+        return;
+    }
+    let starts = "\n[[rule]]\nname = \"starts\"\nclients = [\"stranger\"]\nops = [\"agent.run\"]\n\
+        path = [\"claude\"]\ndecide = \"allow\"\n";
+    let Some(stage) = Stage::with(HOLD, starts) else { return };
+    let policy = stage.root().path().join("policy.toml");
+    let into = ["policy", "template", "claude", "--into", policy.to_str().unwrap()];
+    stage.root().ward(&into).succeed();
+    stage.root().ward(&["policy", "reload"]).succeed();
+    let path = stage.secret("claude/api-key", "key-0123456789");
+    assert_eq!(Person::of(STRANGER).reads(&path), Err("ENOENT".to_owned()), "without claude");
+    let home = users::folder(STRANGER);
+    let settings = format!("{{\"apiKeyHelper\": \"cat {path}\"}}");
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", service.local_addr().unwrap());
+    let root = stage.root().path().to_str().unwrap().to_owned();
+    let command = [ward(), "--root", &root, "run", "--agent", "claude", "--"];
+    let claude = ["claude", "--settings", &settings, "--print", "hi"];
+    let mut child = Command::new("/usr/sbin/runuser")
+        .args(["-u", STRANGER, "--"])
+        .args(command.iter().chain(&claude))
+        .env("ANTHROPIC_BASE_URL", address)
+        .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+        .env("HOME", home.path())
+        .current_dir(home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let key = service.incoming().find_map(|asked| key_of(asked.unwrap()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(key.as_deref(), Some("key-0123456789"));
+    let opened = stage.log_of("file.open", "claude/api-key");
+    assert!(opened.iter().any(|entry| entry["rules"][0] == "claude-reads-its-secret"));
+}
+
+/// The key that a request brings; requests without one are answered with nothing.
+fn key_of(stream: TcpStream) -> Option<String> {
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut head = lines.by_ref().take_while(|line| !line.is_empty());
+    head.find_map(|line| line.to_lowercase().strip_prefix("x-api-key: ").map(str::to_owned))
 }
 
 fn ward() -> &'static str {

@@ -45,8 +45,10 @@ pub(crate) type Resume = Box<dyn FnOnce(Result<Arc<Lease>, Unanswered>) + Send>;
 /// Why a held open got no lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unanswered {
-    /// A human said no, or another open spent the yes.
+    /// A human said no.
     Refused,
+    /// There may be a yes, and not for this open: another spent it, or who asks has changed.
+    NotServed,
     /// Nobody answered in time; the request stays.
     TimedOut,
     /// A signal reached the caller.
@@ -210,7 +212,7 @@ impl ApprovalQueue {
     /// When the request is gone already, `resume` is called at once.
     pub(crate) fn hold(&self, id: RequestId, deadline: Moment, resume: Resume) -> Option<u64> {
         let held = Held { token: 0, is_onlooker: false, deadline, resume };
-        self.add(id, held).map_err(|held| (held.resume)(Err(Unanswered::Refused))).ok()
+        self.add(id, held).map_err(|held| (held.resume)(Err(Unanswered::NotServed))).ok()
     }
 
     /// Tells `resume` how request `id` was answered, or at `deadline` that it was not; gives it back

@@ -20,7 +20,10 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
         OpenError::Denied(_) | OpenError::Limited(..) => Errno::EACCES,
         OpenError::NeedsApproval(_) => Errno::EAGAIN,
         OpenError::Unanswered(_, why) => match why {
-            Unanswered::Refused | Unanswered::TimedOut | Unanswered::Ended => Errno::EACCES,
+            Unanswered::Refused
+            | Unanswered::NotServed
+            | Unanswered::TimedOut
+            | Unanswered::Ended => Errno::EACCES,
             Unanswered::Interrupted => Errno::EINTR,
         },
         OpenError::Ended => ENDED,

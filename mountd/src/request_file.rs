@@ -270,7 +270,7 @@ impl RequestFiles {
         let answered = Arc::clone(file);
         let told = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| match answer {
             Err(Unanswered::TimedOut | Unanswered::Interrupted) => resume(answered.is_decided()),
-            Ok(_) | Err(Unanswered::Refused | Unanswered::Ended) => {
+            Ok(_) | Err(Unanswered::Refused | Unanswered::NotServed | Unanswered::Ended) => {
                 answered.when_decided(Box::new(move || resume(true)));
             }
         });
@@ -384,7 +384,7 @@ impl RequestFile {
                 let lease_seconds = lease.ends().remaining(clock::now()).as_secs();
                 Verdict::Approved { lease_seconds }
             }
-            Err(Unanswered::Refused) => Verdict::Denied(words),
+            Err(Unanswered::Refused | Unanswered::NotServed) => Verdict::Denied(words),
             Err(Unanswered::TimedOut | Unanswered::Interrupted | Unanswered::Ended) => {
                 Verdict::Expired
             }

@@ -1,7 +1,7 @@
 //! What counts for guards: opens that the log has, and the tallies that it begins a segment with.
 
 use crate::entry::{Entry, Number};
-use crate::{EventType, Timestamp};
+use crate::{EventType, Outcome, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use ward_policy::{AgentName, Digest, FileId, Grade, GuardedClient, UserId};
@@ -91,7 +91,8 @@ impl CountedEntry {
                 agent,
             ),
             time: entry.ts,
-            is_denied: entry.event_type == EventType::Refused,
+            is_denied: entry.event_type == EventType::Refused
+                && entry.decision.as_deref() == Some(Outcome::Denied.name()),
             stake: stake.map(|((vault, file), points)| (vault.to_owned(), FileId(file.0), points)),
         })
     }

@@ -295,7 +295,7 @@ impl Control<'_> {
                 match pipeline.leases.find(&request, &self.caller) {
                     Some(lease) => Ok(lease.grant().clone()),
                     None => {
-                        let id = pipeline.request(&self.caller, question, request, words);
+                        let id = pipeline.request(&self.caller, question, request, (words, None));
                         let id = id.map_err(|error| self.refused(&error, question))?;
                         Err(self.waits_for_approval(id, words))
                     }

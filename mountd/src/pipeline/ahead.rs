@@ -80,7 +80,7 @@ impl Pipeline {
         let question = wanted.question(wanted.operations);
         match self.policy.evaluate(&holder, &question) {
             Decision::NeedsApproval(request) => {
-                let id = self.request(&holder, &question, request, Some(wanted.reason))?;
+                let id = self.request(&holder, &question, request, (Some(wanted.reason), None))?;
                 Ok(AskedAhead { id, holder })
             }
             Decision::Permitted(permit) => {

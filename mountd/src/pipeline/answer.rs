@@ -93,7 +93,8 @@ impl Pipeline {
         let served = uses.map_or(usize::MAX, |uses| usize::try_from(uses).unwrap_or(usize::MAX));
         for (place, open) in held.into_iter().enumerate() {
             let is_served = place < served;
-            let answer = if is_served { Ok(Arc::clone(&lease)) } else { Err(Unanswered::Refused) };
+            let answer =
+                if is_served { Ok(Arc::clone(&lease)) } else { Err(Unanswered::NotServed) };
             (open.resume)(answer);
         }
         onlookers.into_iter().for_each(|onlooker| (onlooker.resume)(Ok(Arc::clone(&lease))));

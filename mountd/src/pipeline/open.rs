@@ -12,7 +12,7 @@ use crate::place::{Access, Place, Secret};
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use ward_audit::{AppendError, Asked, Durability, Record};
+use ward_audit::{AppendError, Asked, Counts, Durability, Record};
 use ward_policy::{
     ActiveLease, ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease,
     NameFault, OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
@@ -212,18 +212,15 @@ impl Pipeline {
     ) -> Result<Opening, OpenError> {
         self.note(&attempt, Ending::Open);
         let hold = question.obligations().hold;
-        let asked = self.request(&attempt.caller, &attempt.question(), question, None);
+        let (asks, counts) = (attempt.question(), self.counts(&attempt));
+        let asked = self.request(&attempt.caller, &asks, question, (None, counts));
         let id = asked.inspect_err(|error| {
             if let OpenError::Denied(id) = error {
                 self.tell_silenced(&attempt, *id);
             }
         })?;
         match attempt.request.patience {
-            Patience::None => {
-                let error = OpenError::NeedsApproval(id);
-                self.tell_unanswered(&attempt, id, &error);
-                Err(error)
-            }
+            Patience::None => Err(self.refuse_unanswered(&attempt, id, None)),
             Patience::Hold => {
                 let patience = hold.min(kernel_patience());
                 Ok(Opening::Held(HeldOpen { pipeline: Arc::clone(self), attempt, id, patience }))
@@ -231,20 +228,22 @@ impl Pipeline {
         }
     }
 
-    /// Asks a human whether `caller` may do what `question` says, and records it when it is new.
+    /// Asks a human whether `caller` may do what `question` says, and records it when it is new; or
+    /// that nobody is asked, and what guards count of that.
     pub(crate) fn request(
         &self,
         caller: &Arc<Caller>,
         question: &Question<'_>,
         request: ApprovalRequest,
-        reason: Option<&str>,
+        (reason, counts): (Option<&str>, Option<Counts>),
     ) -> Result<RequestId, OpenError> {
         let (grant, obligations) = (request.grant().clone(), request.obligations().clone());
         let (id, freshness) = match self.approvals.ask(request, caller, reason) {
             Ok(asked) => asked,
             Err(AskError::NoRandomness) => return Err(NoRandomness.into()),
             Err(why @ (AskError::Silenced | AskError::NoHolder)) => {
-                return Err(OpenError::Denied(self.record_refusal(caller, question, &why)?));
+                let record = |id| Record::refusal(caller, question, id).counted(counts);
+                return Err(OpenError::Denied(self.append_refusal(record, &why)?));
             }
         };
         if freshness == Freshness::New {
@@ -371,19 +370,17 @@ impl Pipeline {
             if why == Unanswered::Refused {
                 self.note(attempt, Ending::Denied);
             }
-            let error = OpenError::Unanswered(id, why);
-            self.tell_unanswered(attempt, id, &error);
-            error
+            self.refuse_unanswered(attempt, id, Some(why))
         })?;
         let caller = self.callers.identify(attempt.request.asker)?;
         if !lease.holder().is(&caller) || caller.process != attempt.caller.process {
-            return Err(OpenError::Unanswered(id, Unanswered::Refused));
+            return Err(self.refuse_unanswered(attempt, id, Some(Unanswered::NotServed)));
         }
         if attempt.place.kind() == VaultKind::Workspace {
             // Of a file with several names one was asked about; another may want a yes of its own.
             let hardest = self.hardest_name(&attempt.place, &caller, &attempt.request)?;
             if hardest.path != attempt.secret.path && !self.may_now(&caller, &hardest, attempt) {
-                return Err(OpenError::Unanswered(id, Unanswered::Refused));
+                return Err(self.refuse_unanswered(attempt, id, Some(Unanswered::NotServed)));
             }
         }
         self.admit(attempt, lease)

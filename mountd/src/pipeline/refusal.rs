@@ -7,6 +7,7 @@ use crate::clock;
 use crate::place::Secret;
 use crate::refusals::Refusal;
 use std::sync::Arc;
+use ward_audit::{Durability, Outcome, Record};
 use ward_policy::{Caller, Decision, OperationSet, Question, RequestId, Ticket};
 
 /// What a caller can do about a no that no human gave.
@@ -16,6 +17,8 @@ const ASK_WITH_A_TICKET: &str = "ask with a request file that has a ticket: .war
 /// The same where a human said no.
 const A_HUMAN_SAID_NO: &str =
     "a human said no; for a minute the same question is refused without asking";
+/// The same where another open was served by the yes.
+const ASK_ANEW: &str = "a yes was there, and not for this open: open the file again to ask";
 /// Through a descriptor of somebody else's, a reader needs a right of its own.
 const OPEN_IT_YOURSELF: &str = "another process opened the file (as a shell does for `cmd < file`): \
      have the process that reads it open it, too, or be permitted to";
@@ -73,18 +76,39 @@ impl Pipeline {
         self.tell(attempt, id, "EACCES", self.said_no(attempt));
     }
 
-    /// Remembers that nobody has said yes to an open yet, or somebody no.
-    pub(super) fn tell_unanswered(&self, attempt: &Attempt, id: RequestId, error: &OpenError) {
-        let (errno, next) = if matches!(error, OpenError::NeedsApproval(_)) {
-            ("EAGAIN", waits(id))
-        } else if matches!(error, OpenError::Unanswered(_, Unanswered::TimedOut)) {
-            ("EACCES", waits(id))
-        } else if matches!(error, OpenError::Unanswered(_, Unanswered::Refused)) {
-            ("EACCES", self.said_no(attempt))
-        } else {
-            return;
+    /// Refuses an open that got no yes, or that nobody was to wait for: remembers it for the caller and
+    /// records it. The question is on disk already, and a human's no: nobody waits for this.
+    pub(super) fn refuse_unanswered(
+        &self,
+        attempt: &Attempt,
+        id: RequestId,
+        why: Option<Unanswered>,
+    ) -> OpenError {
+        let undecided = Outcome::NeedsApproval;
+        let (outcome, reason, told) = match why {
+            None => (undecided, "the caller does not wait", Some(("EAGAIN", waits(id)))),
+            Some(Unanswered::TimedOut) => {
+                (undecided, "nobody answered in time", Some(("EACCES", waits(id))))
+            }
+            Some(Unanswered::Refused) => {
+                (Outcome::Denied, "a human said no", Some(("EACCES", self.said_no(attempt))))
+            }
+            Some(Unanswered::NotServed) => {
+                (undecided, "the yes is not for it", Some(("EACCES", ASK_ANEW.to_owned())))
+            }
+            Some(Unanswered::Interrupted) => (undecided, "a signal reached the caller", None),
+            Some(Unanswered::Ended) => (undecided, "the mount ended", None),
         };
-        self.tell(attempt, id, errno, next);
+        if let Some((errno, next)) = told {
+            self.tell(attempt, id, errno, next);
+        }
+        let question = attempt.question();
+        let record = Record::refusal(&attempt.caller, &question, id).decision(outcome);
+        let record = record.vault_kind(attempt.secret.kind).counted(self.counts(attempt));
+        let record = record.reason(reason).policy(self.policy.rules().digest());
+        // A log that takes no records refuses every open already.
+        let _log_has_stopped = self.log.append(record, Durability::Written, clock::stamp());
+        why.map_or(OpenError::NeedsApproval(id), |why| OpenError::Unanswered(id, why))
     }
 
     /// That a human said no, and in which words, if it was to just this.
