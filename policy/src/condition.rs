@@ -149,7 +149,7 @@ impl Conditions {
         targets: &[Arc<Target>],
         (vault, folder): (&VaultName, Option<&SecretPath>),
     ) -> bool {
-        self.secrets.is_none()
+        self.secrets.as_ref().is_none_or(|patterns| patterns.reaches_below(vault, folder))
             && self.fields.iter().all(|field| {
                 targets.iter().any(|target| {
                     field.is_label_of(target) && target.paths.reaches_below(vault, folder)
@@ -166,11 +166,6 @@ impl Conditions {
     pub(crate) fn label_of_none(&self, targets: &[Arc<Target>]) -> Option<&str> {
         let of_none = |field: &&FieldDemand| !targets.iter().any(|each| field.is_label_of(each));
         self.fields.iter().find(of_none).map(|field| &*field.name)
-    }
-
-    /// Whether `secrets` is asked for, which nothing derives yet.
-    pub(crate) const fn ask_for_secrets(&self) -> bool {
-        self.secrets.is_some()
     }
 
     /// Whether a sandbox is asked for, which no session has yet.
@@ -200,11 +195,13 @@ impl FieldDemand {
 }
 
 impl Patterns {
-    /// Whether there is a derived secret, and each of them matches.
+    /// Whether the question names secrets, and each of them matches.
     fn hold_all(&self, subject: &Subject<'_>) -> bool {
         let question = subject.question();
+        let its_own = question.vault.and(question.path).map_or(&[][..], std::slice::from_ref);
+        let named = if question.secrets.is_empty() { its_own } else { question.secrets };
         let matches = |secret| self.matches(question.vault, Some(secret));
-        !question.secrets.is_empty() && question.secrets.iter().all(matches)
+        !named.is_empty() && named.iter().all(matches)
     }
 }
 

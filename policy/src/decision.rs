@@ -29,7 +29,8 @@ pub struct Question<'a> {
     pub file: Option<FileId>,
     /// The ticket it is asked with.
     pub ticket: Option<&'a Ticket>,
-    /// The names of secrets that the daemon derived from it; never those the asker gives.
+    /// The names of secrets that the daemon derived from it, never those the asker gives; empty where
+    /// it is about no other secret than the path.
     pub secrets: &'a [SecretPath],
 }
 

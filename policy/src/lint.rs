@@ -114,11 +114,7 @@ impl Rules {
             "never decides, because no session is confined to a sandbox yet; remove `sandbox`"
                 .to_owned()
         });
-        let secrets = conditions.ask_for_secrets().then(|| {
-            "never decides, because no operation names secrets yet; use `path` for `secrets`"
-                .to_owned()
-        });
-        [label, sandbox, secrets].into_iter().flatten()
+        [label, sandbox].into_iter().flatten()
     }
 
     /// Operations that a rule would permit and `[ops]` denies to everybody.

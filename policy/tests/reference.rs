@@ -243,6 +243,8 @@ fn matches(row: &Row, operation: Operation, asked: &Asked) -> bool {
     let own_risk = risky.iter().position(|each| *each == operation).unwrap_or(2);
     let risk = EFFECTIVE[own_risk][sensitivity(asked)];
     let sandbox = asked.agent.and_then(|(_, sandbox)| sandbox);
+    let its_own = asked.vault.and(asked.path.as_ref()).map_or(&[][..], std::slice::from_ref);
+    let named = if asked.secrets.is_empty() { its_own } else { &asked.secrets };
     row.operations.iter().any(is_named)
         && row.clients.iter().any(|client| client_matches(client, least, asked))
         && row.grade.is_none_or(|least| asked.grade >= least)
@@ -253,9 +255,8 @@ fn matches(row: &Row, operation: Operation, asked: &Asked) -> bool {
         && (row.risks.is_empty() || row.risks.contains(&risk))
         && (row.sandboxes.is_empty() || sandbox.is_some_and(|own| row.sandboxes.contains(&own)))
         && (row.secrets.is_empty()
-            || !asked.secrets.is_empty()
-                && asked
-                    .secrets
+            || !named.is_empty()
+                && named
                     .iter()
                     .all(|secret| patterns_match(&row.secrets, asked.vault, Some(secret))))
         && (!row.noon_only || asked.at_noon)
