@@ -2,11 +2,13 @@
 
 mod approval;
 mod audit;
+mod config;
 mod policy;
 mod vault;
 
 pub(crate) use approval::*;
 pub(crate) use audit::*;
+pub(crate) use config::*;
 pub(crate) use policy::*;
 pub(crate) use vault::*;
 
@@ -94,6 +96,9 @@ pub(crate) enum Command {
     /// Check the policy, or show its risks
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Show the settings of the root, or look for mistakes in them
+    #[command(subcommand)]
+    Config(ConfigCommand),
 }
 
 /// Of `ward init`.

@@ -80,7 +80,7 @@ impl<'a> VaultMount<'a> {
         let command = message::Command::VaultMount {
             vault: vault.to_owned(),
             path: directory.0.display().to_string(),
-            ttl: LONGEST,
+            ttl: Some(LONGEST),
             read_only: purpose == Purpose::Export,
             made_directory: true,
             purpose,

@@ -9,6 +9,7 @@ mod audit_prove;
 mod audit_show;
 mod audit_verify;
 mod check;
+mod config;
 mod daemon;
 mod deny;
 mod doctor;
@@ -54,8 +55,8 @@ mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AuditCommand, Command, DaemonCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments,
-    PolicyCommand, RequestsCommand, VaultCommand,
+    AuditCommand, Command, ConfigCommand, DaemonCommand, GrantsCommand, HeaderCommand, KeyCommand,
+    ListArguments, PolicyCommand, RequestsCommand, VaultCommand,
 };
 use crate::exit_code::ExitCode;
 use crate::output::print;
@@ -95,6 +96,12 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Plan(arguments) => print(form, plan::run(&arguments, settings)?),
         Command::Explain(arguments) => print(form, policy_explain::record(&arguments, settings)?),
         Command::Policy(command) => run_policy(command, settings),
+        Command::Config(ConfigCommand::Show(arguments)) => {
+            print(form, config::show(&arguments, settings)?)
+        }
+        Command::Config(ConfigCommand::Validate(arguments)) => {
+            print(form, config::validate(&arguments, settings)?)
+        }
     }
 }
 

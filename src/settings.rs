@@ -4,6 +4,8 @@ use crate::command::Arguments;
 use crate::output::Form;
 use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
+use serde::Serialize;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where the root of a system is.
@@ -16,6 +18,12 @@ const SYSTEM_RUNTIME: &str = "/run";
 pub(crate) struct Settings {
     /// The root, absolute.
     pub(crate) root: PathBuf,
+    /// Where that was said.
+    pub(crate) root_from: From,
+    /// How long a mount lasts without `--ttl` (`WARD_TTL`).
+    pub(crate) ttl: Option<OsString>,
+    /// When a mount that nobody uses ends without `--idle` (`WARD_IDLE`).
+    pub(crate) idle: Option<OsString>,
     /// The directory for mounts without a path; absent when the session has none.
     pub(crate) runtime: Option<PathBuf>,
     /// How to answer.
@@ -26,13 +34,30 @@ pub(crate) struct Settings {
     pub(crate) is_plain: bool,
 }
 
+/// Where a setting was said: what comes first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum From {
+    /// A flag.
+    #[serde(rename = "flag")]
+    Flag,
+    /// A variable.
+    #[serde(rename = "environment")]
+    Environment,
+    /// `ward.toml` of the root.
+    #[serde(rename = "file")]
+    File,
+    /// Nobody said it.
+    #[serde(rename = "default")]
+    Default,
+}
+
 impl Settings {
     /// From the arguments, then the environment, then who we are.
     pub(crate) fn read(arguments: &Arguments) -> Result<Self, Trouble> {
-        let root = match (&arguments.root, variable("WARD_ROOT")) {
-            (Some(root), _) => root.clone(),
-            (None, Some(root)) => root,
-            (None, None) => default_root()?,
+        let (root, root_from) = match (&arguments.root, variable("WARD_ROOT")) {
+            (Some(root), _) => (root.clone(), From::Flag),
+            (None, Some(root)) => (root, From::Environment),
+            (None, None) => (default_root()?, From::Default),
         };
         let absolute = std::path::absolute(&root).map_err(|error| {
             Trouble::bad_input(format!("{} is no path of a root: {error}", root.display()))
@@ -43,6 +68,9 @@ impl Settings {
             .map_or_else(|| "ward".to_owned(), |_| format!("ward --root {}", quoted(&absolute)));
         Ok(Self {
             root: absolute,
+            root_from,
+            ttl: variable("WARD_TTL").map(PathBuf::into_os_string),
+            idle: variable("WARD_IDLE").map(PathBuf::into_os_string),
             runtime: runtime(),
             form: Form::of(arguments),
             program,

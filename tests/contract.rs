@@ -117,6 +117,8 @@ fn every_command_of_the_program_is_in_the_contract() {
         "vault header restore",
         "audit show",
         "audit verify",
+        "config show",
+        "config validate",
         "policy check",
         "policy risk",
         "check",

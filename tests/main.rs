@@ -22,6 +22,7 @@ mod front_ends;
 mod independent_reader;
 mod keeping;
 mod keys;
+mod lifecycle;
 mod log;
 mod mounts;
 mod mounts_of_copies;

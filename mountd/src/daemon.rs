@@ -20,7 +20,8 @@ use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
 use crate::refusals::RefusalTable;
-use crate::root::{AUDIT, Layout, MARK, Mark, POLICY, Root};
+use crate::root::{AUDIT, Layout, MARK, POLICY, Root};
+use crate::settings::Settings as RootSettings;
 use crate::start::{Announcement, Lock, StartError, bind, complete, unbind};
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
@@ -32,7 +33,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use ward_audit::{EventType, Log, Record, Settings};
 use ward_memory::Guard;
@@ -53,6 +54,8 @@ pub(crate) struct Daemon {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) vaults: Arc<VaultTable>,
     pub(crate) mounts: Arc<MountTable>,
+    /// Those of `ward.toml` that count now; for a moment.
+    settings: RwLock<Arc<RootSettings>>,
     stopping: AtomicBool,
     /// One policy is taken at a time.
     pub(crate) reloading: Mutex<()>,
@@ -83,6 +86,17 @@ impl Daemon {
         let _leaving_already = self.events.try_send(Event::Stop);
     }
 
+    /// The settings as they are now.
+    pub(crate) fn settings(&self) -> Arc<RootSettings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes other settings, for what begins from now on.
+    pub(crate) fn take_settings(&self, settings: RootSettings) {
+        self.pipeline.handles.limit(&settings.limits);
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -94,8 +108,8 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let signals = block_signals()?;
     let root =
         Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
-    let mark = Mark::read(&root)?;
-    let notify = mark.notify.as_ref().map(Notify::resolve).transpose();
+    let settings = RootSettings::read(&root)?;
+    let notify = settings.notify.as_ref().map(Notify::resolve).transpose();
     let notify = notify.map_err(|error| StartError::Helper(path.to_owned(), error))?;
     let _lock = Lock::take(&root)?;
     complete(&root)?;
@@ -103,11 +117,11 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
         .map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
     let announcement = Announcement::prepare();
-    let listener = bind(&root, mark.layout)?;
+    let listener = bind(&root, &settings)?;
     // From here on nothing new can be reached, and no key has been read yet.
     let confinement = confine(&root)?;
     let (events, happened) = bounded(8);
-    let begun = begin(&root, mark, monitor, events, (memory, confinement));
+    let begun = begin(&root, settings, monitor, events, (memory, confinement));
     let daemon = begun.inspect_err(|_| unbind(&root))?;
     let (stop, stopped) = bounded::<()>(0);
     start_threads(&daemon, listener, signals, (process, reports), &stopped)
@@ -141,12 +155,12 @@ fn confine(root: &Root) -> Result<Confinement, StartError> {
 
 fn begin(
     root: &Arc<Root>,
-    mark: Mark,
+    settings: RootSettings,
     monitor: Monitor,
     events: Sender<Event>,
     guards: (Memory, Confinement),
 ) -> Result<Arc<Daemon>, StartError> {
-    let daemon = assemble(root, mark, monitor, events, guards)?;
+    let daemon = assemble(root, settings, monitor, events, guards)?;
     let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
     record_start(&daemon, &stale)?;
     daemon.pipeline.take_up(None);
@@ -157,23 +171,23 @@ fn begin(
 
 fn assemble(
     root: &Arc<Root>,
-    mark: Mark,
+    settings: RootSettings,
     monitor: Monitor,
     events: Sender<Event>,
     (memory, confinement): (Memory, Confinement),
 ) -> Result<Arc<Daemon>, StartError> {
     let rules = policy_in_force::load(root, POLICY)?;
     let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
-    let settings = Settings::new(boot.clone());
+    let log_settings = Settings::new(boot.clone());
     let names = rules.record_names();
     let key = root.log_key().map_err(|error| StartError::Log(error.to_string()))?;
-    let (log, mut recovered) = Log::open(&root.join(AUDIT), key, settings, clock::stamp())
+    let (log, mut recovered) = Log::open(&root.join(AUDIT), key, log_settings, clock::stamp())
         .map_err(|error| StartError::Log(error.to_string()))?;
     log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
-    let told = mark.notify.as_ref().map(|_| Arc::clone(&monitor));
+    let told = settings.notify.as_ref().map(|_| Arc::clone(&monitor));
     let notifier = Notifier::start(told, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
     // Only the superuser may; without, all is as well, and slower.
@@ -185,7 +199,7 @@ fn assemble(
         monitor,
         policy: PolicyInForce::new(rules),
         guards: GuardTable::default(),
-        approvals: ApprovalQueue::new(mark.layout),
+        approvals: ApprovalQueue::new(settings.layout),
         passphrase: ApprovalPassphrase::default(),
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
@@ -203,8 +217,9 @@ fn assemble(
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
     Ok(Arc::new(Daemon {
         root: Arc::clone(root),
-        layout: mark.layout,
-        instance: mark.instance,
+        layout: settings.layout,
+        instance: settings.instance.clone(),
+        settings: RwLock::new(Arc::new(settings)),
         since: clock::wall(),
         memory,
         confinement,

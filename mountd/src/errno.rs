@@ -29,6 +29,7 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
         OpenError::Ended => ENDED,
         OpenError::ReadOnly => Errno::EROFS,
         OpenError::NoRoom(_) => Errno::ENOSPC,
+        OpenError::TooMany(_) => Errno::EMFILE,
         OpenError::Decrypt(_) | OpenError::Log(_) | OpenError::NoRandomness(_) => Errno::EIO,
     }
 }

@@ -3,11 +3,13 @@
 
 use crate::draft::Draft;
 use crate::place::Place;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::Receipt;
-use ward_policy::{Caller, FileId, Lease, Moment, Operation, VaultName};
+use ward_policy::{Caller, FileId, Lease, Moment, Operation, UserId, VaultName};
 use ward_store::VersionId;
 
 /// The number of an open file, as the kernel gives it back to us.
@@ -50,17 +52,57 @@ pub(crate) struct Pages {
     is_over: AtomicBool,
 }
 
-/// Every open file of the daemon.
-#[derive(Debug, Default)]
-pub(crate) struct HandleTable {
-    /// Guards the map only.
-    handles: Mutex<Numbered>,
+/// The table `[limits]`: how much one user may have at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Open files, in all mounts together.
+    pub(crate) handles: NonZeroU32,
 }
+
+/// Every open file of the daemon.
+#[derive(Debug)]
+pub(crate) struct HandleTable {
+    /// Guards the maps only.
+    handles: Mutex<Numbered>,
+    most_of_one_user: AtomicU64,
+}
+
+/// A user has as many open files as one may have.
+#[derive(Debug, thiserror::Error)]
+#[error("the user has as many open files as one may have: see [limits] of ward.toml")]
+pub(crate) struct TooManyHandles;
 
 #[derive(Debug, Default)]
 struct Numbered {
     last: u64,
     handles: BTreeMap<HandleId, Arc<Handle>>,
+    /// How many each user has; nobody who has none.
+    of_user: BTreeMap<UserId, u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { handles: NonZeroU32::MIN.saturating_add(8191) }
+    }
+}
+
+impl Default for HandleTable {
+    fn default() -> Self {
+        let table = Self { handles: Mutex::default(), most_of_one_user: AtomicU64::new(0) };
+        table.limit(&Limits::default());
+        table
+    }
+}
+
+impl Numbered {
+    fn leave(&mut self, handle: &Handle) {
+        let user = handle.opener.uid;
+        match self.of_user.get_mut(&user) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(self.of_user.remove(&user)),
+        }
+    }
 }
 
 impl Pages {
@@ -113,10 +155,23 @@ impl Handle {
 }
 
 impl HandleTable {
+    /// Takes another limit, for files that are opened from now on.
+    pub(crate) fn limit(&self, limits: &Limits) {
+        self.most_of_one_user.store(limits.handles.get().into(), Ordering::Relaxed);
+    }
+
+    /// Whether `user` may open another file. Of several that ask at once all may hear yes.
+    pub(crate) fn admits(&self, user: UserId) -> Result<(), TooManyHandles> {
+        let count = self.numbered().of_user.get(&user).copied().unwrap_or_default();
+        let is_admitted = count < self.most_of_one_user.load(Ordering::Relaxed);
+        if is_admitted { Ok(()) } else { Err(TooManyHandles) }
+    }
+
     /// Keeps `handle`.
     pub(crate) fn insert(&self, handle: Handle) -> HandleId {
         let mut numbered = self.numbered();
         numbered.last += 1;
+        *numbered.of_user.entry(handle.opener.uid).or_default() += 1;
         let id = HandleId(numbered.last);
         numbered.handles.insert(id, Arc::new(handle));
         id
@@ -127,7 +182,10 @@ impl HandleTable {
     }
 
     pub(crate) fn remove(&self, id: HandleId) -> Option<Arc<Handle>> {
-        self.numbered().handles.remove(&id)
+        let mut numbered = self.numbered();
+        let handle = numbered.handles.remove(&id)?;
+        numbered.leave(&handle);
+        Some(handle)
     }
 
     /// Open files of workspaces whose lease is over, each once.
@@ -178,7 +236,13 @@ impl HandleTable {
     /// Drops every open file of a place, and what was not yet written of it. The kernel does not tell
     /// of each when the connection ends.
     pub(crate) fn remove_place(&self, place: &Arc<Place>) {
-        self.numbered().handles.retain(|_, handle| !Arc::ptr_eq(&handle.place, place));
+        let mut numbered = self.numbered();
+        let is_there = |_: &HandleId, handle: &mut Arc<Handle>| Arc::ptr_eq(&handle.place, place);
+        let gone: Vec<Arc<Handle>> =
+            numbered.handles.extract_if(.., is_there).map(|(_, handle)| handle).collect();
+        gone.iter().for_each(|handle| numbered.leave(handle));
+        // Dropped after the lock: a draft may be large.
+        drop(numbered);
     }
 
     fn numbered(&self) -> MutexGuard<'_, Numbered> {

@@ -6,13 +6,14 @@ use crate::factor::{APPROVAL_PASSPHRASE, ApprovalPassphrase, ApprovalPassphraseE
 use crate::hardening;
 use crate::owner::Owner;
 use crate::policy_in_force;
-use crate::root::{AUDIT, KEYS, LOG_KEY, Layout, MARK, Mark, PINS, POLICY, Root, VAULTS};
+use crate::root::{AUDIT, KEYS, LOG_KEY, Layout, MARK, PINS, POLICY, Root, VAULTS};
+use crate::settings::Settings;
 use rustix::fs::{Mode, OFlags, chmod, fsync, mkdir, open};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use ward_audit::{Durability, EventType, Log, LogKey, Record, Settings};
+use ward_audit::{Durability, EventType, Log, LogKey, Record};
 use ward_policy::{RootKind, Rules, UserId, VaultName, default_policy};
 use ward_store::{
     CreateError, Keyfile, KeyfileError, NewSlot, NewVault, Passphrase, PassphraseCost, Vault,
@@ -92,7 +93,7 @@ pub fn initialise(path: &Path, settings: &InitSettings) -> Result<Initialised, I
     let disk = |source: io::Error| InitError::Disk { path: path.to_owned(), source };
     if std::fs::symlink_metadata(path).is_ok() {
         let root = Root::open(path).map_err(|_| InitError::NotOurs(path.to_owned()))?;
-        return match Mark::read(&root) {
+        return match Settings::read(&root) {
             Ok(_) => Ok(Initialised::AlreadyThere),
             Err(_) => Err(InitError::NotOurs(path.to_owned())),
         };
@@ -152,9 +153,8 @@ fn make(folder: &Path, settings: &InitSettings, instance: &str) -> Result<(), In
         write(&folder.join(APPROVAL_PASSPHRASE), text.as_bytes()).map_err(disk)?;
     }
     begin_log(folder, &policy, &vault)?;
-    let mark =
-        Mark { version: 1, layout: settings.layout, instance: instance.to_owned(), notify: None };
-    write(&folder.join(MARK), mark.text().as_bytes()).map_err(disk)?;
+    let mark = Settings::new(settings.layout, instance).text();
+    write(&folder.join(MARK), mark.as_bytes()).map_err(disk)?;
     if settings.layout == Layout::System {
         let mode = Mode::RWXU | Mode::XGRP | Mode::XOTH;
         chmod(folder, mode).map_err(|errno| disk(errno.into()))?;
@@ -205,7 +205,7 @@ fn begin_log(folder: &Path, policy: &str, vault: &VaultName) -> Result<(), InitE
     let fault = |error: &dyn std::fmt::Display| InitError::Log(error.to_string());
     let digest = policy_in_force::digest(policy);
     let rules = Rules::load(policy, digest).map_err(|error| fault(&error))?;
-    let settings = Settings::new(clock::boot_id().map_err(|error| fault(&error))?);
+    let settings = ward_audit::Settings::new(clock::boot_id().map_err(|error| fault(&error))?);
     let key = Keyfile::create(&folder.join(LOG_KEY))?;
     let key = LogKey::from_bytes(&key.key());
     let opened = Log::open(&folder.join(AUDIT), key, settings, clock::stamp());

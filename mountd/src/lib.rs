@@ -40,6 +40,7 @@ mod reload;
 mod request_file;
 pub mod root;
 mod session_key;
+mod settings;
 mod start;
 mod tree;
 mod vault_table;
@@ -52,6 +53,7 @@ pub use owned_file::OwnedFileError;
 pub use policy_in_force::digest as policy_digest;
 pub use recorded::{NotRecorded, Recorded};
 pub use root::{Layout, Root};
+pub use settings::{Setting, SettingsError, TEMPLATE, check_settings, settings_of};
 
 use std::ffi::OsString;
 use std::io::Write;

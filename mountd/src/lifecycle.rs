@@ -1,5 +1,9 @@
 //! The life of a mount: prepared, mounted, ended. Nothing skips a stage, and the end is the end.
 
+mod settings;
+
+pub(crate) use settings::MountSettings;
+
 use crate::clock;
 use crate::filesystem::{self, Session};
 use crate::monitor::MonitorError;
@@ -18,9 +22,6 @@ use std::time::Duration;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{Caller, Moment, UserId, VaultName};
 use ward_store::{SetAttributes, VaultKind};
-
-/// The longest a mount may last.
-pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The reason in the log of a mount that takes no changes.
 pub(crate) const READ_ONLY: &str = "read-only";
@@ -157,7 +158,7 @@ impl MountTable {
             wanted.directory,
         )?;
         let id = clock::new_id().ok_or(MountError::NoRandomness)?.to_string();
-        let ends = clock::now().after(wanted.lifetime.min(LONGEST));
+        let ends = clock::now().after(wanted.lifetime);
         let vault = Arc::clone(&wanted.vault);
         let place = Arc::new(Place::new(vault, wanted.access, Some(id.clone()), ends));
         give_top(&place, caller);

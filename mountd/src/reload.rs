@@ -4,6 +4,7 @@ use crate::clock;
 use crate::daemon::Daemon;
 use crate::policy_in_force::{self, LoadPolicyError};
 use crate::root::POLICY;
+use crate::settings::{Settings, SettingsChange, SettingsError};
 use std::sync::{Arc, PoisonError};
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{Basis, Change, Digest, Lease};
@@ -17,6 +18,8 @@ pub(crate) struct Reloaded {
     pub(crate) changes: Vec<Change>,
     /// Leases of approvals that ended with the one before.
     pub(crate) ended: Vec<Arc<Lease>>,
+    /// What differs from the settings before.
+    pub(crate) settings: SettingsChange,
 }
 
 /// Why a policy was not taken, or not recorded.
@@ -25,24 +28,33 @@ pub(crate) enum ReloadError {
     /// It does not load; the one before stays.
     #[error(transparent)]
     Load(#[from] LoadPolicyError),
+    /// `ward.toml` is not taken; nothing changed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// It is in force, and the log took no record.
     #[error(transparent)]
     Log(#[from] AppendError),
 }
 
 impl Daemon {
-    /// Takes the policy as it is in the file now; one that does not load changes nothing.
+    /// Takes policy and settings as they are in the files now; one that does not load changes nothing.
     pub(crate) fn reload(&self) -> Result<Reloaded, ReloadError> {
         let pipeline = &self.pipeline;
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let rules = match policy_in_force::load(&self.root, POLICY) {
-            Ok(rules) => rules,
+        let read = || -> Result<_, ReloadError> {
+            let settings = Settings::read(&self.root)?;
+            Ok((policy_in_force::load(&self.root, POLICY)?, settings))
+        };
+        let (rules, new) = match read() {
+            Ok(read) => read,
             Err(error) => {
                 let reason = error.to_string();
                 self.append(Record::new(EventType::PolicyRefused).reason(&reason))?;
-                return Err(error.into());
+                return Err(error);
             }
         };
+        let settings = self.settings().change_to(&new);
+        self.take_settings(new);
         let policy = rules.digest();
         let changes = pipeline.policy.rules().changes_to(&rules);
         // A log that has stopped names nobody any more.
@@ -52,9 +64,9 @@ impl Daemon {
         let is_approved = |lease: &Arc<Lease>| matches!(lease.basis(), Basis::Approval { .. });
         let ended = pipeline.leases.withdraw_other_policies(policy);
         let ended: Vec<Arc<Lease>> = ended.into_iter().filter(is_approved).collect();
-        let reason = words(&changes, &ended);
+        let reason = words(&changes, &ended, &settings);
         self.append(Record::new(EventType::PolicyLoaded).policy(policy).reason(&reason))?;
-        Ok(Reloaded { policy, changes, ended })
+        Ok(Reloaded { policy, changes, ended, settings })
     }
 
     pub(crate) fn append(&self, record: Record<'_>) -> Result<(), AppendError> {
@@ -63,11 +75,13 @@ impl Daemon {
 }
 
 /// What changed, for the log: no values, which may name secrets.
-fn words(changes: &[Change], ended: &[Arc<Lease>]) -> String {
+fn words(changes: &[Change], ended: &[Arc<Lease>], settings: &SettingsChange) -> String {
     let mut words: Vec<String> = changes.iter().map(ToString::to_string).collect();
     if words.is_empty() {
         words.push("nothing but its form changed".to_owned());
     }
     words.extend(ended.iter().map(|lease| format!("lease {} ended", lease.id())));
+    words.extend(settings.taken.iter().map(|key| format!("setting {key} changed")));
+    words.extend(settings.waiting.iter().map(|key| format!("setting {key} waits for a restart")));
     words.join("; ")
 }

@@ -2,9 +2,13 @@
 
 use crate::helper::ResolveError;
 use crate::policy_in_force::LoadPolicyError;
-use crate::root::{LOCK, Layout, MarkError, PINS, Root, SOCKET};
+use crate::root::{LOCK, Layout, PINS, Root, SOCKET};
+use crate::settings::{Settings, SettingsError};
 use nix::fcntl::{Flock, FlockArg};
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fsync, ftruncate, mkdirat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, chmodat, chownat, fsync, ftruncate, mkdirat, openat, unlinkat,
+};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -19,10 +23,13 @@ pub(crate) enum StartError {
     Root(PathBuf, #[source] io::Error),
     /// The directory is no root.
     #[error(transparent)]
-    Mark(#[from] MarkError),
+    Settings(#[from] SettingsError),
     /// A helper cannot be run as it is configured.
     #[error("{0}/ward.toml: {1}")]
     Helper(PathBuf, #[source] ResolveError),
+    /// The group of the socket is unknown.
+    #[error("{0}/ward.toml: [socket] names the group {1:?}, whom this machine does not know")]
+    NoGroup(PathBuf, String),
     /// Another daemon serves this root.
     #[error(
         "a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop"
@@ -42,6 +49,15 @@ pub(crate) enum StartError {
     /// The machine refuses something.
     #[error("the machine refuses {0} ({1})")]
     Machine(&'static str, #[source] io::Error),
+}
+
+/// The table `[socket]`: who may connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SocketSettings {
+    /// A group, in place of everybody in a system root, and beside the owner in a private one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
 }
 
 /// The lock of a root, held for as long as the daemon lives.
@@ -89,9 +105,10 @@ pub(crate) fn complete(root: &Root) -> Result<(), StartError> {
 
 /// Binds the control socket through a descriptor of the root; the length of its path is no matter.
 ///
-/// Open to all in a system root: attestation and policy decide. The lock is ours, so a socket that
-/// is there belongs to a daemon that died.
-pub(crate) fn bind(root: &Root, layout: Layout) -> Result<UnixListener, StartError> {
+/// Open to all in a system root: attestation and policy decide; or to a group, where one is named.
+/// The lock is ours, so a socket that is there belongs to a daemon that died.
+pub(crate) fn bind(root: &Root, settings: &Settings) -> Result<UnixListener, StartError> {
+    let group = settings.socket.group.as_ref().map(|name| group_of(root, name)).transpose()?;
     let machine = |error: io::Error| StartError::Machine("the control socket", error);
     match unlinkat(root, SOCKET, AtFlags::empty()) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -103,12 +120,23 @@ pub(crate) fn bind(root: &Root, layout: Layout) -> Result<UnixListener, StartErr
     // Every message then carries who sent it, as the kernel knows it (unix(7)).
     nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::PassCred, &true)
         .map_err(|errno| machine(errno.into()))?;
-    let mode = match layout {
-        Layout::Private => Mode::RUSR | Mode::WUSR,
-        Layout::System => Mode::from_raw_mode(0o666),
+    let mode = match (group, settings.layout) {
+        (Some(_), _) => Mode::from_raw_mode(0o660),
+        (None, Layout::Private) => Mode::RUSR | Mode::WUSR,
+        (None, Layout::System) => Mode::from_raw_mode(0o666),
     };
+    if group.is_some() {
+        chownat(root, SOCKET, None, group, AtFlags::empty())
+            .map_err(|errno| machine(errno.into()))?;
+    }
     chmodat(root, SOCKET, mode, AtFlags::empty()).map_err(|errno| machine(errno.into()))?;
     Ok(listener)
+}
+
+fn group_of(root: &Root, name: &str) -> Result<Gid, StartError> {
+    let group = nix::unistd::Group::from_name(name).ok().flatten();
+    let unknown = || StartError::NoGroup(root.path().to_owned(), name.to_owned());
+    group.map(|group| Gid::from_raw(group.gid.as_raw())).ok_or_else(unknown)
 }
 
 /// Removes the socket. One that stays is removed by the next daemon.

@@ -81,5 +81,6 @@ pub use risk::{Risk, Sensitivity};
 pub use rule_file::RuleFileError;
 pub use rules::{OpenRecords, RecordNames, Rules, SameUser};
 pub use secret_path::{NameFault, SecretName, SecretPath, SecretPathError};
+pub use suggestion::nearest as nearest_word;
 pub use terms::UNTIL_UNMOUNT;
 pub use vault_name::{VaultName, VaultNameError};

@@ -33,6 +33,28 @@ pub struct RuleFileError {
     pub message: String,
 }
 
+impl RuleFileError {
+    /// A fault at the bytes `span` of `text`.
+    pub fn at(text: &str, span: Range<usize>, message: String) -> Self {
+        let boundary = |mut offset: usize| {
+            offset = offset.min(text.len());
+            while !text.is_char_boundary(offset) {
+                offset -= 1;
+            }
+            offset
+        };
+        let start = boundary(span.start);
+        let before = text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            span: start..boundary(span.end).max(start),
+            message,
+        }
+    }
+}
+
 impl Rules {
     /// Loads a policy from its text, whose SHA-256 is `digest`.
     ///
@@ -40,7 +62,7 @@ impl Rules {
     /// Names the first fault, with its line and column. A key that this version cannot enforce is
     /// a fault: a condition is never ignored.
     pub fn load(text: &str, digest: Digest) -> Result<Self, RuleFileError> {
-        read(text, digest).map_err(|fault| locate(text, fault))
+        read(text, digest).map_err(|fault| RuleFileError::at(text, fault.span, fault.message))
     }
 }
 
@@ -196,23 +218,4 @@ fn read_risks(table: Option<Table<'_>>) -> Result<BTreeMap<Operation, Risk>, Fau
         risks.extend(operations.iter().map(|operation| (operation, risk)));
     }
     Ok(risks)
-}
-
-fn locate(text: &str, fault: Fault) -> RuleFileError {
-    let boundary = |mut offset: usize| {
-        offset = offset.min(text.len());
-        while !text.is_char_boundary(offset) {
-            offset -= 1;
-        }
-        offset
-    };
-    let start = boundary(fault.span.start);
-    let before = text.get(..start).unwrap_or_default();
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    RuleFileError {
-        line: before.matches('\n').count() + 1,
-        column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-        span: start..boundary(fault.span.end).max(start),
-        message: fault.message,
-    }
 }

@@ -1,7 +1,7 @@
 //! The word that was probably meant.
 
 /// The one of `words` that `text` is a slip of; `None` when none is near enough.
-pub(crate) fn nearest<'word>(
+pub fn nearest<'word>(
     text: &str,
     words: impl IntoIterator<Item = &'word str>,
 ) -> Option<&'word str> {

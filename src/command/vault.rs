@@ -237,9 +237,9 @@ pub(crate) struct MountArguments {
     /// or /run/ward/NAME for root
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
-    /// How long, such as 45m or 1h 30m
-    #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub(crate) ttl: String,
+    /// How long, such as 45m or 1h 30m; otherwise `WARD_TTL`, or as ward.toml of the root says, or 1h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ttl: Option<String>,
     /// Refuse every change through this mount
     #[arg(long)]
     pub(crate) read_only: bool,

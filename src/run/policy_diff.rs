@@ -34,6 +34,12 @@ pub(crate) fn reload(settings: &Settings) -> Result<Report<PolicyReloaded>, Trou
         let line = format!("lease {} ended: {what}, held by uid {}", lease.lease, lease.uid);
         text.push_str(&format!("{}\n", escaped(&line)));
     }
+    for key in &reloaded.settings_changed {
+        text.push_str(&format!("changed  setting {}\n", escaped(key)));
+    }
+    for key in &reloaded.settings_waiting {
+        text.push_str(&format!("waits    setting {}, for a restart of the daemon\n", escaped(key)));
+    }
     Ok(Report::new(reloaded, text))
 }
 

@@ -12,6 +12,8 @@ use crate::trouble::Trouble;
 use jiff::SignedDuration;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -25,7 +27,7 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Report<MountState>, Trouble> {
     let vault = vault_name(&arguments.vault)?;
-    let ttl = lifetime(&arguments.ttl)?;
+    let ttl = said(arguments.ttl.as_deref(), settings.ttl.as_deref())?;
     let mut client = Client::connect(settings)?;
     let path = match &arguments.path {
         Some(path) => path.clone(),
@@ -43,8 +45,8 @@ pub(crate) fn run(
     let directory = Some(place.directory.as_fd());
     let state: MountState = client.ask_unlocked(command, directory, &vault, &arguments.unlock)?;
     place.is_ours = false;
-    let text =
-        format!("{} is at {} for {}\n", escaped(&state.vault), escaped(&state.path), time(ttl));
+    let left = time(state.ends_in);
+    let text = format!("{} is at {} for {left}\n", escaped(&state.vault), escaped(&state.path));
     Ok(Report::new(state, text))
 }
 
@@ -103,6 +105,12 @@ fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
         }
         Ok(()) | Err(_) => Ok(folder.join(vault)),
     }
+}
+
+/// The time that a flag says, or else a variable; that of the settings when neither does.
+fn said(flag: Option<&str>, variable: Option<&OsStr>) -> Result<Option<u64>, Trouble> {
+    let variable = || variable.map(OsStr::to_string_lossy);
+    flag.map(Cow::Borrowed).or_else(variable).map(|text| lifetime(&text)).transpose()
 }
 
 /// Reads a time such as `45m`, in whole seconds.

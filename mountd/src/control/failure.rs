@@ -80,6 +80,9 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
             failure(FailureCode::LogFailed, error, next)
         }
         OpenError::NoRoom(error) => failure(FailureCode::Failed, error, "try again then"),
+        OpenError::TooMany(error) => {
+            failure(FailureCode::Conflict, error, "close some of them; see ward status")
+        }
         OpenError::NoRandomness(error) => failure(FailureCode::Failed, error, "restart the daemon"),
     }
 }

@@ -240,8 +240,9 @@ pub enum Command {
         vault: String,
         /// The directory's path, for people and the log; the descriptor counts.
         path: String,
-        /// Seconds until the mount ends.
-        ttl: u64,
+        /// Seconds until the mount ends; what the settings say when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ttl: Option<u64>,
         /// Refuse every change through this mount.
         read_only: bool,
         /// Whether the client made the directory, so that it goes when the mount ends.

@@ -14,11 +14,16 @@ impl Control<'_> {
         self.permit(Operation::PolicyReload, EventType::Command, About::default())?;
         let reloaded = self.daemon.reload().map_err(|error| match error {
             ReloadError::Load(error) => bad_input(error, "mend the file; the running policy stays"),
+            ReloadError::Settings(error) => {
+                bad_input(error, "mend the file; the running settings and policy stay")
+            }
             ReloadError::Log(error) => of_open(&OpenError::from(error)),
         })?;
         Ok(PolicyReloaded {
             policy: reloaded.policy.to_string(),
             changes: reloaded.changes,
+            settings_changed: reloaded.settings.taken,
+            settings_waiting: reloaded.settings.waiting,
             leases_ended: reloaded.ended.iter().filter_map(|lease| shown(lease)).collect(),
         })
     }

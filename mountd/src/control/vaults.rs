@@ -9,7 +9,7 @@ use super::requests::vault_name;
 use super::session::{About, Control};
 use crate::clock;
 use crate::initialise::{InitError, WantedVault};
-use crate::lifecycle::{LONGEST, MountError, MountView, Wanted, Why};
+use crate::lifecycle::{MountError, MountView, Wanted, Why};
 use crate::place::Access;
 use crate::vault_table::ReachError;
 use std::os::fd::AsFd;
@@ -61,7 +61,7 @@ impl Control<'_> {
     pub(super) fn vault_mount(
         &self,
         vault: &str,
-        (ttl, read_only, made_directory): (u64, bool, bool),
+        (ttl, read_only, made_directory): (Option<u64>, bool, bool),
         purpose: Purpose,
     ) -> Result<MountState, Failure> {
         let vault = vault_name(vault)?;
@@ -70,12 +70,7 @@ impl Control<'_> {
             Purpose::Export => Operation::VaultExport,
             Purpose::Import => Operation::VaultImport,
         };
-        if ttl == 0 || ttl > LONGEST.as_secs() {
-            return Err(bad_input(
-                "a mount lasts 1 second to 24 hours",
-                "give a --ttl such as 45m",
-            ));
-        }
+        let lifetime = self.lifetime(ttl, purpose)?;
         let Some(directory) = self.descriptor.as_ref() else {
             return Err(bad_input("no directory came with the line", "see docs/protocol.md"));
         };
@@ -116,11 +111,28 @@ impl Control<'_> {
             directory: directory.as_fd(),
             made_directory,
             access: if read_only { Access::ReadOnly } else { Access::ReadWrite },
-            lifetime: Duration::from_secs(ttl),
+            lifetime,
             copier,
         };
         let mounted = self.daemon.mounts.mount(&wanted, &self.caller);
         mounted.map(|view| self.mount_state(&view)).map_err(|error| of_mount(&error))
+    }
+
+    /// How long a mount lasts: as asked for, or as the settings say.
+    fn lifetime(&self, ttl: Option<u64>, purpose: Purpose) -> Result<Duration, Failure> {
+        let settings = self.daemon.settings();
+        let longest = settings.mount.longest.duration();
+        let asked = ttl.map_or_else(|| settings.mount.ttl.duration(), Duration::from_secs);
+        match purpose {
+            // A copy ends with its command.
+            Purpose::Export | Purpose::Import => Ok(asked.min(longest)),
+            Purpose::Use if asked.is_zero() || asked > longest => {
+                let longest = String::from(settings.mount.longest);
+                let message = format!("a mount lasts 1 second to {longest}");
+                Err(bad_input(message, "give a --ttl such as 45m"))
+            }
+            Purpose::Use => Ok(asked),
+        }
     }
 
     /// A copy goes through the mount that is there: two of one vault would not agree on what is in it.
@@ -194,7 +206,7 @@ impl Control<'_> {
             owner: view.owner.0,
             read_only: view.access == Access::ReadOnly,
             ends: clock::wall_text(view.ends),
-            ends_in: view.ends.remaining(clock::now()).as_secs(),
+            ends_in: seconds(view.ends.remaining(clock::now())),
             handles: number(handles),
             for_copy: view.is_for_copy,
         }
@@ -204,6 +216,11 @@ impl Control<'_> {
 /// A count, for the protocol.
 pub(super) fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// A time for people, in seconds: what has begun counts.
+pub(super) fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// What somebody typed to unlock a vault, as bytes.

@@ -3,8 +3,9 @@
 use super::open::Attempt;
 use super::{OpenError, Pipeline};
 use crate::guard_table::GuardTable;
+use crate::place::Secret;
 use ward_audit::Counts;
-use ward_policy::{Decision, Ending, GuardRefusal, Weight};
+use ward_policy::{Caller, Decision, Ending, GuardRefusal, OperationSet, Weight};
 use ward_store::VaultKind;
 
 impl Pipeline {
@@ -48,6 +49,19 @@ impl Pipeline {
     /// What the log says of an open that they let through.
     pub(super) fn counts(&self, attempt: &Attempt) -> Option<Counts> {
         GuardTable::counts(&self.policy.rules(), &attempt.question())
+    }
+
+    /// Refuses who has too many open files.
+    pub(super) fn admit_another(
+        &self,
+        secret: &Secret,
+        caller: &Caller,
+        operations: OperationSet,
+    ) -> Result<(), OpenError> {
+        self.handles.admits(caller.uid).or_else(|error| {
+            let _id = self.record_no(secret, caller, &secret.question(operations, None), &error)?;
+            Err(error.into())
+        })
     }
 
     /// Records a guard's no. It counts for no guard.

@@ -85,6 +85,7 @@ impl Pipeline {
     ) -> Result<(T, HandleId), ChangeError> {
         let caller = self.begin(place, asker)?;
         self.permit(&caller, &secret, operations)?;
+        self.admit_another(&secret, &caller, operations)?;
         let (file, made) = make(&place.vault.vault, clock::file_time())?;
         let secret = Secret { file: Some(file), ..secret };
         let lease = self.lease_of_creator(place, &caller, &secret, operations)?;

@@ -5,7 +5,7 @@ use crate::approval_queue::{AskError, Freshness, PATIENCE, Resume, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, NoRoom};
-use crate::handle_table::{Handle, HandleId, Opened, Pages};
+use crate::handle_table::{Handle, HandleId, Opened, Pages, TooManyHandles};
 use crate::helper::Notice;
 use crate::lease_table::{BeginLeaseError, NoRandomness};
 use crate::place::{Access, Place, Secret};
@@ -96,6 +96,9 @@ pub(crate) enum OpenError {
     /// The current content could not be read for writing.
     #[error(transparent)]
     Decrypt(#[from] DecryptError),
+    /// The user has too many open files.
+    #[error(transparent)]
+    TooMany(#[from] TooManyHandles),
     /// Too much is written and no version yet.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
@@ -275,6 +278,7 @@ impl Pipeline {
         if request.operations.contains(Operation::FileWrite) && place.access == Access::ReadOnly {
             return Err(OpenError::ReadOnly);
         }
+        self.admit_another(&attempt.secret, caller, request.operations)?;
         let record = Record::opening(caller, &lease).vault_kind(place.kind());
         let record = place.mount.as_deref().map_or(record, |mount| record.mount(mount));
         let record = record.counted(self.counts(attempt));

@@ -54,6 +54,12 @@ pub struct PolicyReloaded {
     pub changes: Vec<Change>,
     /// Leases of approvals that ended with the one before.
     pub leases_ended: Vec<LeaseState>,
+    /// Settings of `ward.toml` that are others from now on.
+    #[serde(default)]
+    pub settings_changed: Vec<String>,
+    /// Settings that are others in the file, and count when the daemon starts again.
+    #[serde(default)]
+    pub settings_waiting: Vec<String>,
 }
 
 /// What the policy would decide of several things.

@@ -1,0 +1,108 @@
+//! `ward config`: the settings of a root as they count, and where each was said.
+
+use crate::client::no_root;
+use crate::command::{ConfigShowArguments, ConfigValidateArguments};
+use crate::output::{Report, escaped, table};
+use crate::picture;
+use crate::settings::{From, Settings};
+use crate::trouble::Trouble;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::path::Path;
+use ward_mountd::root::MARK;
+use ward_mountd::{Root, Setting, SettingsError, TEMPLATE, check_settings, settings_of};
+
+/// The settings.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    settings: Vec<One>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'static str>,
+}
+
+/// One setting.
+#[derive(Debug, Serialize)]
+struct One {
+    key: String,
+    value: String,
+    from: From,
+    /// What said it, for people.
+    #[serde(skip)]
+    by: &'static str,
+}
+
+/// That a file has no mistake.
+#[derive(Debug, Serialize)]
+pub(crate) struct Valid {
+    file: String,
+}
+
+/// Shows them.
+pub(crate) fn show(
+    arguments: &ConfigShowArguments,
+    settings: &Settings,
+) -> Result<Report<Shown>, Trouble> {
+    if arguments.template {
+        let shown = Shown { settings: Vec::new(), template: Some(TEMPLATE) };
+        return Ok(Report::new(shown, TEMPLATE));
+    }
+    let root = Root::open(&settings.root).map_err(|error| no_root(&settings.root, &error))?;
+    let listed = settings_of(&root).map_err(|error| trouble(&settings.root, &error))?;
+    let by = match settings.root_from {
+        From::Flag => "--root",
+        From::Environment => "WARD_ROOT",
+        From::File | From::Default => "default",
+    };
+    let value = settings.root.display().to_string();
+    let mut all = vec![One { key: "root".to_owned(), value, from: settings.root_from, by }];
+    all.extend(listed.into_iter().map(|setting| effective(setting, settings)));
+    let row = |one: &One| [&one.key, &one.value, one.by].map(|it| escaped(it).to_string()).to_vec();
+    let text = table(&all.iter().map(row).collect::<Vec<_>>());
+    Ok(Report::new(Shown { settings: all, template: None }, text))
+}
+
+/// Looks for mistakes.
+pub(crate) fn validate(
+    arguments: &ConfigValidateArguments,
+    settings: &Settings,
+) -> Result<Report<Valid>, Trouble> {
+    let path = arguments.file.clone().unwrap_or_else(|| settings.root.join(MARK));
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Trouble::bad_input(format!("cannot read {name}: {error}")))?;
+    check_settings(&text).map_err(|fault| {
+        let picture = picture::of(&fault, &name, &text);
+        Trouble::bad_input(format!("{name}, {fault}"))
+            .shown(picture)
+            .next("see ward config show --template")
+    })?;
+    let said = format!("{} has no mistake\n", escaped(&name));
+    Ok(Report::new(Valid { file: name }, said))
+}
+
+/// What the environment says counts more than the file.
+fn effective(setting: Setting, settings: &Settings) -> One {
+    let Setting { key, value, is_given } = setting;
+    let variable: Option<(&OsString, &'static str)> = match key.as_str() {
+        "mount.ttl" => settings.ttl.as_ref().map(|value| (value, "WARD_TTL")),
+        "mount.idle" => settings.idle.as_ref().map(|value| (value, "WARD_IDLE")),
+        _ => None,
+    };
+    match variable {
+        Some((said, by)) => {
+            let value = format!("{:?}", said.to_string_lossy());
+            One { key, value, from: From::Environment, by }
+        }
+        None if is_given => One { key, value, from: From::File, by: "ward.toml" },
+        None => One { key, value, from: From::Default, by: "default" },
+    }
+}
+
+fn trouble(root: &Path, error: &SettingsError) -> Trouble {
+    match error {
+        SettingsError::Missing(_, source) => no_root(root, source),
+        SettingsError::Newer(_) | SettingsError::Fault { .. } => {
+            Trouble::bad_input(error).next("see ward config validate")
+        }
+    }
+}
