@@ -3,12 +3,14 @@
 mod approval;
 mod audit;
 mod config;
+mod help;
 mod policy;
 mod vault;
 
 pub(crate) use approval::*;
 pub(crate) use audit::*;
 pub(crate) use config::*;
+pub(crate) use help::*;
 pub(crate) use policy::*;
 pub(crate) use vault::*;
 
@@ -74,7 +76,7 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Ask the policy about several things at once, without doing them; exits as the worst of them does
     Plan(PlanArguments),
-    /// Say why it was decided so, of an entry of the log
+    /// Say why it was decided so, of an entry of the log; or what the code of an error means
     Explain(ExplainArguments),
     /// Run a command as an agent: it and all it starts carry the agent's name
     Run(RunArguments),
@@ -99,6 +101,11 @@ pub(crate) enum Command {
     /// Show the settings of the root, or look for mistakes in them
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show help about a topic or a command
+    Help(HelpArguments),
+    /// Make pages for man(1), and completions of shells
+    #[command(subcommand)]
+    Generate(GenerateCommand),
 }
 
 /// Of `ward init`.
@@ -279,11 +286,6 @@ pub(crate) struct RequestArguments {
 
 /// Of `ward check`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples: ward check file.read db/password
-          ward check file.read+file.write work:db/password
-          ward check vault.mount work
-          ward check agent.run claude")]
 pub(crate) struct CheckArguments {
     /// The operation, several joined by +
     #[arg(value_name = "OP")]
@@ -317,16 +319,14 @@ pub(crate) struct PlanArguments {
 /// Of `ward explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
-    /// The number of an entry, from `ward audit show`
-    #[arg(value_name = "SEQ")]
-    pub(crate) seq: u64,
+    /// The number of an entry, from `ward audit show`; or the code of an error, such as E200
+    #[arg(value_name = "SEQ|CODE")]
+    pub(crate) subject: String,
 }
 
 /// Of `ward run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example: ward run --agent claude -- claude --model opus
-
 Rules of the policy with session = \"claude\" are then for this command and whatever it starts,
 also what leaves its terminal or its parent. It ends when nothing of it is left, with the exit code
 of the command, or 128 and the number of the signal that ended it. Ending `ward run` ends all of it.")]

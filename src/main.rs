@@ -6,7 +6,9 @@ mod agent_tree;
 mod client;
 mod command;
 mod daemon_start;
+mod error_code;
 mod exit_code;
+mod help;
 mod import;
 mod output;
 mod passphrase;
@@ -24,10 +26,12 @@ mod templates;
 mod tree_copy;
 mod trouble;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 fn main() -> std::process::ExitCode {
-    let arguments = command::Arguments::parse();
+    let matches = help::command().get_matches();
+    let arguments = command::Arguments::from_arg_matches(&matches);
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
     let form = output::Form::of(&arguments);
     let done = settings::Settings::read(&arguments)
         .and_then(|settings| run::run(arguments.command, &settings));

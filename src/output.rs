@@ -4,6 +4,7 @@
 //! protocol, and nothing else is said.
 
 use crate::command::Arguments;
+use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
 use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
@@ -88,7 +89,8 @@ pub(crate) fn complain(form: Form, trouble: &Trouble) -> ExitCode {
             .map_err(io::Error::from)
             .and_then(|bytes| io::stdout().lock().write_all(&bytes)),
         Form::Text => {
-            let mut text = format!("ward: {}\n", escaped(&failure.message));
+            let code = ErrorCode::of(failure.code).name;
+            let mut text = format!("ward: {} [{code}]\n", escaped(&failure.message));
             if let Some(picture) = &trouble.picture {
                 text.push_str(picture);
             }

@@ -13,8 +13,10 @@ mod config;
 mod daemon;
 mod deny;
 mod doctor;
+mod generate;
 mod get;
 mod grants;
+mod help;
 mod history;
 mod init;
 mod list;
@@ -55,9 +57,11 @@ mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AuditCommand, Command, ConfigCommand, DaemonCommand, GrantsCommand, HeaderCommand, KeyCommand,
-    ListArguments, PolicyCommand, RequestsCommand, VaultCommand,
+    AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments, GenerateCommand,
+    GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand, RequestsCommand,
+    VaultCommand,
 };
+use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
 use crate::output::print;
 use crate::settings::Settings;
@@ -94,7 +98,17 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Vault(command) => run_vault(command, settings),
         Command::Audit(command) => run_audit(command, settings),
         Command::Plan(arguments) => print(form, plan::run(&arguments, settings)?),
-        Command::Explain(arguments) => print(form, policy_explain::record(&arguments, settings)?),
+        Command::Explain(ExplainArguments { subject }) => match ErrorCode::named(&subject) {
+            Some(code) => print(form, help::explain(code)),
+            None => print(form, policy_explain::record(&subject, settings)?),
+        },
+        Command::Help(arguments) => print(form, help::run(&arguments)?),
+        Command::Generate(GenerateCommand::Man(arguments)) => {
+            print(form, generate::man(&arguments)?)
+        }
+        Command::Generate(GenerateCommand::Completions(arguments)) => {
+            print(form, generate::completions(&arguments))
+        }
         Command::Policy(command) => run_policy(command, settings),
         Command::Config(ConfigCommand::Show(arguments)) => {
             print(form, config::show(&arguments, settings)?)

@@ -15,9 +15,7 @@ pub(crate) enum ConfigCommand {
 /// Of `ward config show`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A flag counts more than the environment, that more than ward.toml of the root.
-
-Example: ward config show --template >> /var/lib/ward/ward.toml")]
+A flag counts more than the environment, that more than ward.toml of the root.")]
 pub(crate) struct ConfigShowArguments {
     /// Print every setting with its default, commented, to begin a ward.toml with
     #[arg(long)]

@@ -67,11 +67,6 @@ pub(crate) struct PolicyCheckArguments {
 /// Of `ward policy explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples: ward policy explain file.read db/password
-          ward policy explain file.read db/password --pid 4200
-          ward policy explain file.read ci/app/env --time 'Sun 12:00' \\
-              --caller 'uid = 1000, exe = \"/usr/bin/claude\", grade = \"verified\"'
-
 A described caller has the facts of a case of `ward policy test`. It is explained here, by the policy
 file of the root or POLICY; a live process by the daemon. `ward explain` is for entries of the log.")]
 pub(crate) struct PolicyExplainArguments {
@@ -133,8 +128,6 @@ pub(crate) struct PolicyReplayArguments {
 /// Of `ward policy learn`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example: ward policy learn --for 1d --client claude > proposal.toml
-
 Nothing is let through that the policy refuses, and nothing is applied: read the proposal, add what you
 want of it to the policy, try that with `ward policy replay`, and have it taken with `ward policy reload`.")]
 pub(crate) struct PolicyLearnArguments {
@@ -155,9 +148,6 @@ pub(crate) struct PolicyLearnArguments {
 /// Of `ward policy import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples: ward policy import --gloves .gloves.toml --user human-ops=1000 > policy.toml
-          ward policy import --agent-safe . --action read-secret=file.read --role deployer=bot,ops
-
 An agent of the other program becomes the session of ward run --agent, unless --user names its uid. Comments
 of the policy say where each rule comes from, and what was left out and why.")]
 pub(crate) struct PolicyImportArguments {

@@ -2,7 +2,7 @@
 
 use super::check::target;
 use crate::client::Client;
-use crate::command::{ExplainArguments, PolicyExplainArguments};
+use crate::command::PolicyExplainArguments;
 use crate::output::{Report, escaped};
 use crate::policy_text;
 use crate::settings::Settings;
@@ -33,12 +33,15 @@ pub(crate) fn run(
     Ok(told(explained))
 }
 
-/// Of an entry of the log.
-pub(crate) fn record(
-    arguments: &ExplainArguments,
-    settings: &Settings,
-) -> Result<Report<Explained>, Trouble> {
-    let command = Command::Explain { seq: arguments.seq };
+/// Of the entry of the log with this number.
+pub(crate) fn record(entry: &str, settings: &Settings) -> Result<Report<Explained>, Trouble> {
+    let seq = entry.parse().map_err(|_| {
+        Trouble::bad_input(format!(
+            "{entry} is neither the number of an entry nor the code of an error"
+        ))
+        .next("numbers are in ward audit show, codes in ward help errors")
+    })?;
+    let command = Command::Explain { seq };
     Ok(told(Client::connect(settings)?.ask(command)?))
 }
 

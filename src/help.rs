@@ -1,0 +1,115 @@
+//! Help: what `--help` says besides the words of the command line, and topics that are no command.
+
+use crate::command::Arguments;
+use clap::{Command, CommandFactory};
+
+/// A line with the words of a command, and indented lines with examples of it.
+const EXAMPLES: &str = include_str!("help/examples.txt");
+/// What is to be known besides single commands, by its name.
+const TOPICS: [(&str, &str); 7] = [
+    ("agents", include_str!("help/topics/agents.txt")),
+    ("approvals", include_str!("help/topics/approvals.txt")),
+    ("environment", include_str!("help/topics/environment.txt")),
+    ("log", include_str!("help/topics/log.txt")),
+    ("mounts", include_str!("help/topics/mounts.txt")),
+    ("policy", include_str!("help/topics/policy.txt")),
+    ("start", include_str!("help/topics/start.txt")),
+];
+
+/// The command line, with the examples of every command.
+pub(crate) fn command() -> Command {
+    with_examples(Arguments::command(), "")
+        .after_help("ward help TOPIC: ".to_owned() + &names().join(", ") + ", errors")
+}
+
+/// The names of all topics.
+pub(crate) fn names() -> Vec<&'static str> {
+    TOPICS.iter().map(|(name, _)| *name).collect()
+}
+
+/// The text of a topic.
+pub(crate) fn topic(name: &str) -> Option<&'static str> {
+    TOPICS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The examples of a command, by its words without `ward`.
+pub(crate) fn examples(words: &str) -> Vec<&'static str> {
+    let mut lines = EXAMPLES.lines().skip_while(|line| *line != words).skip(1);
+    lines.by_ref().map_while(|line| line.strip_prefix("  ")).collect()
+}
+
+fn with_examples(mut command: Command, words: &str) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    for name in names {
+        let inner = if words.is_empty() { name.clone() } else { format!("{words} {name}") };
+        command = command.mut_subcommand(name, |it| with_examples(it, &inner));
+    }
+    let examples = examples(words);
+    if examples.is_empty() {
+        return command;
+    }
+    let before = command.get_after_help().map(|text| format!("{text}\n\n")).unwrap_or_default();
+    let title = if examples.len() == 1 { "Example:" } else { "Examples:" };
+    command.after_help(format!("{before}{title}\n  {}", examples.join("\n  ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of every command that does something.
+    fn leaves(command: &Command, words: &str, found: &mut Vec<String>) {
+        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+            let words = format!("{words} {}", inner.get_name());
+            if inner.has_subcommands() {
+                leaves(inner, &words, found);
+            } else {
+                found.push(words.trim_start().to_owned());
+            }
+        }
+    }
+
+    /// The words of an example as a shell would give them to `ward`.
+    fn parsed(example: &str) -> Vec<String> {
+        let from = example.find("ward ").unwrap();
+        let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+        for character in example[from..].chars() {
+            match (quote, character) {
+                (None, '|' | '>' | '<') => break,
+                (None, ' ') => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+                (None, '"' | '\'') => quote = Some(character),
+                (Some(open), character) if open == character => quote = None,
+                (None | Some(_), character) => word.push(character),
+            }
+        }
+        words.extend((!word.is_empty()).then_some(word));
+        words
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_it_accepts_and_no_example_is_of_none() {
+        let mut commands = Vec::new();
+        leaves(&Arguments::command(), "", &mut commands);
+        assert!(commands.len() > 50, "{commands:?}");
+        for command in &commands {
+            let examples = examples(command);
+            assert!(!examples.is_empty(), "{command} has no example");
+            for example in examples {
+                let words = parsed(example);
+                let read = Arguments::command().try_get_matches_from(&words);
+                assert!(read.is_ok(), "{example}: {words:?}: {}", read.unwrap_err());
+                assert!(example.contains(&format!("ward {command}")) || example.contains("--json"));
+            }
+        }
+        for title in EXAMPLES.lines().filter(|line| !line.starts_with(' ')) {
+            assert!(commands.iter().any(|command| command == title), "{title} is no command");
+        }
+    }
+
+    #[test]
+    fn no_topic_is_wider_than_a_page_of_help() {
+        for (name, text) in TOPICS {
+            assert!(text.lines().all(|line| line.chars().count() <= 110), "{name}");
+        }
+    }
+}
