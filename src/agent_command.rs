@@ -195,7 +195,8 @@ fn number_of(process: u32) -> Result<Pid, Trouble> {
     i32::try_from(process).map(Pid::from_raw).map_err(|_| failed(Errno::ESRCH))
 }
 
-fn not_started(program: &OsStr, error: &io::Error) -> Trouble {
+/// Why a program does not run, with the exit code of a shell.
+pub(crate) fn not_started(program: &OsStr, error: &io::Error) -> Trouble {
     let program = program.to_string_lossy();
     let mut trouble = Trouble::new(FailureCode::Failed, format!("cannot run {program}: {error}"));
     // As shells do.

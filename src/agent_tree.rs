@@ -32,6 +32,15 @@ struct Running {
     ended: Option<u8>,
 }
 
+/// What is left when waiting ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Nothing of what the command started.
+    Nothing,
+    /// Not the command, and maybe what it started.
+    Command,
+}
+
 impl AgentTree {
     /// Makes this process the one that orphans are handed to. It must have no child yet, which
     /// would count as the agent's.
@@ -54,19 +63,26 @@ impl AgentTree {
 
     /// Waits until nothing of the command is left that was just started.
     pub(crate) fn look_after(self, command: Pid) -> Result<ExitCode, Trouble> {
-        // Only now: the command must not find them blocked. One that comes earlier ends us, and
-        // so all.
-        let signals: SigSet =
-            ENDING.into_iter().chain(PASSED_ON).chain([Signal::SIGCHLD]).collect();
-        signals.thread_block().map_err(failed)?;
-        let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).map_err(failed)?;
-        Running { command, ended: None }.wait(&signals)
+        Running { command, ended: None }.wait(&take_signals()?, Until::Nothing)
     }
 }
 
+/// Passes signals on to a command that was just started, until it has ended; what it leaves runs on.
+pub(crate) fn follow(command: Pid) -> Result<ExitCode, Trouble> {
+    Running { command, ended: None }.wait(&take_signals()?, Until::Command)
+}
+
+/// Has signals wait for us to read them. Only once the command runs, which must not find them
+/// blocked: one that comes earlier ends us, and so all.
+fn take_signals() -> Result<SignalFd, Trouble> {
+    let signals: SigSet = ENDING.into_iter().chain(PASSED_ON).chain([Signal::SIGCHLD]).collect();
+    signals.thread_block().map_err(failed)?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).map_err(failed)
+}
+
 impl Running {
-    fn wait(mut self, signals: &SignalFd) -> Result<ExitCode, Trouble> {
-        while self.has_children()? {
+    fn wait(mut self, signals: &SignalFd, until: Until) -> Result<ExitCode, Trouble> {
+        while self.has_children()? && (until == Until::Nothing || self.ended.is_none()) {
             let Ok(Some(came)) = signals.read_signal() else { continue };
             let signal = i32::try_from(came.ssi_signo).map_err(|_| failed(Errno::EINVAL))?;
             let signal = Signal::try_from(signal).map_err(failed)?;

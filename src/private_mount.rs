@@ -39,8 +39,8 @@ pub(crate) struct OwnMount<'a> {
 
 /// A mount that is not ours.
 pub(crate) struct SharedMount {
-    vault: String,
-    path: PathBuf,
+    pub(crate) vault: String,
+    pub(crate) path: PathBuf,
 }
 
 /// The files of a gocryptfs volume in such a directory, read-only; dropping it ends the mount.
@@ -81,6 +81,7 @@ impl<'a> VaultMount<'a> {
             vault: vault.to_owned(),
             path: directory.0.display().to_string(),
             ttl: Some(LONGEST),
+            idle: None,
             read_only: purpose == Purpose::Export,
             made_directory: true,
             purpose,
@@ -139,7 +140,7 @@ impl Drop for OwnMount<'_> {
 
 impl SharedMount {
     /// What is there must be the vault: in another mount namespace it may be any directory.
-    fn open(&self) -> Result<OwnedFd, Trouble> {
+    pub(crate) fn open(&self) -> Result<OwnedFd, Trouble> {
         let Self { vault, path } = self;
         let refuse = |why: &dyn std::fmt::Display| {
             let path = path.display();

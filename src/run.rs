@@ -40,7 +40,9 @@ mod set;
 mod status;
 mod vault_accept_restore;
 mod vault_compact;
+mod vault_exec;
 mod vault_export;
+mod vault_extend;
 mod vault_fsck;
 mod vault_header;
 mod vault_import;
@@ -169,6 +171,8 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
     match command {
         VaultCommand::Init(arguments) => print(form, vault_init::run(&arguments, settings)?),
         VaultCommand::Mount(arguments) => print(form, vault_mount::run(&arguments, settings)?),
+        VaultCommand::Extend(arguments) => print(form, vault_extend::run(&arguments, settings)?),
+        VaultCommand::Exec(arguments) => vault_exec::run(&arguments, settings),
         VaultCommand::Unmount(arguments) => print(form, vault_unmount::run(&arguments, settings)?),
         VaultCommand::List => print(form, vault_list::run(settings)?),
         VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),

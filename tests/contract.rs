@@ -100,6 +100,8 @@ fn every_command_of_the_program_is_in_the_contract() {
         "doctor",
         "vault init",
         "vault mount",
+        "vault extend",
+        "vault exec",
         "vault unmount",
         "vault list",
         "vault status",

@@ -22,15 +22,10 @@ fn stage(script: &str) -> Option<(Stage, PathBuf)> {
     std::fs::File::create(&program).unwrap().write_all(script.as_bytes()).unwrap();
     std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
     stage.root().ward(&["daemon", "stop"]).succeed();
-    configure(stage.root(), &format!("[notify]\nprogram = {program:?}\nuser = \"{STRANGER}\"\n"));
+    stage.root().configure(&format!("[notify]\nprogram = {program:?}\nuser = \"{STRANGER}\"\n"));
     stage.root().ward(&["daemon", "start"]).succeed();
     stage.mount(&[]);
     Some((stage, folder))
-}
-
-fn configure(root: &Root, text: &str) {
-    let mut settings = std::fs::File::options().append(true).open(root.path().join("ward.toml"));
-    settings.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 fn failures(stage: &Stage) -> Vec<String> {
@@ -120,7 +115,7 @@ fn settings_that_are_not_known_or_not_possible_are_refused_with_their_place() {
     ];
     for (settings, why) in cases {
         let root = Root::private();
-        configure(&root, settings);
+        root.configure(settings);
         let ended = root.run(&["daemon", "start"]);
         assert_ne!(ended.status, Some(0), "{settings}");
         assert!(ended.stderr.contains(why), "{settings}: {}", ended.stderr);

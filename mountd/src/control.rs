@@ -12,6 +12,7 @@ mod failure;
 mod history;
 mod keys;
 pub mod message;
+mod mounts;
 mod peer;
 mod reload;
 mod requests;

@@ -277,8 +277,8 @@ fn start_threads(
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
     };
-    let events = daemon.events.clone();
-    spawn("signals", Box::new(move || forward_signals(&signals, &events)))?;
+    let signalled = Arc::clone(daemon);
+    spawn("signals", Box::new(move || forward_signals(&signals, &signalled)))?;
     let events = daemon.events.clone();
     spawn(
         "monitor",
@@ -315,12 +315,15 @@ fn start_threads(
     spawn("accept", Box::new(move || accept(&accepting, &listener)))
 }
 
-fn forward_signals(signals: &SigSet, events: &Sender<Event>) {
+/// Has signals do what they should; a second one that ends the daemon has it wait for nobody.
+fn forward_signals(signals: &SigSet, daemon: &Daemon) {
     while let Ok(signal) = signals.wait() {
         let event = if signal == Signal::SIGHUP { Event::Reload } else { Event::Stop };
-        if events.send(event).is_err() {
-            return;
+        if event == Event::Stop && daemon.stopping.swap(true, Ordering::AcqRel) {
+            daemon.mounts.hurry.begin();
         }
+        // Full or closed: it is leaving.
+        let _leaving_already = daemon.events.try_send(event);
     }
 }
 

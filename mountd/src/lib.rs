@@ -42,6 +42,7 @@ pub mod root;
 mod session_key;
 mod settings;
 mod start;
+mod term;
 mod tree;
 mod vault_table;
 mod whoami;

@@ -1,7 +1,12 @@
 //! The life of a mount: prepared, mounted, ended. Nothing skips a stage, and the end is the end.
 
+mod end;
+mod hurry;
 mod settings;
+mod timer;
 
+pub(crate) use end::MountEnd;
+pub(crate) use hurry::Hurry;
 pub(crate) use settings::MountSettings;
 
 use crate::clock;
@@ -10,24 +15,21 @@ use crate::monitor::MonitorError;
 use crate::monitor::message::{Manner, Prepare};
 use crate::pipeline::Pipeline;
 use crate::place::{Access, Place};
+use crate::term::Term;
 use crate::vault_table::{OpenVault, VaultTable};
-use crossbeam_channel::bounded;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::collections::BTreeMap;
-use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use timer::{Clockwork, Timer};
+use ulid::Ulid;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{Caller, Moment, UserId, VaultName};
 use ward_store::{SetAttributes, VaultKind};
 
 /// The reason in the log of a mount that takes no changes.
 pub(crate) const READ_ONLY: &str = "read-only";
-
-/// How long the end of a mount waits for the kernel to hand over what it keeps of changes.
-const LONGEST_WRITE_BACK: Duration = Duration::from_secs(5);
 
 /// A mount as asked for.
 #[derive(Debug)]
@@ -38,9 +40,29 @@ pub(crate) struct Wanted<'a> {
     pub(crate) made_directory: bool,
     pub(crate) access: Access,
     pub(crate) lifetime: Duration,
-    /// The connection of the command that copies through it, with which it ends; none otherwise.
-    pub(crate) copier: Option<OwnedFd>,
+    /// The longest it may last, extensions included.
+    pub(crate) longest: Duration,
+    /// How long nobody may use it.
+    pub(crate) idle: Option<Duration>,
+    /// How long before its end it is told.
+    pub(crate) notices: Vec<Duration>,
+    pub(crate) use_by: UseBy,
 }
+
+/// With whom a mount ends.
+#[derive(Debug)]
+pub(crate) enum UseBy {
+    /// With nobody.
+    All,
+    /// With the command that copies through it, which has this connection.
+    Copier(OwnedFd),
+    /// With the last of the commands it is for; the first has this connection.
+    Commands(OwnedFd),
+}
+
+/// A command that a mount is for: proof that it may let it go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Holder(pub(crate) Ulid);
 
 /// Why a vault is not mounted.
 #[derive(Debug, thiserror::Error)]
@@ -66,15 +88,21 @@ pub(crate) enum MountError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     Deadline,
+    Idle,
     Asked,
     CopierGone,
+    CommandGone,
     DaemonStops,
+    NoTimer,
 }
 
 impl Why {
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Deadline => "its time was over",
+            Self::Idle => "nobody used it",
+            Self::CommandGone => "the command that it was for ended",
+            Self::NoTimer => "its timer failed",
             Self::Asked => "unmount was asked for",
             Self::CopierGone => "the command that copied ended",
             Self::DaemonStops => "the daemon stopped",
@@ -91,8 +119,9 @@ pub(crate) struct Mounted {
     path: String,
     owner: UserId,
     is_for_copy: bool,
-    /// Dropping it ends the timer.
-    _timer: PipeWriter,
+    /// The commands it ends with, and their connections; none when it ends with nobody.
+    holders: Option<BTreeMap<Holder, Arc<OwnedFd>>>,
+    timer: Timer,
 }
 
 /// A mount as others see it.
@@ -103,7 +132,26 @@ pub(crate) struct MountView {
     pub(crate) owner: UserId,
     pub(crate) access: Access,
     pub(crate) ends: Moment,
+    pub(crate) idle: Option<Duration>,
+    /// When it ends unless somebody uses it.
+    pub(crate) idle_ends: Option<Moment>,
     pub(crate) is_for_copy: bool,
+    /// How many commands it is for; with the last it ends.
+    pub(crate) commands: usize,
+}
+
+/// Why a mount does not end later.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExtendError {
+    /// There is none.
+    #[error("the vault {0} is not mounted")]
+    NotMounted(VaultName),
+    /// It would last longer than the settings let it.
+    #[error("the mount would last longer than it may; it ends in {} s at the latest", .0.as_secs())]
+    TooLong(Duration),
+    /// It would end earlier.
+    #[error("the mount ends later than that already")]
+    Earlier,
 }
 
 /// The mounts of a root, one for each vault at most.
@@ -113,11 +161,23 @@ pub(crate) struct MountTable {
     vaults: Arc<VaultTable>,
     /// Guards the map; held while one vault is mounted, never while one is ended.
     mounts: Mutex<BTreeMap<VaultName, Mounted>>,
+    /// How the last mount of each vault ended. A leaf.
+    ended: Mutex<BTreeMap<VaultName, MountEnd>>,
+    /// The end of the daemon waits for nobody once it is told so.
+    pub(crate) hurry: Hurry,
+}
+
+/// The timer's way to its mount.
+struct Driven {
+    mounts: Weak<MountTable>,
+    vault: VaultName,
+    number: u64,
 }
 
 impl MountTable {
     pub(crate) fn new(pipeline: Arc<Pipeline>, vaults: Arc<VaultTable>) -> Self {
-        Self { pipeline, vaults, mounts: Mutex::default() }
+        let (mounts, ended, hurry) = Default::default();
+        Self { pipeline, vaults, mounts, ended, hurry }
     }
 
     /// Mounts a vault until its lifetime is over.
@@ -125,7 +185,7 @@ impl MountTable {
         self: &Arc<Self>,
         wanted: &Wanted<'_>,
         caller: &Caller,
-    ) -> Result<MountView, MountError> {
+    ) -> Result<(MountView, Option<Holder>), MountError> {
         let mut mounts = self.mounts();
         let name = &wanted.vault.name;
         if let Some(mounted) = mounts.get(name) {
@@ -133,8 +193,61 @@ impl MountTable {
         }
         let mounted = self.start(wanted, caller)?;
         let view = mounted.view();
+        let holders = mounted.holders.iter().filter(|_| !mounted.is_for_copy);
+        let holder = holders.flat_map(BTreeMap::keys).next().copied();
         mounts.insert(name.clone(), mounted);
-        Ok(view)
+        drop(mounts);
+        self.ended().remove(name);
+        Ok((view, holder))
+    }
+
+    /// Has the mount of a vault last for one more command, which has this connection, if it ends with
+    /// commands; without a holder it does not. `None` when there is no mount.
+    pub(crate) fn join(
+        &self,
+        vault: &VaultName,
+        connection: OwnedFd,
+    ) -> Result<Option<(MountView, Option<Holder>)>, MountError> {
+        let id = Holder(clock::new_id().ok_or(MountError::NoRandomness)?);
+        let mut mounts = self.mounts();
+        let Some(mounted) = mounts.get_mut(vault) else { return Ok(None) };
+        let holder = mounted.holders.as_mut().map(|holders| {
+            holders.insert(id, Arc::new(connection));
+            id
+        });
+        mounted.timer.nudge();
+        Ok(Some((mounted.view(), holder)))
+    }
+
+    /// Lets the mount of a vault go for one command; with the last it ends. False when it was none of
+    /// its commands.
+    pub(crate) fn leave(&self, vault: &VaultName, holder: Holder) -> bool {
+        let mut was_there = false;
+        self.end_if(vault, Why::CommandGone, |mounted| {
+            let Some(holders) = mounted.holders.as_mut() else { return false };
+            was_there = holders.remove(&holder).is_some();
+            mounted.timer.nudge();
+            was_there && holders.is_empty()
+        });
+        was_there
+    }
+
+    /// Has the mount of a vault end later.
+    pub(crate) fn extend(&self, vault: &VaultName, ends: Moment) -> Result<MountView, ExtendError> {
+        let mounts = self.mounts();
+        let now = clock::now();
+        let mounted = mounts.get(vault).filter(|mounted| mounted.place.is_open(now));
+        let mounted = mounted.ok_or_else(|| ExtendError::NotMounted(vault.clone()))?;
+        let term = &mounted.place.term;
+        if ends > term.latest() {
+            return Err(ExtendError::TooLong(term.latest().remaining(now)));
+        }
+        if ends < term.ends() {
+            return Err(ExtendError::Earlier);
+        }
+        term.extend(ends);
+        mounted.timer.nudge();
+        Ok(mounted.view())
     }
 
     fn start(
@@ -158,11 +271,14 @@ impl MountTable {
             wanted.directory,
         )?;
         let id = clock::new_id().ok_or(MountError::NoRandomness)?.to_string();
-        let ends = clock::now().after(wanted.lifetime);
+        let now = clock::now();
+        let (ends, latest) = (now.after(wanted.lifetime), now.after(wanted.longest));
+        let term = Term::new(now, ends, latest, wanted.idle);
         let vault = Arc::clone(&wanted.vault);
-        let place = Arc::new(Place::new(vault, wanted.access, Some(id.clone()), ends));
+        let place = Arc::new(Place::new(vault, wanted.access, Some(id.clone()), term));
         give_top(&place, caller);
-        let started = self.attach(&place, fuse, prepared.mount).and_then(|session| {
+        let number = prepared.mount;
+        let started = self.attach(&place, fuse, number).and_then(|session| {
             let record = Record::new(EventType::MountBegun).by(caller).within(name).mount(&id);
             let record = match wanted.access {
                 Access::ReadOnly => record.reason(READ_ONLY),
@@ -170,23 +286,18 @@ impl MountTable {
             };
             let _recorded =
                 self.pipeline.log.append(record, Durability::Durable, clock::stamp())?;
-            let copier = wanted.copier.as_ref().map(OwnedFd::try_clone).transpose();
-            let mount = (name.clone(), prepared.mount);
-            let timer = copier.and_then(|copier| self.start_timer(mount, ends, copier));
-            Ok((session, timer.map_err(MountError::Session)?))
+            let driven = Driven { mounts: Arc::downgrade(self), vault: name.clone(), number };
+            let timer = Timer::start(Arc::clone(&place.term), wanted.notices.clone(), driven);
+            Ok((session, timer.map_err(MountError::Session)?, wanted.holders()?))
         });
         match started {
-            Ok((session, timer)) => Ok(Mounted {
-                place,
-                session,
-                number: prepared.mount,
-                path: prepared.path,
-                owner: caller.uid,
-                is_for_copy: wanted.copier.is_some(),
-                _timer: timer,
-            }),
+            Ok((session, timer, holders)) => {
+                let is_for_copy = matches!(wanted.use_by, UseBy::Copier(_));
+                let (path, owner) = (prepared.path, caller.uid);
+                Ok(Mounted { place, session, number, path, owner, is_for_copy, holders, timer })
+            }
             Err(error) => {
-                place.end();
+                place.term.end();
                 let _gone_with_the_monitor = self.pipeline.monitor.end(prepared.mount);
                 Err(error)
             }
@@ -206,29 +317,6 @@ impl MountTable {
         Ok(session)
     }
 
-    /// Ends the mount of a vault; false when there is none.
-    pub(crate) fn end(&self, vault: &VaultName, why: Why) -> bool {
-        let mounted = self.mounts().remove(vault);
-        let Some(mounted) = mounted else { return false };
-        self.finish(mounted, why);
-        true
-    }
-
-    /// Ends this mount of a vault, unless it has ended already.
-    fn end_this(&self, (vault, number): &(VaultName, u64), why: Why) {
-        let is_it = |_: &VaultName, mounted: &mut Mounted| mounted.number == *number;
-        let mounted = self.mounts().extract_if(vault..=vault, is_it).next();
-        if let Some((_, mounted)) = mounted {
-            self.finish(mounted, why);
-        }
-    }
-
-    /// Ends every mount.
-    pub(crate) fn end_all(&self, why: Why) {
-        let mounts = std::mem::take(&mut *self.mounts());
-        mounts.into_values().for_each(|mounted| self.finish(mounted, why));
-    }
-
     /// Every mount, by vault.
     pub(crate) fn views(&self) -> Vec<MountView> {
         self.mounts().values().map(Mounted::view).collect()
@@ -239,86 +327,72 @@ impl MountTable {
         self.mounts().get(vault).map(Mounted::view)
     }
 
-    /// The order was measured: opens first, held ones next, pages before the abort, keys last. What
-    /// the kernel keeps of changes is written back before, and taken until its pages are gone.
-    fn finish(&self, mounted: Mounted, why: Why) {
-        let Mounted { place, session, number, _timer: timer, .. } = mounted;
-        let vault = place.vault.name.clone();
-        let pipeline = &self.pipeline;
-        drop(timer);
-        place.end();
-        match why {
-            Why::DaemonStops => pipeline.approvals.leave_vault(&vault),
-            Why::Deadline | Why::Asked | Why::CopierGone => pipeline.approvals.end_vault(&vault),
-        }
-        let wrote_back = place.kind() == VaultKind::Secrets || self.write_back(number);
-        let took_pages_back = session.take_pages(pipeline.handles.files(&vault));
-        place.close();
-        match why {
-            Why::DaemonStops => pipeline.leases.leave_vault(&vault),
-            Why::Deadline | Why::Asked | Why::CopierGone => {
-                pipeline.leases.withdraw_vault(&vault);
-            }
-        }
-        let detached = pipeline.monitor.end(number);
-        let is_cut = session.join();
-        let mut reason = why.text().to_owned();
-        if !wrote_back {
-            reason.push_str("; not all that the kernel kept was written back in time");
-        }
-        if !took_pages_back {
-            reason.push_str("; pages of mapped files could not be taken back in time");
-        }
-        if !is_cut {
-            reason.push_str("; the connection ends with the last descriptor of its files");
-        }
-        if let Err(error) = detached {
-            reason.push_str(&format!("; {error}"));
-        }
-        let mount = place.mount.clone().unwrap_or_default();
-        let record = Record::new(EventType::MountEnded).within(&vault).mount(&mount);
-        // The mount is over whether or not the log still takes records.
-        let _log_has_stopped =
-            pipeline.log.append(record.reason(&reason), Durability::Durable, clock::stamp());
-        drop(place);
-        self.vaults.lock(&vault);
-    }
-
-    /// Has the kernel write back what it keeps of changes; false when that took too long.
-    fn write_back(&self, number: u64) -> bool {
-        let (told, done) = bounded(1);
-        let monitor = Arc::clone(&self.pipeline.monitor);
-        let work = move || {
-            let _gave_up_waiting = told.send(monitor.write_back(number).is_ok());
-        };
-        let started = std::thread::Builder::new().name("write-back".to_owned()).spawn(work);
-        started.is_ok() && done.recv_timeout(LONGEST_WRITE_BACK) == Ok(true)
-    }
-
-    /// Ends the mount at `ends`, on the clock that runs on in suspend, or when the other side closes
-    /// the connection `copier`, unless the pipe that is returned is dropped before.
-    fn start_timer(
-        self: &Arc<Self>,
-        mount: (VaultName, u64),
-        ends: Moment,
-        copier: Option<OwnedFd>,
-    ) -> io::Result<PipeWriter> {
-        let (cancelled, keep) = io::pipe()?;
-        let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_CLOEXEC)?;
-        let left = ends.remaining(clock::now()).max(Duration::from_millis(1));
-        timer.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())?;
-        let mounts = Arc::downgrade(self);
-        std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
-            let over = wait(&timer, &cancelled, copier.as_ref());
-            if let (Some(why), Some(mounts)) = (over, mounts.upgrade()) {
-                mounts.end_this(&mount, why);
-            }
-        })?;
-        Ok(keep)
-    }
-
     fn mounts(&self) -> MutexGuard<'_, BTreeMap<VaultName, Mounted>> {
         self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> MutexGuard<'_, BTreeMap<VaultName, MountEnd>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wanted<'_> {
+    fn holders(&self) -> Result<Option<BTreeMap<Holder, Arc<OwnedFd>>>, MountError> {
+        let (UseBy::Copier(connection) | UseBy::Commands(connection)) = &self.use_by else {
+            return Ok(None);
+        };
+        let id = Holder(clock::new_id().ok_or(MountError::NoRandomness)?);
+        let connection = connection.try_clone().map_err(MountError::Session)?;
+        Ok(Some(BTreeMap::from([(id, Arc::new(connection))])))
+    }
+}
+
+impl Clockwork for Driven {
+    fn holders(&self) -> Vec<(Holder, Arc<OwnedFd>)> {
+        let holders = self.with(|mounted| {
+            let holders = mounted.holders.iter().flatten();
+            holders.map(|(id, connection)| (*id, Arc::clone(connection))).collect()
+        });
+        holders.unwrap_or_default()
+    }
+
+    fn over(&self, why: Why) -> bool {
+        let Some(mounts) = self.mounts.upgrade() else { return true };
+        mounts.end_if(&self.vault, why, |mounted| {
+            let term = &mounted.place.term;
+            // It may have been extended or used a moment ago.
+            mounted.number == self.number
+                && (why == Why::NoTimer || term.over(clock::now()).is_some())
+        })
+    }
+
+    fn gone(&self, gone: &[Holder]) -> bool {
+        let Some(mounts) = self.mounts.upgrade() else { return true };
+        let is_for_copy = self.with(|mounted| mounted.is_for_copy).unwrap_or_default();
+        let why = if is_for_copy { Why::CopierGone } else { Why::CommandGone };
+        mounts.end_if(&self.vault, why, |mounted| {
+            let Some(holders) = &mut mounted.holders else { return false };
+            holders.retain(|holder, _| !gone.contains(holder));
+            mounted.number == self.number && holders.is_empty()
+        })
+    }
+
+    fn probe(&self) {
+        let Some(mounts) = self.mounts.upgrade() else { return };
+        let pages = self.with(|mounted| mounted.place.pages().cloned()).flatten();
+        if let Some(pages) = pages {
+            let open = mounts.pipeline.handles.files(&self.vault);
+            // Nobody waits: who reads on asks us again.
+            let _taken_soon = pages.take_all(open.into_iter().map(|file| file.0));
+        }
+    }
+}
+
+impl Driven {
+    fn with<T>(&self, look: impl FnOnce(&Mounted) -> T) -> Option<T> {
+        let mounts = self.mounts.upgrade()?;
+        let mounts = mounts.mounts();
+        mounts.get(&self.vault).filter(|mounted| mounted.number == self.number).map(look)
     }
 }
 
@@ -329,8 +403,14 @@ impl Mounted {
             path: self.path.clone(),
             owner: self.owner,
             access: self.place.access,
-            ends: self.place.ends(),
+            ends: self.place.term.ends(),
+            idle: self.place.term.idle(),
+            idle_ends: self.place.term.idle_ends(),
             is_for_copy: self.is_for_copy,
+            commands: match &self.holders {
+                Some(holders) if !self.is_for_copy => holders.len(),
+                Some(_) | None => 0,
+            },
         }
     }
 }
@@ -346,31 +426,5 @@ fn give_top(place: &Place, caller: &Caller) {
         let owned = SetAttributes { uid, gid, accessed, modified, ..SetAttributes::default() };
         // Of a vault that takes no changes it stays root's.
         let _stays = vault.set_attributes(top.file, &owned, now);
-    }
-}
-
-/// Waits for the timer or the end of the copier; `None` when it was cancelled.
-fn wait(timer: &TimerFd, cancelled: &PipeReader, copier: Option<&OwnedFd>) -> Option<Why> {
-    loop {
-        let mut descriptors = vec![
-            PollFd::new(timer.as_fd(), PollFlags::POLLIN),
-            PollFd::new(cancelled.as_fd(), PollFlags::POLLIN),
-        ];
-        // Only its end (POLLHUP) counts: what it says is read elsewhere.
-        descriptors.extend(copier.map(|it| PollFd::new(it.as_fd(), PollFlags::empty())));
-        match poll(&mut descriptors, PollTimeout::NONE) {
-            Ok(_) => {
-                let happened: Vec<bool> =
-                    descriptors.iter().map(|it| it.any().unwrap_or(true)).collect();
-                return match happened[..] {
-                    [_, true, ..] => None,
-                    [true, ..] => Some(Why::Deadline),
-                    _ => Some(Why::CopierGone),
-                };
-            }
-            Err(nix::errno::Errno::EINTR) => {}
-            // Without a timer the mount ends now rather than never.
-            Err(_) => return Some(Why::Deadline),
-        }
     }
 }

@@ -127,7 +127,7 @@ impl Pipeline {
             }
             Decision::Permitted(permit) => {
                 let holder = attempt.holder(ScopeKind::Process)?;
-                self.leases.begin(permit, holder, Reach::Handle, place.ends())? // [5] lease_table.rs
+                self.leases.begin(permit, holder, Reach::Handle, place.term.latest())? // [5] lease_table.rs
             }
         };
         self.admit(&attempt, lease).map(Opening::Admitted) // [6] pipeline/open.rs, mountd/audit
@@ -148,6 +148,7 @@ impl Pipeline {
         let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);
         let record = right.reading(&lease, request, length);
         let receipt = self.log.append(record, Durability::Written, clock::stamp())?; // [9] mountd/audit
+        handle.place.term.touch(clock::now());
         Ok(plaintext.reveal(&receipt))
     }
 }

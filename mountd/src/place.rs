@@ -1,6 +1,7 @@
 //! A place: an unlocked vault as it can be reached, by a mount or by one command, until an end.
 
 use crate::filesystem::Invalidator;
+use crate::term::Term;
 use crate::vault_table::OpenVault;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -30,8 +31,7 @@ pub(crate) struct Place {
     pub(crate) access: Access,
     /// The id in the log; absent for a command.
     pub(crate) mount: Option<String>,
-    ends: Moment,
-    has_ended: AtomicBool,
+    pub(crate) term: Arc<Term>,
     is_closed: AtomicBool,
     /// Takes back what the kernel keeps of a workspace; none where it keeps nothing.
     pages: OnceLock<Invalidator>,
@@ -51,10 +51,10 @@ impl Place {
         vault: Arc<OpenVault>,
         access: Access,
         mount: Option<String>,
-        ends: Moment,
+        term: Term,
     ) -> Self {
-        let (has_ended, is_closed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { vault, access, mount, ends, has_ended, is_closed, pages: OnceLock::new() }
+        let (is_closed, pages) = (AtomicBool::new(false), OnceLock::new());
+        Self { vault, access, mount, term: Arc::new(term), is_closed, pages }
     }
 
     /// The kind of its vault.
@@ -62,24 +62,14 @@ impl Place {
         self.vault.vault.kind()
     }
 
-    /// When it ends at the latest.
-    pub(crate) const fn ends(&self) -> Moment {
-        self.ends
-    }
-
     /// Whether anything can still be had here. False from the deadline on, whoever is late.
     pub(crate) fn is_open(&self, now: Moment) -> bool {
-        now < self.ends && !self.has_ended.load(Ordering::Acquire)
-    }
-
-    /// Ends it, before its deadline too.
-    pub(crate) fn end(&self) {
-        self.has_ended.store(true, Ordering::Release);
+        self.term.is_open(now)
     }
 
     /// Ends also what the kernel still writes back after the end: it is all there.
     pub(crate) fn close(&self) {
-        self.end();
+        self.term.end();
         self.is_closed.store(true, Ordering::Release);
     }
 

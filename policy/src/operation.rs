@@ -69,6 +69,8 @@ operations! {
     VaultCompact = "vault.compact", Medium;
     /// Copy everything in a vault that may be read out of it.
     VaultExport = "vault.export", High;
+    /// Have a mount end later.
+    VaultExtend = "vault.extend", High;
     /// Copy the key slots of a vault, for the day its header is lost.
     VaultHeaderBackup = "vault.header.backup", High;
     /// Put key slots back.

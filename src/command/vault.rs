@@ -2,6 +2,7 @@
 
 use super::{SlotArguments, UnlockArguments};
 use clap::{Args, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Of `ward vault`.
@@ -11,6 +12,10 @@ pub(crate) enum VaultCommand {
     Init(VaultInitArguments),
     /// Show a vault as files in a directory, for a time
     Mount(MountArguments),
+    /// Have the mount of a vault end later
+    Extend(ExtendArguments),
+    /// Run a command with a vault mounted: the mount that is there, or one that ends with the command
+    Exec(ExecArguments),
     /// End the mount of a vault
     Unmount(VaultArguments),
     /// List the vaults
@@ -240,10 +245,41 @@ pub(crate) struct MountArguments {
     /// How long, such as 45m or 1h 30m; otherwise `WARD_TTL`, or as ward.toml of the root says, or 1h
     #[arg(long, value_name = "TIME")]
     pub(crate) ttl: Option<String>,
+    /// End it before, when nobody opened, read or wrote a file in it for so long, such as 15m; `none`
+    /// for never. Otherwise `WARD_IDLE`, or as ward.toml of the root says, or never
+    #[arg(long, value_name = "TIME")]
+    pub(crate) idle: Option<String>,
     /// Refuse every change through this mount
     #[arg(long)]
     pub(crate) read_only: bool,
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,
+}
+
+/// Of `ward vault extend`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: ward vault extend default --ttl 2h")]
+pub(crate) struct ExtendArguments {
+    /// The vault
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// How long from now, such as 45m or 1h 30m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ttl: String,
+}
+
+/// Of `ward vault exec`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: ward vault exec default -- sh -c 'psql service=db < \"$WARD_MOUNT/db/query\"'
+
+CMD finds the mount at the path in the variable WARD_MOUNT.")]
+pub(crate) struct ExecArguments {
+    /// Where and how long.
+    #[command(flatten)]
+    pub(crate) mount: MountArguments,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
 }

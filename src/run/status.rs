@@ -99,8 +99,14 @@ fn damaged(damage: &Damage, program: &str) -> String {
 pub(crate) fn mount(mount: &MountState) -> String {
     let read_only = if mount.read_only { ", read-only" } else { "" };
     let for_copy = if mount.for_copy { ", for an export or import" } else { "" };
+    let commands = match mount.commands {
+        0 => String::new(),
+        number => format!(", for {}", count(number, "command")),
+    };
+    let idle = mount.idle_ends_in.map(|left| format!(", {} if unused", time(left)));
+    let idle = idle.unwrap_or_default();
     format!(
-        "{} at {}, by {}{read_only}{for_copy}, {} left, {}",
+        "{} at {}, by {}{read_only}{for_copy}{commands}, {} left{idle}, {}",
         escaped(&mount.vault),
         escaped(&mount.path),
         user(mount.owner),
@@ -154,6 +160,23 @@ fn lease(lease: &LeaseState) -> String {
 mod tests {
     use super::*;
 
+    fn one_mount() -> MountState {
+        MountState {
+            vault: "default".to_owned(),
+            path: "/run/ward/default".to_owned(),
+            owner: 0,
+            read_only: true,
+            ends: "2026-01-01T01:00:00Z".to_owned(),
+            ends_in: 2650,
+            handles: 1,
+            for_copy: false,
+            idle: Some(900),
+            idle_ends_in: Some(600),
+            commands: 0,
+            hold: None,
+        }
+    }
+
     #[test]
     fn a_status_is_one_screen_that_begins_with_what_the_root_protects_against() {
         let status = Status {
@@ -169,16 +192,7 @@ mod tests {
             },
             policy: "0123456789abcdef".to_owned(),
             layout: "private".to_owned(),
-            mounts: vec![MountState {
-                vault: "default".to_owned(),
-                path: "/run/ward/default".to_owned(),
-                owner: 0,
-                read_only: true,
-                ends: "2026-01-01T01:00:00Z".to_owned(),
-                ends_in: 2650,
-                handles: 1,
-                for_copy: false,
-            }],
+            mounts: vec![one_mount()],
             damage: vec![Damage { vault: "default".to_owned(), places: 2 }],
             agents: vec![AgentState {
                 agent: "claude".to_owned(),
@@ -208,7 +222,7 @@ policy   sha256 0123456789ab
 log      healthy, last entry 42; opens are written, a power cut may lose their records
 pending  2 requests wait: ward list --pending
 damage   2 damaged places in default: ward audit show --event vault.damaged
-mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 1 open file
+mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 10m if unused, 1 open file
 agents   claude by root, since 2026-01-01T00:10:00Z, 3 processes, kept by cgroup v2, ends with pid 8
 limited  root as claude: breaker half-open, 15 points of risk
 leases   none

@@ -21,7 +21,11 @@ pub(crate) fn row(vault: &VaultState) -> Vec<String> {
         .map(|mount| format!("{}, {} left", escaped(&mount.path), time(mount.ends_in)));
     let damage = vault.damaged_places;
     let damage = (damage > 0).then(|| count(damage, "damaged place"));
-    let more: Vec<String> = mount.into_iter().chain(damage).collect();
+    let ended = vault
+        .last_end
+        .as_ref()
+        .map(|end| format!("its mount ended at {}: {}", escaped(&end.at), escaped(&end.why)));
+    let more: Vec<String> = mount.into_iter().chain(ended).chain(damage).collect();
     vec![
         escaped(&vault.vault).to_string(),
         escaped(&vault.kind).to_string(),

@@ -26,8 +26,21 @@ pub(crate) fn run(
     arguments: &MountArguments,
     settings: &Settings,
 ) -> Result<Report<MountState>, Trouble> {
+    let (state, _) = mount(arguments, Purpose::Use, settings)?;
+    let left = time(state.ends_in);
+    let text = format!("{} is at {} for {left}\n", escaped(&state.vault), escaped(&state.path));
+    Ok(Report::new(state, text))
+}
+
+/// Mounts it for some purpose, or finds it mounted; with the connection that asked.
+pub(super) fn mount(
+    arguments: &MountArguments,
+    purpose: Purpose,
+    settings: &Settings,
+) -> Result<(MountState, Client), Trouble> {
     let vault = vault_name(&arguments.vault)?;
-    let ttl = said(arguments.ttl.as_deref(), settings.ttl.as_deref())?;
+    let ttl = said(arguments.ttl.as_deref(), settings.ttl.as_deref(), lifetime)?;
+    let idle = said(arguments.idle.as_deref(), settings.idle.as_deref(), idle_time)?;
     let mut client = Client::connect(settings)?;
     let path = match &arguments.path {
         Some(path) => path.clone(),
@@ -38,16 +51,16 @@ pub(crate) fn run(
         vault: vault.clone(),
         path: place.path.clone(),
         ttl,
+        idle,
         read_only: arguments.read_only,
         made_directory: place.is_ours,
-        purpose: Purpose::Use,
+        purpose,
     };
     let directory = Some(place.directory.as_fd());
     let state: MountState = client.ask_unlocked(command, directory, &vault, &arguments.unlock)?;
-    place.is_ours = false;
-    let left = time(state.ends_in);
-    let text = format!("{} is at {} for {left}\n", escaped(&state.vault), escaped(&state.path));
-    Ok(Report::new(state, text))
+    // Where it was mounted already, the directory that was made for it goes again.
+    place.is_ours &= state.path != place.path;
+    Ok((state, client))
 }
 
 /// A directory to mount on. One that we made goes again unless a mount took it over.
@@ -108,9 +121,18 @@ fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
 }
 
 /// The time that a flag says, or else a variable; that of the settings when neither does.
-fn said(flag: Option<&str>, variable: Option<&OsStr>) -> Result<Option<u64>, Trouble> {
+fn said(
+    flag: Option<&str>,
+    variable: Option<&OsStr>,
+    read: impl Fn(&str) -> Result<u64, Trouble>,
+) -> Result<Option<u64>, Trouble> {
     let variable = || variable.map(OsStr::to_string_lossy);
-    flag.map(Cow::Borrowed).or_else(variable).map(|text| lifetime(&text)).transpose()
+    flag.map(Cow::Borrowed).or_else(variable).map(|text| read(&text)).transpose()
+}
+
+/// Reads a time, or `none`, which is 0.
+fn idle_time(text: &str) -> Result<u64, Trouble> {
+    if text == "none" { Ok(0) } else { lifetime(text) }
 }
 
 /// Reads a time such as `45m`, in whole seconds.

@@ -179,6 +179,6 @@ fn status_and_access_tell_each_reader_of_itself() {
     assert!(cat.as_str().unwrap().contains("yes   no     cat/token"), "{cat}");
     assert_eq!(
         at(&stage, STRANGER).must("open('.ward/status').read()").as_str().unwrap().lines().count(),
-        6
+        8
     );
 }

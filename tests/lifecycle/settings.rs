@@ -5,19 +5,12 @@ use crate::support::root::Root;
 use crate::support::stage::Stage;
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
 use nix::unistd::Group;
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-
-/// Adds `text` to the settings of a root.
-fn configure(root: &Root, text: &str) {
-    let mut settings = std::fs::File::options().append(true).open(root.path().join("ward.toml"));
-    settings.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
-}
 
 #[test]
 fn a_daemon_does_not_start_with_a_mistake_and_says_where_it_is() {
     let root = Root::private();
-    configure(&root, "[mount]\nttll = \"2h\"\n");
+    root.configure("[mount]\nttll = \"2h\"\n");
     let ended = root.run(&["daemon", "start"]);
     assert_eq!(ended.status, Some(9), "{ended:?}");
     assert!(
@@ -30,7 +23,7 @@ fn a_daemon_does_not_start_with_a_mistake_and_says_where_it_is() {
 #[test]
 fn the_time_of_a_mount_is_that_of_the_flag_then_of_the_variable_then_of_the_file() {
     let root = Root::private();
-    configure(&root, "[mount]\nttl = \"30m\"\nlongest = \"2h\"\n");
+    root.configure("[mount]\nttl = \"30m\"\nlongest = \"2h\"\n");
     let root = root.serving();
     let mounted = |words: &[&str], variable: &str| {
         let words = [&["vault", "mount", "default", "here"], words].concat();
@@ -47,14 +40,14 @@ fn the_time_of_a_mount_is_that_of_the_flag_then_of_the_variable_then_of_the_file
 #[test]
 fn a_reload_takes_what_a_running_daemon_can_take_and_names_what_waits_for_a_restart() {
     let root = Root::private().serving();
-    configure(&root, "[mount]\nttl = \"30m\"\n[socket]\ngroup = \"root\"\n");
+    root.configure("[mount]\nttl = \"30m\"\n[socket]\ngroup = \"root\"\n");
     let answer = root.run(&["--json", "policy", "reload"]).json();
     assert_eq!(answer["result"]["settings_changed"], serde_json::json!(["mount.ttl"]));
     assert_eq!(answer["result"]["settings_waiting"], serde_json::json!(["socket.group"]));
     let said = root.ward(&["vault", "mount", "default", "here"]).succeed();
     assert!(said.ends_with(" for 30m\n"), "{said}");
     root.ward(&["vault", "unmount", "default"]).succeed();
-    configure(&root, "[limits]\nhandles = 0\n");
+    root.configure("[limits]\nhandles = 0\n");
     let ended = root.run(&["policy", "reload"]);
     assert_eq!(ended.status, Some(7), "{ended:?}");
     let said = root.ward(&["vault", "mount", "default", "here"]).succeed();
@@ -66,7 +59,7 @@ fn a_reload_takes_what_a_running_daemon_can_take_and_names_what_waits_for_a_rest
 fn a_user_with_as_many_open_files_as_one_may_have_gets_emfile_and_others_go_on() {
     let Some(stage) = Stage::set() else { return };
     let path = stage.secret("both/token", "s3cret");
-    configure(stage.root(), "[limits]\nhandles = 3\n");
+    stage.root().configure("[limits]\nhandles = 3\n");
     stage.root().ward(&["policy", "reload"]).succeed();
     let mut owner = Person::of(OWNER);
     for name in ["one", "two", "three"] {
@@ -88,7 +81,7 @@ fn the_socket_is_for_a_group_where_the_settings_name_one() {
     let root = Root::system();
     let owner = user(OWNER);
     let group = Group::from_gid(owner.gid).unwrap().unwrap();
-    configure(&root, &format!("[socket]\ngroup = {:?}\n", group.name));
+    root.configure(&format!("[socket]\ngroup = {:?}\n", group.name));
     let root = root.serving();
     let socket = std::fs::metadata(root.path().join("control.sock")).unwrap();
     assert_eq!((socket.permissions().mode() & 0o777, socket.gid()), (0o660, owner.gid.as_raw()));

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs::Permissions;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -62,6 +63,12 @@ impl Root {
         let pid = self.running().unwrap();
         self.daemon = Some(Daemon { pid, descriptors: self.resting_descriptors(pid) });
         self
+    }
+
+    /// Adds `text` to its settings.
+    pub(crate) fn configure(&self, text: &str) {
+        let file = std::fs::File::options().append(true).open(self.path.join("ward.toml"));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     /// The newest segment of its log.

@@ -243,6 +243,10 @@ pub enum Command {
         /// Seconds until the mount ends; what the settings say when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ttl: Option<u64>,
+        /// Seconds without use after which it ends before that; what the settings say when absent, and 0
+        /// for never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle: Option<u64>,
         /// Refuse every change through this mount.
         read_only: bool,
         /// Whether the client made the directory, so that it goes when the mount ends.
@@ -250,6 +254,20 @@ pub enum Command {
         /// What the mount is for.
         #[serde(default)]
         purpose: Purpose,
+    },
+    /// Has the mount of a vault end later: [`MountState`].
+    VaultExtend {
+        /// The vault.
+        vault: String,
+        /// Seconds from now until it ends.
+        ttl: u64,
+    },
+    /// Lets a mount go that a command has; with the last of its commands it ends: [`Done`].
+    VaultLeave {
+        /// The vault.
+        vault: String,
+        /// The hold, of the answer that gave it.
+        hold: String,
     },
     /// Ends the mount of a vault: [`Done`].
     VaultUnmount {
@@ -469,4 +487,6 @@ pub enum Purpose {
     Export,
     /// To copy files in.
     Import,
+    /// For one command: the mount that is there, or one that ends with it and all others that joined.
+    Exec,
 }

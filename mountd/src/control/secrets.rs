@@ -10,6 +10,7 @@ use crate::clock;
 use crate::handle_table::HandleId;
 use crate::pipeline::{Content, Fills, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
+use crate::term::Term;
 use crate::vault_table::OpenVault;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -69,7 +70,7 @@ impl Control<'_> {
         let open = self.reach_secrets(&vault)?;
         let file = self.visible_file(&open, &path)?;
         let latest = clock::now().after(PATIENCE);
-        let place = Arc::new(Place::new(open, Access::ReadOnly, None, latest));
+        let place = Arc::new(Place::new(open, Access::ReadOnly, None, Term::until(latest)));
         let request = OpenRequest {
             file,
             asker: self.asker,

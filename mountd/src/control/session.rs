@@ -3,6 +3,7 @@
 use super::connection::{Connection, Line, ReceiveError};
 use super::failure::{ask_an_approver, denied, needs_approval, of_open};
 use super::message::{Answer, Command, Failure, FailureCode, Outcome, Request, VERSION};
+use super::mounts::Order;
 use super::peer::{Peer, PeerError};
 use crate::approval_queue::Answerers;
 use crate::caller::Asker;
@@ -205,9 +206,20 @@ impl Control<'_> {
             Command::VaultUnlock { vault, passphrase } => {
                 encoded(self.vault_unlock(&vault, &passphrase))
             }
-            Command::VaultMount { vault, path: _, ttl, read_only, made_directory, purpose } => {
-                encoded(self.vault_mount(&vault, (ttl, read_only, made_directory), purpose))
+            Command::VaultMount {
+                vault,
+                path: _,
+                ttl,
+                idle,
+                read_only,
+                made_directory,
+                purpose,
+            } => {
+                let order = Order { ttl, idle, read_only, made_directory, purpose };
+                encoded(self.vault_mount(&vault, order))
             }
+            Command::VaultExtend { vault, ttl } => encoded(self.vault_extend(&vault, ttl)),
+            Command::VaultLeave { vault, hold } => encoded(self.vault_leave(&vault, &hold)),
             Command::VaultUnmount { vault } => encoded(self.vault_unmount(&vault)),
             Command::VaultList {} => encoded(self.vault_list()),
             Command::VaultStatus { vault } => encoded(self.vault_status(&vault)),

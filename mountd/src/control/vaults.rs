@@ -1,19 +1,12 @@
-//! Commands about vaults: make, unlock, mount, unmount, list.
+//! Commands about vaults: make, unlock, list.
 
-use super::failure::{bad_input, failure, of_create, of_mount, of_reach};
-use super::message::{
-    Done, Failure, FailureCode, MountState, NewSlot, Owner, Passphrase, Purpose, VaultKind,
-    VaultState, Vaults,
-};
+use super::failure::{of_create, of_reach};
+use super::message::{Done, Failure, NewSlot, Owner, Passphrase, VaultKind, VaultState, Vaults};
+use super::mounts::mount_end;
 use super::requests::vault_name;
 use super::session::{About, Control};
-use crate::clock;
 use crate::initialise::{InitError, WantedVault};
-use crate::lifecycle::{MountError, MountView, Wanted, Why};
-use crate::place::Access;
 use crate::vault_table::ReachError;
-use std::os::fd::AsFd;
-use std::time::Duration;
 use ward_audit::EventType;
 use ward_policy::{Operation, VaultName};
 use zeroize::Zeroizing;
@@ -58,109 +51,6 @@ impl Control<'_> {
         Ok(Done {})
     }
 
-    pub(super) fn vault_mount(
-        &self,
-        vault: &str,
-        (ttl, read_only, made_directory): (Option<u64>, bool, bool),
-        purpose: Purpose,
-    ) -> Result<MountState, Failure> {
-        let vault = vault_name(vault)?;
-        let operation = match purpose {
-            Purpose::Use => Operation::VaultMount,
-            Purpose::Export => Operation::VaultExport,
-            Purpose::Import => Operation::VaultImport,
-        };
-        let lifetime = self.lifetime(ttl, purpose)?;
-        let Some(directory) = self.descriptor.as_ref() else {
-            return Err(bad_input("no directory came with the line", "see docs/protocol.md"));
-        };
-        let about = About { vault: Some(&vault), ..About::default() };
-        match self.daemon.vaults.owner(&vault) {
-            Owner::Human if !self.is_approver() => {
-                let words = "the vault belongs to a human, so a mount takes an approver's yes";
-                self.permit_with_a_human(operation, about, words)?;
-            }
-            Owner::Agent | Owner::Human => {
-                self.permit(operation, EventType::Command, about)?;
-            }
-        }
-        if purpose != Purpose::Use
-            && let Some(view) = self.daemon.mounts.view(&vault)
-        {
-            return self.copy_through(&view, purpose);
-        }
-        let (open, read_only) = match purpose {
-            Purpose::Use | Purpose::Import => {
-                let open = self.reach(&vault)?;
-                let is_read_only = open.vault.read_only().is_some();
-                (open, read_only || is_read_only)
-            }
-            Purpose::Export => {
-                let open = self.daemon.vaults.reach_to_export(&vault);
-                (open.map_err(|error| of_reach(&error))?, true)
-            }
-        };
-        let copier = match purpose {
-            Purpose::Use => None,
-            Purpose::Export | Purpose::Import => Some(self.connection.try_clone_to_owned()),
-        };
-        let copier = copier.transpose().map_err(|error| of_mount(&MountError::Session(error)))?;
-        let wanted = Wanted {
-            instance: &self.daemon.instance,
-            vault: open,
-            directory: directory.as_fd(),
-            made_directory,
-            access: if read_only { Access::ReadOnly } else { Access::ReadWrite },
-            lifetime,
-            copier,
-        };
-        let mounted = self.daemon.mounts.mount(&wanted, &self.caller);
-        mounted.map(|view| self.mount_state(&view)).map_err(|error| of_mount(&error))
-    }
-
-    /// How long a mount lasts: as asked for, or as the settings say.
-    fn lifetime(&self, ttl: Option<u64>, purpose: Purpose) -> Result<Duration, Failure> {
-        let settings = self.daemon.settings();
-        let longest = settings.mount.longest.duration();
-        let asked = ttl.map_or_else(|| settings.mount.ttl.duration(), Duration::from_secs);
-        match purpose {
-            // A copy ends with its command.
-            Purpose::Export | Purpose::Import => Ok(asked.min(longest)),
-            Purpose::Use if asked.is_zero() || asked > longest => {
-                let longest = String::from(settings.mount.longest);
-                let message = format!("a mount lasts 1 second to {longest}");
-                Err(bad_input(message, "give a --ttl such as 45m"))
-            }
-            Purpose::Use => Ok(asked),
-        }
-    }
-
-    /// A copy goes through the mount that is there: two of one vault would not agree on what is in it.
-    fn copy_through(&self, view: &MountView, purpose: Purpose) -> Result<MountState, Failure> {
-        let MountView { vault, path, access, is_for_copy, .. } = view;
-        if *is_for_copy {
-            let message = format!("another command exports or imports the vault {vault}");
-            return Err(failure(FailureCode::Conflict, message, "try again when it has ended"));
-        }
-        if (purpose, *access) == (Purpose::Import, Access::ReadOnly) {
-            let message = format!("the vault {vault} is mounted read-only, at {path}");
-            let next = format!("end that mount: ward vault unmount {vault}; then try again");
-            return Err(failure(FailureCode::Conflict, message, &next));
-        }
-        Ok(self.mount_state(view))
-    }
-
-    pub(super) fn vault_unmount(&self, vault: &str) -> Result<Done, Failure> {
-        let vault = vault_name(vault)?;
-        let about = About { vault: Some(&vault), ..About::default() };
-        self.permit(Operation::VaultUnmount, EventType::Command, about)?;
-        if self.daemon.mounts.end(&vault, Why::Asked) {
-            return Ok(Done {});
-        }
-        let message = format!("the vault {vault} is not mounted");
-        Err(failure(FailureCode::NotFound, message, "see ward vault list"))
-    }
-
     pub(super) fn vault_list(&self) -> Result<Vaults, Failure> {
         self.permit(Operation::VaultList, EventType::Command, About::default())?;
         let names = self.daemon.vaults.names();
@@ -193,34 +83,16 @@ impl Control<'_> {
             owner: self.daemon.vaults.owner(vault).name().to_owned(),
             state: state.to_owned(),
             unlocked_by: if has_keyfile { "keyfile" } else { "passphrase" }.to_owned(),
+            last_end: self.daemon.mounts.last_end(vault).map(mount_end),
             damaged_places: self.daemon.vaults.damage().get(vault).map_or(0, |it| number(*it)),
             mount,
         })
-    }
-
-    pub(super) fn mount_state(&self, view: &MountView) -> MountState {
-        let handles = self.daemon.pipeline.handles.count(&view.vault);
-        MountState {
-            vault: view.vault.to_string(),
-            path: view.path.clone(),
-            owner: view.owner.0,
-            read_only: view.access == Access::ReadOnly,
-            ends: clock::wall_text(view.ends),
-            ends_in: seconds(view.ends.remaining(clock::now())),
-            handles: number(handles),
-            for_copy: view.is_for_copy,
-        }
     }
 }
 
 /// A count, for the protocol.
 pub(super) fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
-}
-
-/// A time for people, in seconds: what has begun counts.
-pub(super) fn seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// What somebody typed to unlock a vault, as bytes.

@@ -52,6 +52,9 @@ struct Numbered {
 enum OpenFile {
     /// What one caller was told.
     Said { node: Node, to: Arc<Caller>, text: Arc<str> },
+    /// The state of the mount: what was last read of it, and how much had been told then; nothing read
+    /// yet without.
+    Status { to: Arc<Caller>, told: Option<u64>, text: Arc<str> },
     /// A request file: what was last read of it, and the number of that change.
     Request { file: Arc<RequestFile>, change: u64, text: Arc<str> },
 }
@@ -171,12 +174,11 @@ impl ControlDirectory {
                 }
                 Ok(Begun::Wait(caller, file))
             }
-            Node::Directory
-            | Node::Whoami
-            | Node::Status
-            | Node::Access
-            | Node::LastDenial
-            | Node::Requests => {
+            Node::Status => {
+                let open = OpenFile::Status { to: caller, told: None, text: "".into() };
+                Ok(Begun::Open(keep(&self.open, open)))
+            }
+            Node::Directory | Node::Whoami | Node::Access | Node::LastDenial | Node::Requests => {
                 let text = words::say(node, &caller, &self.pipeline, &self.place)?.into();
                 Ok(Begun::Open(keep(&self.open, OpenFile::Said { node, to: caller, text })))
             }
@@ -253,6 +255,13 @@ impl ControlDirectory {
                 let text = words::say(node, &reader, &self.pipeline, &self.place)?;
                 self.remember(number, OpenFile::Said { node, to: reader, text: text.into() })
             }
+            OpenFile::Status { to, told: Some(_), text } if to == reader && offset > 0 => text,
+            OpenFile::Status { .. } => {
+                // Before the words: what is told meanwhile is new to who reads them.
+                let told = Some(self.place.term.told());
+                let text = words::say(Node::Status, &reader, &self.pipeline, &self.place)?.into();
+                self.remember(number, OpenFile::Status { to: reader, told, text })
+            }
             OpenFile::Request { file, change, text } => {
                 let file = self.request_file(&reader, file.number())?;
                 if offset == 0 || change == 0 {
@@ -296,18 +305,21 @@ impl ControlDirectory {
     pub(super) fn poll(&self, number: u64, notifier: PollNotifier) -> PollEvents {
         let always = PollEvents::POLLIN | PollEvents::POLLRDNORM;
         let known = self.files().files.get(&number).cloned();
-        let Some(OpenFile::Request { file, change, .. }) = known else { return always };
-        if file.text().0 != change {
-            return always;
+        let wake = Box::new(move || {
+            // The mount is gone, and with it who polls.
+            let _nobody_polls = notifier.notify();
+        });
+        match known {
+            Some(OpenFile::Request { file, change, .. }) if file.text().0 == change => {
+                file.when_changed(change, wake);
+                PollEvents::empty()
+            }
+            Some(OpenFile::Status { told: Some(told), .. }) if self.place.term.told() == told => {
+                self.place.term.when_told(told, number, wake);
+                PollEvents::empty()
+            }
+            Some(_) | None => always,
         }
-        file.when_changed(
-            change,
-            Box::new(move || {
-                // The mount is gone, and with it who polls.
-                let _nobody_polls = notifier.notify();
-            }),
-        );
-        PollEvents::empty()
     }
 
     /// The last close of an open file.
@@ -334,7 +346,7 @@ impl ControlDirectory {
     fn open_request(&self, number: u64) -> Option<Arc<RequestFile>> {
         match self.files().files.get(&number)? {
             OpenFile::Request { file, .. } => Some(Arc::clone(file)),
-            OpenFile::Said { .. } => None,
+            OpenFile::Said { .. } | OpenFile::Status { .. } => None,
         }
     }
 
@@ -343,7 +355,9 @@ impl ControlDirectory {
     }
 
     fn remember(&self, number: u64, open: OpenFile) -> Arc<str> {
-        let (OpenFile::Said { text, .. } | OpenFile::Request { text, .. }) = &open;
+        let (OpenFile::Said { text, .. }
+        | OpenFile::Status { text, .. }
+        | OpenFile::Request { text, .. }) = &open;
         let text = Arc::clone(text);
         if let Some(file) = self.files().files.get_mut(&number) {
             *file = open;

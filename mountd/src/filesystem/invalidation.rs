@@ -7,7 +7,6 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use fuser::{INodeNo, Notifier};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Takes pages back, on a thread of its own.
 #[derive(Clone, Debug)]
@@ -51,24 +50,20 @@ impl Invalidator {
         lock(&self.barred).contains(&inode)
     }
 
-    /// Has the pages of all barred inodes taken, and waits for it; false when that took longer.
-    pub(super) fn take_barred(&self, longest: Duration) -> bool {
+    /// Has the pages of all barred inodes taken; a word comes when that is done.
+    pub(super) fn take_barred(&self) -> Receiver<()> {
         let barred = lock(&self.barred).clone();
-        self.take_all(barred, longest)
+        self.take_all(barred)
     }
 
-    /// Has the pages of inodes taken, and waits for it; false when that took longer.
-    pub(super) fn take_all(
-        &self,
-        inodes: impl IntoIterator<Item = u64>,
-        longest: Duration,
-    ) -> bool {
+    /// Has the pages of inodes taken; a word comes when that is done.
+    pub(crate) fn take_all(&self, inodes: impl IntoIterator<Item = u64>) -> Receiver<()> {
         inodes.into_iter().for_each(|inode| self.take(inode));
         let (told, done) = bounded(1);
         self.order(Wanted::Work(Box::new(move || {
             let _gave_up_waiting = told.send(());
         })));
-        done.recv_timeout(longest).is_ok()
+        done
     }
 
     /// Does `work` once the pages that an inode has now are written back and taken.

@@ -5,6 +5,7 @@ use super::controlled::Controlled;
 use super::invalidation::{Invalidator, serve};
 use super::secrets::SecretsFilesystem;
 use super::workspace::WorkspaceFilesystem;
+use crate::lifecycle::Hurry;
 use crate::pipeline::Pipeline;
 use crate::place::Place;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -82,21 +83,22 @@ fn run<F: Filesystem>(filesystem: F, fuse: OwnedFd) -> io::Result<(Receiver<()>,
 impl Session {
     /// Has all pages taken back that somebody could still reach, those of `open` files where files
     /// keep theirs; false when that took too long.
-    pub(crate) fn take_pages(&self, open: impl IntoIterator<Item = FileId>) -> bool {
-        match self.kind {
-            VaultKind::Secrets => self.invalidator.take_barred(LONGEST_TAKING),
+    pub(crate) fn take_pages(&self, open: impl IntoIterator<Item = FileId>, hurry: &Hurry) -> bool {
+        let (taken, longest) = match self.kind {
+            VaultKind::Secrets => (self.invalidator.take_barred(), LONGEST_TAKING),
             VaultKind::Workspace => {
                 let open = open.into_iter().map(|file| file.0);
-                self.invalidator.take_all(open, LONGEST_WRITING)
+                (self.invalidator.take_all(open), LONGEST_WRITING)
             }
-        }
+        };
+        hurry.wait(&taken, longest).is_ok()
     }
 
     /// Waits for the event loops, which end once the connection is aborted; false when that took too
     /// long.
-    pub(crate) fn join(self) -> bool {
+    pub(crate) fn join(self, hurry: &Hurry) -> bool {
         // The last sender closes the invalidation thread too.
         drop(self.invalidator);
-        self.loops.recv_timeout(LONGEST_GOODBYE) == Err(RecvTimeoutError::Disconnected)
+        hurry.wait(&self.loops, LONGEST_GOODBYE) == Err(RecvTimeoutError::Disconnected)
     }
 }

@@ -89,7 +89,7 @@ impl WorkspaceFilesystem {
 fn reply_flags(pipeline: &Pipeline, handle: HandleId) -> FopenFlags {
     let is_kept = pipeline.handles.find(handle).is_some_and(|handle| {
         let is_barred = handle.place.pages().is_some_and(|pages| pages.is_barred(handle.file.0));
-        !is_barred && handle.lease.ends() >= handle.place.ends()
+        !is_barred && handle.lease.ends() >= handle.place.term.ends()
     });
     if is_kept { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::FOPEN_DIRECT_IO }
 }

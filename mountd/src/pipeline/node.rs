@@ -94,6 +94,7 @@ impl Pipeline {
         let receipt = self.log.append(record, Durability::Written, clock::stamp())?;
         let place = Arc::clone(place);
         let opened = Opened::Node(Pages::default());
+        place.term.touch(clock::now());
         let handle = Handle { place, lease, opener: caller, file, opened, receipt };
         Ok((made, self.handles.insert(handle)))
     }
@@ -110,8 +111,10 @@ impl Pipeline {
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
         }
-        let lease = handle.lease.active_for(&handle.opener, clock::now())?;
+        let now = clock::now();
+        let lease = handle.lease.active_for(&handle.opener, now)?;
         let plaintext = handle.place.vault.vault.read_node(&lease, handle.file, offset, length)?;
+        handle.place.term.touch(now);
         Ok(plaintext.reveal(&handle.receipt))
     }
 
@@ -124,6 +127,7 @@ impl Pipeline {
     ) -> Result<(), WriteError> {
         let handle = self.handles.find(handle).ok_or(WriteError::NotOpen)?;
         self.take_page(&handle)?;
+        handle.place.term.touch(clock::now());
         let now = clock::file_time();
         Ok(handle.place.vault.vault.write_node(handle.file, offset, bytes, now)?)
     }
@@ -141,7 +145,9 @@ impl Pipeline {
         if !handle.place.is_open(clock::now()) {
             return Err(WriteError::Ended);
         }
-        let _lease = handle.lease.active_for(&handle.opener, clock::now())?;
+        let now = clock::now();
+        let _lease = handle.lease.active_for(&handle.opener, now)?;
+        handle.place.term.touch(now);
         Ok(change(&handle.place.vault.vault, handle.file, clock::file_time())?)
     }
 
@@ -203,7 +209,7 @@ impl Pipeline {
         match self.decide(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let holder = caller.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
-                Ok(self.leases.begin(permit, holder, Reach::Handle, place.ends())?)
+                Ok(self.leases.begin(permit, holder, Reach::Handle, place.term.latest())?)
             }
             Decision::NeedsApproval(ask) => {
                 self.leases.find(&ask, caller).ok_or(OpenError::NoSuchSecret)

@@ -298,6 +298,7 @@ impl Pipeline {
             VaultKind::Workspace => Opened::Node(Pages::default()),
         };
         self.note(attempt, Ending::Permitted);
+        place.term.touch(clock::now());
         let (place, opener) = (Arc::clone(place), Arc::clone(caller));
         let handle = Handle { place, lease, opener, file: request.file, opened, receipt };
         Ok(self.handles.insert(handle))

@@ -96,7 +96,7 @@ impl Pipeline {
             Decision::Permitted(permit) => {
                 let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
                 let lease =
-                    self.leases.begin(permit, holder, Reach::Handle, handle.place.ends())?;
+                    self.leases.begin(permit, holder, Reach::Handle, handle.place.term.latest())?;
                 return Ok(Right { user, lease, whose: Whose::Own(opener) });
             }
             Decision::NeedsApproval(request) => {

@@ -62,11 +62,12 @@ impl Pipeline {
         at: WriteAt,
         bytes: &[u8],
     ) -> Result<(), WriteError> {
-        let (_, draft) = self.writable(id, asker)?;
+        let (handle, draft) = self.writable(id, asker)?;
         match at {
             WriteAt::Offset(offset) => draft.write(offset, bytes)?,
             WriteAt::End => draft.append(bytes)?,
         }
+        handle.place.term.touch(clock::now());
         Ok(())
     }
 
@@ -77,8 +78,10 @@ impl Pipeline {
         asker: Asker,
         length: u64,
     ) -> Result<(), WriteError> {
-        let (_, draft) = self.writable(id, asker)?;
-        Ok(draft.truncate(length)?)
+        let (handle, draft) = self.writable(id, asker)?;
+        draft.truncate(length)?;
+        handle.place.term.touch(clock::now());
+        Ok(())
     }
 
     /// Makes a version of what was written, durably; nothing for a handle that only reads.

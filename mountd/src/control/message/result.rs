@@ -1,6 +1,6 @@
 //! What commands give back.
 
-use super::{MountState, SecretText};
+use super::{LastEnd, MountState, SecretText};
 use serde::{Deserialize, Serialize};
 
 /// It was done, and there is nothing to say about it.
@@ -162,6 +162,9 @@ pub struct VaultState {
     /// Where it is mounted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mount: Option<MountState>,
+    /// How its last mount ended, when it is mounted no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<LastEnd>,
 }
 
 /// Versions of a secret.

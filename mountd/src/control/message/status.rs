@@ -93,6 +93,29 @@ pub struct MountState {
     /// It is the private mount of an export or import, and ends with that command.
     #[serde(default)]
     pub for_copy: bool,
+    /// Seconds without use after which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<u64>,
+    /// Seconds until that, unless somebody uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ends_in: Option<u64>,
+    /// How many commands it is for, with the last of which it ends; 0 when it ends with none.
+    #[serde(default)]
+    pub commands: u64,
+    /// The hold of the command that asked, with which it lets the mount go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+}
+
+/// How the last mount of a vault ended, since the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEnd {
+    /// Where it was.
+    pub path: String,
+    /// When it ended, RFC 3339.
+    pub at: String,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// One agent session.

@@ -36,7 +36,19 @@ pub(super) fn say(
 }
 
 fn status(caller: &Caller, pipeline: &Pipeline, place: &Arc<Place>) -> String {
-    let left = place.ends().remaining(clock::now()).as_secs();
+    let (term, now) = (&place.term, clock::now());
+    let left = term.ends().remaining(now).as_secs();
+    let idle = term.idle_ends().map_or_else(
+        || "none".to_owned(),
+        |ends| format!("ends in {} s unless it is used", ends.remaining(now).as_secs()),
+    );
+    let notice = term.last_notice().map_or_else(
+        || "none".to_owned(),
+        |before| {
+            let before = jiff::SignedDuration::try_from(before).unwrap_or_default();
+            format!("ends in {before:#}")
+        },
+    );
     let own = SessionKey::of(caller);
     let handles = pipeline.handles.count_of(place, |opener| SessionKey::of(opener) == own);
     let kind = match place.kind() {
@@ -47,10 +59,11 @@ fn status(caller: &Caller, pipeline: &Pipeline, place: &Arc<Place>) -> String {
         Access::ReadOnly => "read-only",
         Access::ReadWrite => "read and write, as the policy says",
     };
-    let ends = clock::wall_text(place.ends());
+    let ends = clock::wall_text(term.ends());
     format!(
         "vault       {}\nkind        {kind}\naccess      {access}\nends        {ends}\n\
-         seconds     {left}\nhandles     {handles}\n",
+         seconds     {left}\nidle        {idle}\n\
+         notice      {notice}\nhandles     {handles}\n",
         place.vault.name
     )
 }
