@@ -11,7 +11,7 @@ use crate::factor::ApprovalPassphrase;
 use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
-use crate::helper::{Notifier, Notify};
+use crate::helper::Notifier;
 use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
 use crate::log_keeper::{self, LogFinding};
@@ -109,11 +109,11 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let root =
         Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
     let settings = RootSettings::read(&root)?;
-    let notify = settings.notify.as_ref().map(Notify::resolve).transpose();
-    let notify = notify.map_err(|error| StartError::Helper(path.to_owned(), error))?;
+    let helpers = settings.helpers();
+    let helpers = helpers.map_err(|error| StartError::Helper(path.to_owned(), error))?;
     let _lock = Lock::take(&root)?;
     complete(&root)?;
-    let Started { monitor, process, first, reports } = Monitor::start(notify.as_ref())
+    let Started { monitor, process, first, reports } = Monitor::start(&helpers)
         .map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
     let announcement = Announcement::prepare();

@@ -63,19 +63,15 @@ use std::process::ExitCode;
 
 /// The program `ward-mountd`: `ward-mountd --root PATH` is the core, `ward-mountd monitor` the
 /// privileged half that the core starts, `ward-mountd watchman INSTANCE` ends what that leaves behind,
-/// `ward-mountd notify [PROGRAM]` is a helper.
+/// `ward-mountd helper NAME` is a helper.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let outcome = match arguments.as_slice() {
         [flag, root] if flag == "--root" => {
             daemon::serve(Path::new(root)).map_err(|error| error.to_string())
         }
-        [word, notify @ ..] if word == "monitor" => {
-            run_monitor(helper::RunAs::parse(notify)).map_err(|error| error.to_string())
-        }
-        [word, program @ ..] if word == "notify" => {
-            run_notify(program.first().map(Into::into)).map_err(|error| error.to_string())
-        }
+        [word] if word == "monitor" => run_monitor().map_err(|error| error.to_string()),
+        [word, _name] if word == "helper" => run_helper().map_err(|error| error.to_string()),
         [word, instance] if word == "watchman" => {
             run_watchman(&instance.to_string_lossy()).map_err(|error| error.to_string())
         }
@@ -91,10 +87,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run_monitor(notify: Option<helper::RunAs>) -> std::io::Result<()> {
+fn run_monitor() -> std::io::Result<()> {
     hardening::harden()?;
     confinement::confine_monitor()?;
-    monitor::serve(rustix::io::dup(rustix::stdio::stdin())?, notify)
+    monitor::serve(rustix::io::dup(rustix::stdio::stdin())?)
 }
 
 fn run_watchman(instance: &str) -> std::io::Result<()> {
@@ -103,8 +99,8 @@ fn run_watchman(instance: &str) -> std::io::Result<()> {
     monitor::keep_watch(instance)
 }
 
-fn run_notify(program: Option<std::path::PathBuf>) -> std::io::Result<()> {
+fn run_helper() -> std::io::Result<()> {
     hardening::harden()?;
     confinement::confine_helper()?;
-    helper::serve(program)
+    helper::serve()
 }

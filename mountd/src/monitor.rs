@@ -33,12 +33,12 @@ pub(crate) use message::{MonitorError, MonitorFault};
 pub use script_pins::takes_script;
 pub(crate) use watchman::keep_watch;
 
-use crate::helper::RunAs;
+use crate::helper::Helpers;
 use agent_sessions::AgentSessions;
 use attest::{Attested, attest};
 use crossbeam_channel::{Sender, bounded};
 use executable::Programs;
-use helpers::start_notify;
+use helpers::start_helper;
 use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
 use script_pins::ScriptPins;
@@ -62,13 +62,14 @@ struct Privileged {
     held: Sender<Change>,
     /// Guards itself only.
     watchman: Mutex<Option<Watchman>>,
-    notify: Option<RunAs>,
+    helpers: Helpers,
 }
 
 /// Serves the core on `first` until it is gone; then ends every mount.
 ///
-/// `notify` is the helper that the core may ask for: how it is run was said before.
-pub(crate) fn serve(first: OwnedFd, notify: Option<RunAs>) -> std::io::Result<()> {
+/// First of all it hears which helpers the core may ask for, and how they are run.
+pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
+    let Some((helpers, _)) = receive::<Helpers>(first.as_fd())? else { return Ok(()) };
     let (held, changes) = bounded(CHANGES);
     let privileged = Arc::new(Privileged {
         programs: Programs::default(),
@@ -77,7 +78,7 @@ pub(crate) fn serve(first: OwnedFd, notify: Option<RunAs>) -> std::io::Result<()
         next: Mutex::new(1),
         held,
         watchman: Mutex::default(),
-        notify,
+        helpers,
     });
     while let Some((task, mut descriptors)) = receive::<Task>(first.as_fd())? {
         let Some(channel) = descriptors.pop() else {
@@ -108,7 +109,7 @@ pub(crate) fn serve(first: OwnedFd, notify: Option<RunAs>) -> std::io::Result<()
             | Task::BeginSession(_)
             | Task::CountSession { .. }
             | Task::PinScript(_)
-            | Task::StartNotify
+            | Task::StartHelper { .. }
             | Task::CleanUp { .. } => {}
         }
     }
@@ -194,8 +195,8 @@ impl Privileged {
             Task::PinScript(wanted) => {
                 send(channel, &ScriptPins::pin(&wanted, &self.programs), &[])
             }
-            Task::StartNotify => {
-                answer_with(channel, start_notify(self.notify.as_ref()).map(|socket| ((), socket)))
+            Task::StartHelper { name } => {
+                answer_with(channel, start_helper(&self.helpers, &name).map(|socket| ((), socket)))
             }
             Task::CleanUp { instance } => {
                 send(channel, &Ok::<_, MonitorError>(self.clean_up(&instance)), &[])

@@ -3,7 +3,7 @@
 //! Each table is a struct of the module that owns the thing; here they are read and listed together.
 
 use crate::handle_table::Limits;
-use crate::helper::Notify;
+use crate::helper::{Helpers, NOTIFY, Notify, ResolveError};
 use crate::lifecycle::MountSettings;
 use crate::root::{Layout, MARK, Root};
 use crate::start::SocketSettings;
@@ -121,6 +121,15 @@ impl Settings {
         let settings =
             Self::parse(&text).map_err(|fault| SettingsError::Fault { path: path(), fault })?;
         if settings.version == 1 { Ok(settings) } else { Err(SettingsError::Newer(path())) }
+    }
+
+    /// The helpers that it names.
+    pub(crate) fn helpers(&self) -> Result<Helpers, ResolveError> {
+        let mut helpers = Helpers::default();
+        if let Some(notify) = &self.notify {
+            helpers.add(NOTIFY, notify.resolve()?);
+        }
+        Ok(helpers)
     }
 
     /// The text of `ward.toml` for a new root.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use ward_audit::{Durability, EventType, Log, Record};
 use ward_policy::{RequestId, VaultName};
 
+/// The name of the helper, and of its table.
+pub(crate) const NOTIFY: &str = "notify";
 /// How long the program may take, in milliseconds.
 const LONGEST: u16 = 5_000;
 /// How long the core waits for the helper: a little longer.
@@ -85,7 +87,7 @@ fn hand_on(waiting: &Receiver<(RequestId, Notice)>, monitor: &Monitor, log: &Log
     for (request, notice) in waiting {
         let told = match helper.take() {
             Some(helper) => Ok(helper),
-            None => monitor.start_notify().map_err(|error| error.to_string()),
+            None => monitor.start_helper(NOTIFY).map_err(|error| error.to_string()),
         }
         .and_then(|socket| Ok((ask(&socket, &notice)?, socket)));
         match told {
@@ -118,10 +120,9 @@ fn record(log: &Log, request: RequestId, failure: &str) {
 }
 
 /// The helper: runs the program for each notice on standard input, until the core is gone.
-pub(crate) fn serve(program: Option<PathBuf>) -> io::Result<()> {
-    let socket = rustix::io::dup(rustix::stdio::stdin())?;
+pub(super) fn serve(socket: &OwnedFd, program: Option<&PathBuf>) -> io::Result<()> {
     while let Some((notice, _)) = receive::<Notice>(socket.as_fd())? {
-        let failure = run(program.clone(), &notice).err();
+        let failure = run(program.cloned(), &notice).err();
         send(socket.as_fd(), &Told { failure }, &[])?;
     }
     Ok(())

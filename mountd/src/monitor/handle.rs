@@ -5,7 +5,7 @@ use super::message::{
     SessionBegun, Task, Wanted, receive, send,
 };
 use crate::cpu_latency::Limit;
-use crate::helper::RunAs;
+use crate::helper::Helpers;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::de::DeserializeOwned;
@@ -48,18 +48,18 @@ pub(crate) struct Started {
 impl Monitor {
     /// Starts the privileged half: this program anew, with the argument `monitor`.
     ///
-    /// `notify` is the helper it may start. It is told here and never again, so that a core that was
-    /// taken over has no program run but that.
-    pub(crate) fn start(notify: Option<&RunAs>) -> io::Result<Started> {
+    /// `helpers` are those it may start. They are told here and never again, so that a core that was
+    /// taken over has nothing run but them.
+    pub(crate) fn start(helpers: &Helpers) -> io::Result<Started> {
         let (first, theirs) = pair()?;
         let process = Command::new("/proc/self/exe")
             .arg("monitor")
-            .args(notify.map(RunAs::arguments).unwrap_or_default())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn()?;
+        send(first.as_fd(), helpers, &[])?;
         let (give_back, idle) = bounded(CHANNELS);
         for _ in 0..CHANNELS {
             let (ours, theirs) = pair()?;
@@ -114,8 +114,9 @@ impl Monitor {
         Ok(Limit { device: descriptors.pop().ok_or_else(gone)?.into(), most })
     }
 
-    pub(crate) fn start_notify(&self) -> Result<OwnedFd, MonitorError> {
-        let ((), mut descriptors) = self.ask(&Task::StartNotify, None)?;
+    pub(crate) fn start_helper(&self, name: &str) -> Result<OwnedFd, MonitorError> {
+        let task = Task::StartHelper { name: name.to_owned() };
+        let ((), mut descriptors) = self.ask(&task, None)?;
         descriptors.pop().ok_or_else(gone)
     }
 

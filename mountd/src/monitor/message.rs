@@ -66,8 +66,11 @@ pub(crate) enum Task {
     /// Open the limit on the wake-up latency of processors: what to hold there, in microseconds,
     /// with the descriptor.
     LimitCpuLatency,
-    /// Start the helper `notify`: `()`, with the socket on which it takes notices.
-    StartNotify,
+    /// Start a helper: `()`, with the socket that joins it to the core.
+    StartHelper {
+        /// Its name, among those that were told before.
+        name: String,
+    },
     /// Begin an agent session around a process: [`SessionBegun`], with a pidfd of the process.
     BeginSession(BeginSession),
     /// How many processes are in a session beside its first: a number.
