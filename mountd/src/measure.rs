@@ -24,7 +24,8 @@ const LARGE: u64 = 100;
 /// A process cannot be started, or not identified.
 pub fn identity() -> io::Result<()> {
     // The monitor ends with its first channel.
-    let Started { monitor, first: _first, reports: _reports, .. } = Monitor::start(&crate::helper::Helpers::default())?;
+    let Started { monitor, first: _first, reports: _reports, .. } =
+        Monitor::start(&crate::helper::Helpers::default())?;
     // As the daemon does while requests come.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     cpu_latency.start()?;
