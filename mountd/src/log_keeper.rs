@@ -67,7 +67,7 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
                 let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
                 let kept = pipeline.policy.rules().keep_records();
                 let tended = pipeline.log.tend(clock::stamp()).and_then(|()| match kept {
-                    Some(kept) => pipeline.log.retire(kept, clock::stamp()),
+                    Some(kept) => pipeline.log.retire(kept, u64::MAX, clock::stamp()),
                     None => Ok(()),
                 });
                 let finding = match tended {

@@ -147,7 +147,10 @@ pub struct Entry<'a> {
     /// Up to which seq everything is in the counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Number>,
-    /// How many entries the tree has: all that are before this one.
+    /// The sink.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<Text<'a>>,
+    /// How many entries the tree has: all that are before this one; or how many a sink has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Number>,
     /// Up to which seq everything had been synced.
@@ -293,6 +296,7 @@ impl<'a> Entry<'a> {
             sha256: None,
             shared: None,
             since: None,
+            sink: None,
             size: None,
             synced: None,
             terms: None,

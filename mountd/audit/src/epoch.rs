@@ -169,6 +169,11 @@ impl Epochs {
         self.retired = segment.number();
     }
 
+    /// Up to which entry a sync has returned.
+    pub(crate) const fn synced(&self) -> u64 {
+        self.synced
+    }
+
     /// A sync has returned for everything up to `seq`.
     pub(crate) fn synced_up_to(&mut self, seq: u64) {
         self.synced = self.synced.max(seq);
@@ -187,7 +192,7 @@ impl Epochs {
         } else if let Some(tree) = signed {
             self.signed = Some(Signed { seq, tree });
         } else {
-            self.has_records = true;
+            self.has_records |= !event.is_housekeeping();
             self.unsigned += 1;
             self.unsigned_since = self.unsigned_since.or(Some(now));
             return;

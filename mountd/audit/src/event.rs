@@ -110,6 +110,8 @@ event_types! {
     SegmentRetired = "segment.retired";
     /// The first entry of a segment.
     SegmentStart = "segment.start";
+    /// A sink has what the log has up to the entry `size`.
+    ShipCursor = "ship.cursor";
     /// The store is about to do what cannot be done half.
     StoreIntent = "store.intent";
     /// What became of the intent.
@@ -173,8 +175,24 @@ impl EventType {
             | Self::LeaseUsed
             | Self::Refused
             | Self::RequestExpired
-            | Self::RequestMade => None,
+            | Self::RequestMade
+            | Self::ShipCursor => None,
         }
+    }
+
+    /// Whether the log writes it for itself: alone it is no reason to ship anything, or shipping
+    /// would feed itself.
+    pub const fn is_housekeeping(self) -> bool {
+        matches!(
+            self,
+            Self::Checkpoint
+                | Self::GuardsCounted
+                | Self::SegmentCompressed
+                | Self::SegmentEnd
+                | Self::SegmentRetired
+                | Self::SegmentStart
+                | Self::ShipCursor
+        )
     }
 
     /// Whether it only takes access away, so that the reserve is spent on it when the disk is full.

@@ -1,4 +1,4 @@
-//! The fold: which requests and leases stand, from the entries alone. The log is the state.
+//! The fold: which requests and leases stand and how far sinks are, from the entries alone. The log is the state.
 //!
 //! The first entry of each segment carries the entries that stand, word for word, so that a start
 //! reads no further back. What is sealed in them stays sealed until its vault is unlocked.
@@ -37,6 +37,8 @@ pub(crate) struct Fold {
     /// The last tallies of guards, and the opens that count and are not in them.
     counts: Option<Entry<'static>>,
     counted: Vec<CountedEntry>,
+    /// The last `ship.cursor` entry of each sink.
+    cursors: BTreeMap<String, Entry<'static>>,
 }
 
 impl Fold {
@@ -71,6 +73,12 @@ impl Fold {
         (self.counts.take(), std::mem::take(&mut self.counted))
     }
 
+    /// How far each sink is.
+    pub(crate) fn cursors(&self) -> Vec<(String, u64)> {
+        let size = |entry: &Entry<'_>| entry.size.map_or(0, |size| size.0);
+        self.cursors.iter().map(|(sink, entry)| (sink.clone(), size(entry))).collect()
+    }
+
     /// Everything that stands.
     pub(crate) fn standing(&self) -> Vec<Standing> {
         self.standing.values().cloned().collect()
@@ -81,6 +89,7 @@ impl Fold {
         self.standing.retain(|_, standing| !standing.is_over(boot, now));
         let entries: Vec<Entry<'static>> =
             self.standing.values().flat_map(Standing::entries).collect();
+        let entries = [entries, self.cursors.values().cloned().collect()].concat();
         (!entries.is_empty()).then_some(entries)
     }
 
@@ -88,7 +97,13 @@ impl Fold {
         let event = entry.event_type;
         if event == EventType::SegmentStart {
             self.standing.clear();
+            self.cursors.clear();
             entry.in_force.into_iter().flatten().for_each(|entry| self.take(entry));
+            return;
+        }
+        if event == EventType::ShipCursor {
+            let sink = entry.sink.as_deref().unwrap_or_default().to_owned();
+            self.cursors.insert(sink, entry);
             return;
         }
         // A lease is known by the request that was approved.
@@ -175,5 +190,6 @@ const fn changes_what_stands(event: EventType) -> bool {
             | EventType::LeaseBegun
             | EventType::LeaseUsed
             | EventType::LeaseEnded
+            | EventType::ShipCursor
     )
 }

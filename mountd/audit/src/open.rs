@@ -64,6 +64,8 @@ pub struct Recovered {
     pub counts: Option<Entry<'static>>,
     /// The opens that count and are not in them.
     pub counted: Vec<CountedEntry>,
+    /// Up to which entry each sink had got the log.
+    pub cursors: Vec<(String, u64)>,
     /// The torn tail, when there was one.
     pub cut: Option<Cut>,
 }
@@ -271,6 +273,7 @@ impl Found {
             standing: self.fold.standing(),
             counts,
             counted,
+            cursors: self.fold.cursors(),
             cut: self.cut,
         }
     }

@@ -100,7 +100,7 @@ pub(crate) fn read_from(
 }
 
 impl ReadLogError {
-    fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { file: name.to_string(), source }
     }
 }
@@ -178,7 +178,7 @@ impl Reading<'_> {
 
 /// The entry of a line that is as its hash says; whether it is in its place, only a verification
 /// tells.
-fn shown_entry(line: &[u8], keyring: &Keyring) -> Option<ShownEntry> {
+pub(crate) fn shown_entry(line: &[u8], keyring: &Keyring) -> Option<ShownEntry> {
     let line = Line::parse(line)?;
     let digits = |digits| ChainHash::from_hex(std::str::from_utf8(digits).ok()?);
     let (hash, previous) = (digits(line.hash)?, line.previous.map(digits));

@@ -95,6 +95,7 @@ pub struct Record<'a> {
     counted: Option<Counts>,
     guards: Option<(&'a [ClientCounts<'a>], u64)>,
     evidence: Option<(&'a Evidence, &'a str)>,
+    sink: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
@@ -136,6 +137,7 @@ impl<'a> Record<'a> {
             counted: None,
             guards: None,
             evidence: None,
+            sink: None,
         }
     }
 
@@ -368,6 +370,11 @@ impl<'a> Record<'a> {
         Self { retired: Some(segment), ..Self::new(EventType::SegmentRetired) }
     }
 
+    /// `sink` has everything up to the entry `seq`.
+    pub const fn shipped(sink: &'a str, seq: u64) -> Self {
+        Self { sink: Some(sink), size: Some(seq), ..Self::new(EventType::ShipCursor) }
+    }
+
     /// The wall clock was set to this.
     pub(crate) const fn clock_jump(wall: Timestamp) -> Self {
         Self { wall: Some(wall), ..Self::new(EventType::ClockJump) }
@@ -417,6 +424,7 @@ impl<'a> Record<'a> {
             shared: self.share.name().map(Cow::Borrowed),
             terms: self.asked.and_then(|asked| asked.terms()),
             since: self.guards.map(|(_, since)| Number(since)),
+            sink: self.sink.map(Cow::Borrowed),
             size: self.size.map(Number),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),

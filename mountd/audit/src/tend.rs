@@ -69,12 +69,13 @@ impl Log {
         Ok(())
     }
 
-    /// Deletes segments that ended longer ago than `kept`, oldest first, once the log says so. What
-    /// is not compressed stays, and so do the last two: a start reads them.
+    /// Deletes segments that ended longer ago than `kept` and have no entry after `until`, oldest
+    /// first, once the log says so. What is not compressed stays, and so do the last two: a start reads
+    /// them.
     ///
     /// # Errors
     /// What was not deleted stays, and is deleted by the next call.
-    pub fn retire(&self, kept: Duration, now: Stamp) -> Result<(), TendError> {
+    pub fn retire(&self, kept: Duration, until: u64, now: Stamp) -> Result<(), TendError> {
         let disk = self.tail()?.disk();
         let names = disk.names().map_err(TendError::file("the directory"))?;
         let segments = segments_among(&names);
@@ -84,7 +85,8 @@ impl Log {
         for pair in segments.windows(2).rev().skip(1).rev() {
             let [segment, next] = pair else { break };
             // The next one began when this one had ended.
-            let is_old = began(&*disk, *next)? < before;
+            let (first, began) = beginning(&*disk, *next)?;
+            let is_old = began < before && first <= until.saturating_add(1);
             if !is_old || names.contains(&segment.to_string()) {
                 break;
             }
@@ -253,16 +255,21 @@ fn tiles_after<'disk>(
     Ok(Some(tiles))
 }
 
-/// When `segment` began.
-fn began(disk: &dyn Disk, segment: SegmentName) -> Result<Timestamp, TendError> {
+/// With which entry, and when, `segment` began.
+fn beginning(disk: &dyn Disk, segment: SegmentName) -> Result<(u64, Timestamp), TendError> {
     let mut line = Vec::new();
     let mut stored = StoredSegment::open(disk, segment).map_err(TendError::file(segment))?;
     stored.lines.read_until(b'\n', &mut line).map_err(TendError::file(segment))?;
     let line = Line::parse(line.strip_suffix(b"\n").unwrap_or_default());
-    let time =
-        line.as_ref().and_then(Line::position).map(|(_, time)| String::from_utf8_lossy(time));
-    let time = time.and_then(|text| Timestamp::from_text(&text));
-    time.ok_or_else(|| TendError::Broken { file: segment, line: 1, what: Fault::Form.to_string() })
+    let position = line
+        .as_ref()
+        .and_then(Line::position)
+        .and_then(|(seq, time)| Some((seq, Timestamp::from_text(&String::from_utf8_lossy(time))?)));
+    position.ok_or_else(|| TendError::Broken {
+        file: segment,
+        line: 1,
+        what: Fault::Form.to_string(),
+    })
 }
 
 /// How many leaves the tiles have.

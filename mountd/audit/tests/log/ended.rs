@@ -131,7 +131,7 @@ fn old_segments_are_deleted_and_the_log_says_so_and_verifies_from_the_first_one_
     let before = place.verify();
     let log = place.open_at(at(6 * day));
     log.tend(at(6 * day + 1)).unwrap();
-    log.retire(kept, at(6 * day + 2)).unwrap();
+    log.retire(kept, u64::MAX, at(6 * day + 2)).unwrap();
     // The third was ended by the start of the fourth, a second after the limit.
     let is_kept = |number: u64| place.file(&format!("000000000{number}.jsonl.zst")).exists();
     assert_eq!([1, 2, 3, 4].map(is_kept), [false, false, true, true]);
@@ -144,7 +144,7 @@ fn old_segments_are_deleted_and_the_log_says_so_and_verifies_from_the_first_one_
         ward_audit::verify(place.path(), Some(before.good.tree)).unwrap().verdict == Verdict::Whole
     );
     let seq = shown.len() as u64;
-    log.retire(kept, at(6 * day + 3)).unwrap();
+    log.retire(kept, u64::MAX, at(6 * day + 3)).unwrap();
     assert_eq!(entries(&log).len() as u64, seq, "once is enough");
     log.close(at(6 * day + 4)).unwrap();
     drop(log);
