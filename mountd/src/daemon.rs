@@ -21,8 +21,9 @@ use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
 use crate::refusals::RefusalTable;
 use crate::root::{AUDIT, Layout, MARK, POLICY, Root};
+use crate::service_manager::{ServiceManager, inherited_socket};
 use crate::settings::Settings as RootSettings;
-use crate::start::{Announcement, Lock, StartError, bind, complete, unbind};
+use crate::start::{Announcement, Bound, Lock, StartError, complete, listen};
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
@@ -61,6 +62,7 @@ pub(crate) struct Daemon {
     pub(crate) reloading: Mutex<()>,
     events: Sender<Event>,
     pub(crate) connections: ConnectionTable,
+    service_manager: ServiceManager,
 }
 
 /// What can happen to a daemon.
@@ -97,6 +99,13 @@ impl Daemon {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
+    /// What it does, in a line.
+    fn in_short(&self) -> String {
+        let (mounts, pending) =
+            (self.mounts.views().len(), self.pipeline.approvals.pending().len());
+        format!("mounts: {mounts}, requests that wait: {pending}")
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -106,8 +115,11 @@ impl Daemon {
 pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     hardening::harden().map_err(|errno| StartError::Machine("hardening", errno.into()))?;
     let signals = block_signals()?;
+    let service_manager = ServiceManager::of_environment();
     let root =
         Arc::new(Root::open(path).map_err(|error| StartError::Root(path.to_owned(), error))?);
+    // Before anything is started that could get it, too.
+    let inherited = inherited_socket(&root)?;
     let settings = RootSettings::read(&root)?;
     let helpers = settings.helpers();
     let helpers = helpers.map_err(|error| StartError::Helper(path.to_owned(), error))?;
@@ -117,16 +129,17 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
         .map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
     let announcement = Announcement::prepare();
-    let listener = bind(&root, &settings)?;
+    let (listener, bound) = listen(&root, &settings, inherited)?;
     // From here on nothing new can be reached, and no key has been read yet.
     let confinement = confine(&root)?;
     let (events, happened) = bounded(8);
-    let begun = begin(&root, settings, monitor, events, (memory, confinement));
-    let daemon = begun.inspect_err(|_| unbind(&root))?;
+    let begun = begin(&root, settings, (monitor, service_manager), events, (memory, confinement));
+    let daemon = begun?;
     let (stop, stopped) = bounded::<()>(0);
     start_threads(&daemon, listener, signals, (process, reports), &stopped)
         .map_err(|error| StartError::Machine("a thread", error))?;
     announcement.make();
+    daemon.service_manager.ready();
     while let Ok(event) = happened.recv() {
         match event {
             Event::Reload => {
@@ -138,29 +151,27 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     }
     daemon.stopping.store(true, Ordering::Release);
     drop(stop);
-    finish(&daemon, first)
+    daemon.service_manager.stopping();
+    finish(&daemon, bound, first)
 }
 
 /// Confines this process, and sees that it still reaches its root.
 fn confine(root: &Root) -> Result<Confinement, StartError> {
-    let confined = confine_core(root)
-        .map_err(|error| StartError::Machine("to confine the daemon", error))
-        .and_then(|confinement| {
-            let reached = rustix::fs::access(root.join(MARK), rustix::fs::Access::READ_OK);
-            reached.map_err(|_| StartError::Unreachable(root.path().to_owned()))?;
-            Ok(confinement)
-        });
-    confined.inspect_err(|_| unbind(root))
+    let confinement =
+        confine_core(root).map_err(|error| StartError::Machine("to confine the daemon", error))?;
+    let reached = rustix::fs::access(root.join(MARK), rustix::fs::Access::READ_OK);
+    reached.map_err(|_| StartError::Unreachable(root.path().to_owned()))?;
+    Ok(confinement)
 }
 
 fn begin(
     root: &Arc<Root>,
     settings: RootSettings,
-    monitor: Monitor,
+    managers: (Monitor, ServiceManager),
     events: Sender<Event>,
     guards: (Memory, Confinement),
 ) -> Result<Arc<Daemon>, StartError> {
-    let daemon = assemble(root, settings, monitor, events, guards)?;
+    let daemon = assemble(root, settings, managers, events, guards)?;
     let stale = daemon.pipeline.monitor.clean_up(&daemon.instance).unwrap_or_default();
     record_start(&daemon, &stale)?;
     daemon.pipeline.take_up(None);
@@ -172,7 +183,7 @@ fn begin(
 fn assemble(
     root: &Arc<Root>,
     settings: RootSettings,
-    monitor: Monitor,
+    (monitor, service_manager): (Monitor, ServiceManager),
     events: Sender<Event>,
     (memory, confinement): (Memory, Confinement),
 ) -> Result<Arc<Daemon>, StartError> {
@@ -230,6 +241,7 @@ fn assemble(
         reloading: Mutex::default(),
         events,
         connections: ConnectionTable::default(),
+        service_manager,
     }))
 }
 
@@ -340,6 +352,7 @@ fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
                 daemon.pipeline.callers.forget_ended();
                 daemon.pipeline.end_agents();
                 daemon.pipeline.leases.record_ends();
+                daemon.service_manager.living(|| daemon.in_short());
             }
         }
     }
@@ -364,11 +377,11 @@ fn accept(daemon: &Arc<Daemon>, listener: &UnixListener) {
     }
 }
 
-fn finish(daemon: &Arc<Daemon>, first: OwnedFd) -> Result<(), StartError> {
+fn finish(daemon: &Arc<Daemon>, bound: Bound, first: OwnedFd) -> Result<(), StartError> {
     daemon.mounts.end_all(Why::DaemonStops);
     daemon.vaults.lock_all();
     let stopped = daemon.append(Record::new(EventType::DaemonStopped));
-    unbind(&daemon.root);
+    drop(bound);
     // Last, so that the monitor outlives every mount.
     drop(first);
     stopped

@@ -39,6 +39,7 @@ mod refusals;
 mod reload;
 mod request_file;
 pub mod root;
+mod service_manager;
 mod session_key;
 mod settings;
 mod start;

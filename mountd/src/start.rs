@@ -14,6 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,12 @@ pub(crate) enum StartError {
     /// The group of the socket is unknown.
     #[error("{0}/ward.toml: [socket] names the group {1:?}, whom this machine does not know")]
     NoGroup(PathBuf, String),
+    /// The service manager listens elsewhere.
+    #[error(
+        "the service manager hands over something else than the control socket of {0}; in its unit: \
+         ListenStream={0}/control.sock"
+    )]
+    NotOurSocket(PathBuf),
     /// Another daemon serves this root.
     #[error(
         "a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop"
@@ -103,11 +110,27 @@ pub(crate) fn complete(root: &Root) -> Result<(), StartError> {
     }
 }
 
+/// The control socket: that of the service manager where it listens for us, or one of our own.
+pub(crate) fn listen(
+    root: &Arc<Root>,
+    settings: &Settings,
+    inherited: Option<UnixListener>,
+) -> Result<(UnixListener, Bound), StartError> {
+    let (listener, bound) = match inherited {
+        Some(listener) => (listener, Bound(None)),
+        None => (bind(root, settings)?, Bound(Some(Arc::clone(root)))),
+    };
+    // Every message then carries who sent it, as the kernel knows it (unix(7)).
+    nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::PassCred, &true)
+        .map_err(|errno| StartError::Machine("the control socket", errno.into()))?;
+    Ok((listener, bound))
+}
+
 /// Binds the control socket through a descriptor of the root; the length of its path is no matter.
 ///
 /// Open to all in a system root: attestation and policy decide; or to a group, where one is named.
 /// The lock is ours, so a socket that is there belongs to a daemon that died.
-pub(crate) fn bind(root: &Root, settings: &Settings) -> Result<UnixListener, StartError> {
+fn bind(root: &Root, settings: &Settings) -> Result<UnixListener, StartError> {
     let group = settings.socket.group.as_ref().map(|name| group_of(root, name)).transpose()?;
     let machine = |error: io::Error| StartError::Machine("the control socket", error);
     match unlinkat(root, SOCKET, AtFlags::empty()) {
@@ -117,9 +140,6 @@ pub(crate) fn bind(root: &Root, settings: &Settings) -> Result<UnixListener, Sta
     let directory = rustix::fd::AsFd::as_fd(root).as_raw_fd();
     let listener = UnixListener::bind(format!("/proc/self/fd/{directory}/{SOCKET}"));
     let listener = listener.map_err(machine)?;
-    // Every message then carries who sent it, as the kernel knows it (unix(7)).
-    nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::PassCred, &true)
-        .map_err(|errno| machine(errno.into()))?;
     let mode = match (group, settings.layout) {
         (Some(_), _) => Mode::from_raw_mode(0o660),
         (None, Layout::Private) => Mode::RUSR | Mode::WUSR,
@@ -139,9 +159,17 @@ fn group_of(root: &Root, name: &str) -> Result<Gid, StartError> {
     group.map(|group| Gid::from_raw(group.gid.as_raw())).ok_or_else(unknown)
 }
 
-/// Removes the socket. One that stays is removed by the next daemon.
-pub(crate) fn unbind(root: &Root) {
-    let _stays_behind = unlinkat(root, SOCKET, AtFlags::empty());
+/// A socket that is ours to remove, and goes when this does. One that stays is removed by the next
+/// daemon.
+#[derive(Debug)]
+pub(crate) struct Bound(Option<Arc<Root>>);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(root) = self.0.take() {
+            let _stays_behind = unlinkat(&*root, SOCKET, AtFlags::empty());
+        }
+    }
 }
 
 /// What tells whoever started us that we can be reached.
