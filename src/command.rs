@@ -83,8 +83,8 @@ pub(crate) enum Command {
     /// Become a command that stands still for its parent before its first instruction
     #[command(hide = true)]
     Held(HeldArguments),
-    /// Show the daemon, its mounts, agents, requests and leases
-    Status,
+    /// Show the daemon, its mounts, agents, requests, leases and last refusals
+    Status(StatusArguments),
     /// Show what the daemon attests about this very process
     Whoami,
     /// Say what of this machine, root and daemon weakens the protection, and what to do
@@ -282,6 +282,18 @@ pub(crate) struct RequestArguments {
     /// Ask to write, too; otherwise only to read
     #[arg(long)]
     pub(crate) write: bool,
+}
+
+/// Of `ward status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Ends with 12 when the log takes no records, with 10 when the log or a vault is damaged, else with 0.
+
+Example: ward status || echo \"look at it\"")]
+pub(crate) struct StatusArguments {
+    /// Print counts, times of the steps of opens and reads, and states, as Prometheus takes them
+    #[arg(long)]
+    pub(crate) metrics: bool,
 }
 
 /// Of `ward check`.

@@ -61,7 +61,7 @@ use crate::agent_command;
 use crate::command::{
     AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments, GenerateCommand,
     GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand, RequestsCommand,
-    VaultCommand,
+    StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -94,7 +94,10 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
-        Command::Status => print(form, status::run(settings)?),
+        Command::Status(StatusArguments { metrics: true }) => {
+            print(form, status::metrics(settings)?)
+        }
+        Command::Status(_) => print(form, status::run(settings)?),
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),

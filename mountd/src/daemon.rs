@@ -16,6 +16,8 @@ use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
 use crate::log_keeper::{self, LogFinding};
 use crate::log_state::LogState;
+use crate::meter::Meter;
+use crate::metrics;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
@@ -29,6 +31,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
 use nix::sys::signal::{SigSet, Signal};
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -114,6 +117,7 @@ impl Daemon {
 /// Serves the root at `path` until it is told to stop; prints `ready` once it can be reached.
 pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     hardening::harden().map_err(|errno| StartError::Machine("hardening", errno.into()))?;
+    ward_memory::give_large_blocks_back();
     let signals = block_signals()?;
     let service_manager = ServiceManager::of_environment();
     let root =
@@ -129,6 +133,7 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
         .map_err(|error| StartError::Machine("the monitor process", error))?;
     let memory = hardening::lock_memory();
     let announcement = Announcement::prepare();
+    let metrics = metrics::bind(&settings.metrics)?;
     let (listener, bound) = listen(&root, &settings, inherited)?;
     // From here on nothing new can be reached, and no key has been read yet.
     let confinement = confine(&root)?;
@@ -136,7 +141,7 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let begun = begin(&root, settings, (monitor, service_manager), events, (memory, confinement));
     let daemon = begun?;
     let (stop, stopped) = bounded::<()>(0);
-    start_threads(&daemon, listener, signals, (process, reports), &stopped)
+    start_threads(&daemon, (listener, metrics), signals, (process, reports), &stopped)
         .map_err(|error| StartError::Machine("a thread", error))?;
     announcement.make();
     daemon.service_manager.ready();
@@ -219,6 +224,7 @@ fn assemble(
         handles: HandleTable::default(),
         log,
         cpu_latency,
+        meter: Meter::default(),
         notifier,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
@@ -281,7 +287,7 @@ fn block_signals() -> Result<SigSet, StartError> {
 
 fn start_threads(
     daemon: &Arc<Daemon>,
-    listener: UnixListener,
+    (listener, metrics): (UnixListener, Option<TcpListener>),
     signals: SigSet,
     (mut monitor, reports): (Child, OwnedFd),
     stopped: &Receiver<()>,
@@ -323,6 +329,10 @@ fn start_threads(
     spawn("log-tender", Box::new(move || log_keeper::tend(&pipeline, &folder, &stop)))?;
     let (kept, stop) = (Arc::clone(daemon), stopped.clone());
     spawn("keeper", Box::new(move || keep_vaults(&kept, &stop)))?;
+    if let Some(metrics) = metrics {
+        let told = Arc::clone(daemon);
+        spawn("metrics", Box::new(move || metrics::serve(&told, &metrics)))?;
+    }
     let accepting = Arc::clone(daemon);
     spawn("accept", Box::new(move || accept(&accepting, &listener)))
 }

@@ -226,6 +226,22 @@ impl HandleTable {
         numbered.handles.values().filter(|handle| handle.place.vault.name == *vault).count()
     }
 
+    /// Who opened files of a vault that are open, and how many, the most first.
+    pub(crate) fn openers(&self, vault: &VaultName) -> Vec<(Arc<Caller>, usize)> {
+        let numbered = self.numbered();
+        let open = numbered.handles.values().filter(|handle| handle.place.vault.name == *vault);
+        let mut of_process: BTreeMap<_, (Arc<Caller>, usize)> = BTreeMap::new();
+        for handle in open {
+            let process = handle.opener.process;
+            let known = of_process.entry((process.number, process.start_ticks));
+            known.or_insert_with(|| (Arc::clone(&handle.opener), 0)).1 += 1;
+        }
+        drop(numbered);
+        let mut openers: Vec<_> = of_process.into_values().collect();
+        openers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        openers
+    }
+
     /// How many files of a place are open whose opener `is_meant`.
     pub(crate) fn count_of(&self, place: &Arc<Place>, is_meant: impl Fn(&Caller) -> bool) -> usize {
         let numbered = self.numbered();

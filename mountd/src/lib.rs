@@ -27,6 +27,8 @@ mod log_owner;
 mod log_state;
 #[cfg(feature = "measure")]
 pub mod measure;
+mod meter;
+mod metrics;
 mod monitor;
 mod newer;
 mod owned_file;

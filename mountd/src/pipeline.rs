@@ -33,6 +33,7 @@ use crate::helper::Notifier;
 use crate::lease_table::{LeaseTable, Reach};
 use crate::log_keeper::LogFinding;
 use crate::log_state::LogState;
+use crate::meter::{Meter, Step};
 use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
@@ -59,6 +60,7 @@ pub(crate) struct Pipeline {
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
     pub(crate) cpu_latency: Arc<CpuLatency>,
+    pub(crate) meter: Meter,
     pub(crate) notifier: Notifier,
 }
 
@@ -111,12 +113,15 @@ impl Pipeline {
         place: &Arc<Place>,
         request: OpenRequest,
     ) -> Result<Opening, OpenError> {
+        let mut lap = self.meter.lap();
         let caller = self.callers.identify(request.asker)?; // [2] caller.rs
+        lap.done(Step::OpenCaller);
         let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
         let attempt = self.attempt(place, secret, caller, request);
         self.admit_to_rules(&attempt)?; // [3] pipeline/guarded.rs: breaker, rate
         let decision = self.decide(&attempt.caller, place.kind(), &attempt.question()); // [3] policy
         let decision = self.weigh(&attempt, decision)?; // [3] pipeline/guarded.rs: cumulative risk
+        lap.done(Step::OpenPolicy);
         let lease = match decision {
             Decision::Denied(denial) => return Err(self.refuse(&attempt, &denial)),
             Decision::NeedsApproval(question) => {
@@ -130,11 +135,15 @@ impl Pipeline {
                 self.leases.begin(permit, holder, Reach::Handle, place.term.latest())? // [5] lease_table.rs
             }
         };
-        self.admit(&attempt, lease).map(Opening::Admitted) // [6] pipeline/open.rs, mountd/audit
+        lap.done(Step::OpenLease);
+        let admitted = self.admit(&attempt, lease); // [6] pipeline/open.rs, mountd/audit
+        lap.done(Step::OpenRecord);
+        admitted.map(Opening::Admitted)
     }
 
     /// Reads from an open file: no bytes without a live lease and a record of this very read.
     pub(crate) fn read(&self, request: &ReadRequest) -> Result<Revealed, ReadError> {
+        let mut lap = self.meter.lap();
         let handle = self.handles.find(request.handle).ok_or(ReadError::NotOpen)?;
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
@@ -144,10 +153,14 @@ impl Pipeline {
         if request.fills == Fills::Pages && lease.grant().handle.mapping == Mapping::Refused {
             return Err(self.refuse_pages(&handle, &right).into()); // pipeline/right.rs
         }
+        lap.done(Step::ReadRight);
         let plaintext = handle.decrypt(&lease, request.offset, request.length)?; // [8] mountd/store
+        lap.done(Step::ReadDecrypt);
         let length = u64::try_from(plaintext.len()).unwrap_or(u64::MAX);
         let record = right.reading(&lease, request, length);
         let receipt = self.log.append(record, Durability::Written, clock::stamp())?; // [9] mountd/audit
+        lap.done(Step::ReadRecord);
+        self.meter.count_read(plaintext.len());
         handle.place.term.touch(clock::now());
         Ok(plaintext.reveal(&receipt))
     }

@@ -12,6 +12,8 @@ use ward_policy::{Caller, OperationSet, RequestId, SecretPath, VaultName};
 const SESSIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// How much of one session.
 const MOST_OF_ONE: usize = 16;
+/// How much of all together, beside that.
+const MOST_OF_ALL: usize = 64;
 
 /// One refusal, as the refused may know it: never the rule.
 #[derive(Clone, Debug)]
@@ -33,30 +35,42 @@ pub(crate) struct Refusal {
 pub(crate) struct RefusalTable {
     /// Guards the map only.
     known: Mutex<LruCache<SessionKey, VecDeque<Arc<Refusal>>>>,
+    /// The newest of all sessions, for operators. A leaf.
+    newest: Mutex<VecDeque<Arc<Refusal>>>,
 }
 
 impl Default for RefusalTable {
     fn default() -> Self {
-        Self { known: Mutex::new(LruCache::new(SESSIONS)) }
+        Self { known: Mutex::new(LruCache::new(SESSIONS)), newest: Mutex::default() }
     }
 }
 
 impl RefusalTable {
     /// Remembers one.
     pub(crate) fn note(&self, refusal: Refusal) {
+        let refusal = Arc::new(refusal);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.truncate(MOST_OF_ALL - 1);
+        newest.push_front(Arc::clone(&refusal));
+        drop(newest);
         let mut known = self.known();
         let of_session =
             known.get_or_insert_mut(SessionKey::of(&refusal.caller), VecDeque::default);
         if of_session.len() == MOST_OF_ONE {
             of_session.pop_front();
         }
-        of_session.push_back(Arc::new(refusal));
+        of_session.push_back(refusal);
     }
 
     /// The last one of this very process, else of its session.
     pub(crate) fn last(&self, caller: &Caller) -> Option<Arc<Refusal>> {
         self.newest(caller, |refusal| refusal.caller.process == caller.process)
             .or_else(|| self.newest(caller, |_| true))
+    }
+
+    /// The newest of all sessions, newest first.
+    pub(crate) fn newest_of_all(&self) -> Vec<Arc<Refusal>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Who of the caller's session was refused `operations` on that file last.

@@ -5,6 +5,7 @@
 use crate::handle_table::Limits;
 use crate::helper::{Helpers, NOTIFY, Notify, ResolveError};
 use crate::lifecycle::MountSettings;
+use crate::metrics::MetricsSettings;
 use crate::root::{Layout, MARK, Root};
 use crate::start::SocketSettings;
 use jiff::SignedDuration;
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     #[serde(default)]
     pub(crate) socket: SocketSettings,
+    #[serde(default)]
+    pub(crate) metrics: MetricsSettings,
     /// Who is told of new requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) notify: Option<Notify>,
@@ -111,6 +114,7 @@ impl Settings {
             mount: MountSettings::default(),
             limits: Limits::default(),
             socket: SocketSettings::default(),
+            metrics: MetricsSettings::default(),
             notify: None,
         }
     }

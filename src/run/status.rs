@@ -1,19 +1,40 @@
 //! `ward status`: the daemon and all it holds, on one screen.
 
 use crate::client::Client;
+use crate::exit_code::ExitCode;
 use crate::output::{Report, count, escaped, short, table, time, user};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use ward_mountd::Layout;
 use ward_mountd::control::message::{
-    AgentState, Command, Damage, LeaseState, LimitedClient, LogState, MountState, Status,
+    AgentState, Command, Damage, FileHolder, LastEnd, LeaseState, LimitedClient, LogState, Metrics,
+    MountState, PendingRequest, Process, Refused, Status,
 };
 
 /// Shows it.
 pub(crate) fn run(settings: &Settings) -> Result<Report<Status>, Trouble> {
     let status: Status = Client::connect(settings)?.ask(Command::Status {})?;
     let text = show(&status, &settings.program);
-    Ok(Report::new(status, text))
+    let exit = health(&status);
+    Ok(Report::new(status, text).ending(exit))
+}
+
+/// Shows counts and states.
+pub(crate) fn metrics(settings: &Settings) -> Result<Report<Metrics>, Trouble> {
+    let metrics: Metrics = Client::connect(settings)?.ask(Command::Metrics {})?;
+    let text = metrics.text.clone();
+    Ok(Report::new(metrics, text))
+}
+
+/// What scripts are told.
+fn health(status: &Status) -> ExitCode {
+    if status.log.state != "healthy" {
+        ExitCode::LogFailed
+    } else if status.log.damage.is_some() || !status.damage.is_empty() {
+        ExitCode::Damaged
+    } else {
+        ExitCode::Done
+    }
 }
 
 /// What a layout protects against, in the same words everywhere.
@@ -42,11 +63,16 @@ fn show(status: &Status, program: &str) -> String {
         row("log", log(&status.log)),
         row("pending", pending(status.pending, program)),
     ];
+    rows.extend(status.requests.iter().map(|request| row("", waiting(request))));
     if !status.damage.is_empty() {
         let damage = status.damage.iter().map(|damage| damaged(damage, program));
         labelled("damage", damage, &mut rows);
     }
-    labelled("mounts", status.mounts.iter().map(mount), &mut rows);
+    let mounts = status.mounts.iter().flat_map(|it| std::iter::once(mount(it)).chain(holders(it)));
+    labelled("mounts", mounts, &mut rows);
+    if !status.ended.is_empty() {
+        labelled("ended", status.ended.iter().map(|(vault, end)| ended(vault, end)), &mut rows);
+    }
     if !status.agents.is_empty() {
         labelled("agents", status.agents.iter().map(agent), &mut rows);
     }
@@ -54,6 +80,9 @@ fn show(status: &Status, program: &str) -> String {
         labelled("limited", status.limited.iter().map(limited), &mut rows);
     }
     labelled("leases", status.leases.iter().map(lease), &mut rows);
+    if !status.refusals.is_empty() {
+        labelled("refused", status.refusals.iter().map(refused), &mut rows);
+    }
     table(&rows)
 }
 
@@ -115,6 +144,48 @@ pub(crate) fn mount(mount: &MountState) -> String {
     )
 }
 
+/// A line for each process that has files of it open.
+fn holders(mount: &MountState) -> impl Iterator<Item = String> {
+    mount.holders.iter().map(|FileHolder { process, files }| {
+        format!("  {} by {}", count(*files, "open file"), program_of(process))
+    })
+}
+
+fn program_of(process: &Process) -> String {
+    let program = process.program.as_deref().unwrap_or("an unknown program");
+    let agent = process.agent.as_ref().map(|agent| format!(" as {}", escaped(agent)));
+    let agent = agent.unwrap_or_default();
+    format!("{} ({}, pid {}){agent}", escaped(program), user(process.uid), process.pid)
+}
+
+fn waiting(request: &PendingRequest) -> String {
+    let held = if request.is_held { ", which waits" } else { "" };
+    format!(
+        "{} for {}:{}, {} left, {}{held}",
+        escaped(&request.request),
+        escaped(&request.vault),
+        escaped(&request.path),
+        time(request.expires_in),
+        program_of(&request.asker)
+    )
+}
+
+fn refused(refused: &Refused) -> String {
+    format!(
+        "{} {} {}:{} for {}, {}",
+        escaped(&refused.at),
+        escaped(&refused.operations.join(" and ")),
+        escaped(&refused.vault),
+        escaped(&refused.path),
+        program_of(&refused.process),
+        escaped(&refused.errno)
+    )
+}
+
+fn ended(vault: &str, end: &LastEnd) -> String {
+    format!("{} at {}: {}", escaped(vault), escaped(&end.at), escaped(&end.why))
+}
+
 fn limited(client: &LimitedClient) -> String {
     let program = client.program.as_ref().map(|program| format!(" running {}", short(program)));
     let agent = client.agent.as_ref().map(|agent| format!(" as {}", escaped(agent)));
@@ -174,7 +245,36 @@ mod tests {
             idle_ends_in: Some(600),
             commands: 0,
             hold: None,
+            holders: vec![FileHolder { process: cat(), files: 1 }],
         }
+    }
+
+    fn cat() -> Process {
+        Process {
+            uid: 0,
+            pid: 9,
+            program: Some("/usr/bin/cat".to_owned()),
+            sha256: None,
+            grade: "verified".to_owned(),
+            agent: Some("claude".to_owned()),
+        }
+    }
+
+    fn one_refusal() -> Refused {
+        Refused {
+            request: "01J".to_owned(),
+            at: "2026-01-01T00:20:00Z".to_owned(),
+            vault: "default".to_owned(),
+            path: "db/password".to_owned(),
+            operations: vec!["file.read".to_owned()],
+            process: cat(),
+            errno: "EACCES".to_owned(),
+        }
+    }
+
+    fn one_end() -> (String, LastEnd) {
+        let at = "2026-01-01T00:30:00Z".to_owned();
+        ("work".to_owned(), LastEnd { path: "/w".to_owned(), at, why: "nobody used it".to_owned() })
     }
 
     #[test]
@@ -211,6 +311,9 @@ mod tests {
                 points: 15,
             }],
             pending: 2,
+            requests: vec![],
+            refusals: vec![one_refusal()],
+            ended: [one_end()].into(),
             leases: vec![],
             guards: None,
         };
@@ -223,9 +326,12 @@ log      healthy, last entry 42; opens are written, a power cut may lose their r
 pending  2 requests wait: ward list --pending
 damage   2 damaged places in default: ward audit show --event vault.damaged
 mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 10m if unused, 1 open file
+           1 open file by /usr/bin/cat (root, pid 9) as claude
+ended    work at 2026-01-01T00:30:00Z: nobody used it
 agents   claude by root, since 2026-01-01T00:10:00Z, 3 processes, kept by cgroup v2, ends with pid 8
 limited  root as claude: breaker half-open, 15 points of risk
 leases   none
+refused  2026-01-01T00:20:00Z file.read default:db/password for /usr/bin/cat (root, pid 9) as claude, EACCES
 ";
         assert_eq!(show(&status, "ward"), expected);
     }

@@ -4,10 +4,12 @@
 //! Such memory cannot be given to the kernel for its own use of pages: a reply to FUSE straight from
 //! it fails (EFAULT, measured). So plaintext for replies has memory of another sort, a [`LockedBuffer`].
 
+mod allocator;
 mod buffer;
 mod pool;
 mod region;
 
+pub use allocator::give_large_blocks_back;
 pub use buffer::{LockedBuffer, buffers_are_locked};
 pub use region::{Guard, guard};
 

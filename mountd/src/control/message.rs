@@ -111,6 +111,8 @@ pub enum FailureCode {
 pub enum Command {
     /// [`Status`] of the daemon, its mounts, requests and leases.
     Status {},
+    /// Counts and states, as Prometheus takes them: [`Metrics`].
+    Metrics {},
     /// What the daemon attests about the process that asks: [`Whoami`].
     Whoami {},
     /// Ends every mount and the daemon: [`Done`].

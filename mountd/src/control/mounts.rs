@@ -1,8 +1,8 @@
 //! Commands about mounts: begin, join, extend, let go, end.
 
 use super::failure::{bad_input, failure, of_mount, of_reach};
-use super::message::{Done, Failure, FailureCode, LastEnd, MountState, Owner, Purpose};
-use super::requests::vault_name;
+use super::message::{Done, Failure, FailureCode, FileHolder, LastEnd, MountState, Owner, Purpose};
+use super::requests::{process, vault_name};
 use super::session::{About, Control};
 use super::vaults::number;
 use crate::clock;
@@ -12,6 +12,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use ward_audit::EventType;
 use ward_policy::{Operation, VaultName};
+
+/// How many processes with open files a mount shows at most.
+const MOST_HOLDERS: usize = 16;
 
 /// A mount as a client asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -219,6 +222,11 @@ impl Control<'_> {
 
     pub(super) fn mount_state(&self, view: &MountView) -> MountState {
         let handles = self.daemon.pipeline.handles.count(&view.vault);
+        let openers = self.daemon.pipeline.handles.openers(&view.vault);
+        let holders = openers
+            .into_iter()
+            .take(MOST_HOLDERS)
+            .map(|(opener, files)| FileHolder { process: process(&opener), files: number(files) });
         let now = clock::now();
         MountState {
             vault: view.vault.to_string(),
@@ -230,6 +238,7 @@ impl Control<'_> {
             idle: view.idle.map(seconds),
             idle_ends_in: view.idle_ends.map(|ends| seconds(ends.remaining(now))),
             handles: number(handles),
+            holders: holders.collect(),
             for_copy: view.is_for_copy,
             commands: number(view.commands),
             hold: None,

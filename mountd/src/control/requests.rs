@@ -140,7 +140,8 @@ pub(super) fn words(operations: OperationSet) -> Vec<String> {
     operations.iter().map(|operation| operation.name().to_owned()).collect()
 }
 
-fn process(caller: &Caller) -> Process {
+/// A process, for the protocol.
+pub(super) fn process(caller: &Caller) -> Process {
     let executable = caller.executable.as_deref();
     let path = executable.and_then(|executable| executable.path.as_deref());
     Process {

@@ -176,6 +176,7 @@ impl Control<'_> {
     fn perform(self, command: Command) -> Zeroizing<Vec<u8>> {
         match command {
             Command::Status {} => encoded(self.status()),
+            Command::Metrics {} => encoded(self.metrics()),
             Command::Whoami {} => encoded(self.whoami()),
             Command::DaemonStop {} => encoded(self.stop()),
             Command::Set { vault, path, value } => encoded(self.set(&vault, &path, &value)),

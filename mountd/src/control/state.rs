@@ -2,22 +2,30 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LeaseState, LimitedClient,
-    LogState, Status, Whoami,
+    AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LastEnd, LeaseState,
+    LimitedClient, LogState, Metrics, PendingRequest, Refused, Status, Whoami,
 };
-use super::requests::words;
+use super::mounts::mount_end;
+use super::requests::{process, words};
 use super::session::{About, Control};
 use super::vaults::number;
 use crate::clock;
 use crate::guard_table::Limited;
+use crate::metrics;
+use crate::refusals::Refusal;
 use crate::whoami::whoami;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
 use ward_policy::{Basis, Lease, OpenRecords, Operation, UserId, VaultName};
 
 /// How many entries a page of the log has, unless asked otherwise, and at most.
 const PAGE: u64 = 100;
 const LARGEST_PAGE: u64 = 500;
+
+/// How many requests and refusals a status has at most.
+const MOST_SHOWN: usize = 8;
 
 impl Control<'_> {
     pub(super) fn status(&self) -> Result<Status, Failure> {
@@ -49,6 +57,9 @@ impl Control<'_> {
             damage: daemon.vaults.damage().iter().map(damaged).collect(),
             agents: self.agent_states(),
             pending: number(pipeline.approvals.pending().len()),
+            requests: self.requests_to_answer(),
+            refusals: self.refusals(),
+            ended: self.ended(),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
             limited: pipeline.guards.limited(&rules).into_iter().map(limited).collect(),
             guards: Some(Guards {
@@ -57,6 +68,46 @@ impl Control<'_> {
                 landlock: daemon.confinement.landlock,
             }),
         })
+    }
+
+    pub(super) fn metrics(&self) -> Result<Metrics, Failure> {
+        self.permit(Operation::StatusShow, EventType::Command, About::default())?;
+        Ok(Metrics { text: metrics::text(self.daemon) })
+    }
+
+    fn requests_to_answer(&self) -> Vec<PendingRequest> {
+        let waiting = self.waiting().requests.into_iter();
+        waiting.filter(|request| request.may_answer).take(MOST_SHOWN).collect()
+    }
+
+    /// Names that the caller may not know of are not told here either.
+    fn refusals(&self) -> Vec<Refused> {
+        let pipeline = &self.daemon.pipeline;
+        let rules = pipeline.policy.rules();
+        let time = clock::local(&rules);
+        let is_known = |refusal: &Arc<Refusal>| {
+            rules.is_visible(&self.caller, &refusal.vault, &refusal.path, time)
+        };
+        let shown = |refusal: Arc<Refusal>| Refused {
+            request: refusal.id.to_string(),
+            at: refusal.when.clone(),
+            vault: refusal.vault.to_string(),
+            path: refusal.path.to_string(),
+            operations: words(refusal.operations),
+            process: process(&refusal.caller),
+            errno: refusal.errno.to_owned(),
+        };
+        let refusals = pipeline.refusals.newest_of_all().into_iter().filter(is_known);
+        refusals.take(MOST_SHOWN).map(shown).collect()
+    }
+
+    fn ended(&self) -> BTreeMap<String, LastEnd> {
+        let names = self.daemon.vaults.names().unwrap_or_default();
+        let ended = names.into_iter().filter_map(|name| {
+            let end = self.daemon.mounts.last_end(&name)?;
+            Some((name.to_string(), mount_end(end)))
+        });
+        ended.collect()
     }
 
     /// Takes no permission, and leaves no record: it tells the caller of nobody else.

@@ -298,9 +298,36 @@ fn ask_fusermount(
     drop(command);
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(machine("fusermount3", &io::Error::other(said.trim().to_owned())));
+        return Err(of_fusermount(said.trim(), is_apparmor_on()));
     }
     super::message::receive_descriptor(ours.as_fd()).map_err(|error| machine("fusermount3", &error))
+}
+
+/// Why fusermount3 did not mount, as far as its words tell.
+fn of_fusermount(said: &str, apparmor: bool) -> MonitorError {
+    let next = if said.contains("user_allow_other") {
+        "have root add the line user_allow_other to /etc/fuse.conf"
+    } else if said.contains("mount_max") {
+        "end a mount, or have root raise mount_max in /etc/fuse.conf"
+    } else if said.contains("Permission denied") && apparmor {
+        "AppArmor's profile of fusermount3 may keep it from mounting there: mount below your home or \
+         /run/user, or have root permit the place in /etc/apparmor.d/local/fusermount3"
+    } else if said.contains("Operation not permitted") {
+        "see that fusermount3 is set-user-id root (chmod u+s), and is not run with no_new_privs, as in \
+         some containers"
+    } else {
+        "see that the package fuse3 is installed and lets you mount"
+    };
+    MonitorError {
+        fault: MonitorFault::Machine,
+        message: format!("cannot mount: fusermount3: {said}"),
+        next: next.to_owned(),
+    }
+}
+
+fn is_apparmor_on() -> bool {
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    enabled.is_ok_and(|text| text.starts_with('Y'))
 }
 
 fn end_by_fusermount(path: &std::path::Path) -> io::Result<()> {
@@ -344,5 +371,24 @@ fn machine(what: &str, error: &io::Error) -> MonitorError {
         fault: MonitorFault::Machine,
         message: format!("cannot mount: {what}: {error}"),
         next: next.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_of_fusermount_has_its_own_next_step() {
+        let next = |said, apparmor| of_fusermount(said, apparmor).next;
+        let denied = "fusermount3: mount failed: Permission denied";
+        assert!(next(denied, true).contains("/etc/apparmor.d/local/fusermount3"));
+        assert!(!next(denied, false).contains("AppArmor"));
+        let other = "fusermount3: option allow_other only allowed if 'user_allow_other' is set in \
+                     /etc/fuse.conf";
+        assert!(next(other, true).contains("user_allow_other to /etc/fuse.conf"));
+        assert!(next("too many mounts: mount_max", true).contains("end a mount"));
+        let setuid = "fusermount3: mount failed: Operation not permitted";
+        assert!(next(setuid, true).contains("chmod u+s"));
     }
 }

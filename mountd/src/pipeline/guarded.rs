@@ -3,6 +3,7 @@
 use super::open::Attempt;
 use super::{OpenError, Pipeline};
 use crate::guard_table::GuardTable;
+use crate::meter::Verdict;
 use crate::place::Secret;
 use ward_audit::Counts;
 use ward_policy::{Caller, Decision, Ending, GuardRefusal, OperationSet, Weight};
@@ -42,6 +43,11 @@ impl Pipeline {
 
     /// Tells the guards how an open ended that they had let through.
     pub(super) fn note(&self, attempt: &Attempt, ending: Ending) {
+        self.meter.count(match ending {
+            Ending::Permitted => Verdict::Allowed,
+            Ending::Denied => Verdict::Denied,
+            Ending::Open => Verdict::Asked,
+        });
         let question = attempt.question();
         self.guards.settle(&self.policy.rules(), &attempt.caller, &question, ending);
     }
@@ -59,6 +65,7 @@ impl Pipeline {
         operations: OperationSet,
     ) -> Result<(), OpenError> {
         self.handles.admits(caller.uid).or_else(|error| {
+            self.meter.count(Verdict::Limited);
             let _id = self.record_no(secret, caller, &secret.question(operations, None), &error)?;
             Err(error.into())
         })
@@ -66,6 +73,7 @@ impl Pipeline {
 
     /// Records a guard's no. It counts for no guard.
     fn refuse_for(&self, attempt: &Attempt, refusal: &GuardRefusal) -> OpenError {
+        self.meter.count(Verdict::Limited);
         let (secret, caller) = (&attempt.secret, &attempt.caller);
         match self.record_no(secret, caller, &attempt.question(), refusal) {
             Ok(id) => {

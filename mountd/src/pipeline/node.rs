@@ -7,6 +7,7 @@ use crate::caller::Asker;
 use crate::clock;
 use crate::handle_table::{Handle, HandleId, Opened, Pages};
 use crate::lease_table::Reach;
+use crate::meter::Verdict;
 use crate::place::{Place, Secret};
 use std::sync::Arc;
 use ward_audit::{Durability, EventType, Record};
@@ -94,6 +95,7 @@ impl Pipeline {
         let receipt = self.log.append(record, Durability::Written, clock::stamp())?;
         let place = Arc::clone(place);
         let opened = Opened::Node(Pages::default());
+        self.meter.count(Verdict::Allowed);
         place.term.touch(clock::now());
         let handle = Handle { place, lease, opener: caller, file, opened, receipt };
         Ok((made, self.handles.insert(handle)))

@@ -1,6 +1,8 @@
 //! The state of the daemon and of all it holds.
 
+use super::{PendingRequest, Process};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The daemon and all it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,15 @@ pub struct Status {
     pub agents: Vec<AgentState>,
     /// How many requests wait.
     pub pending: u64,
+    /// Those that wait and the caller may answer, oldest first, eight at most.
+    #[serde(default)]
+    pub requests: Vec<PendingRequest>,
+    /// The last refusals of files that the caller may know of, newest first, eight at most.
+    #[serde(default)]
+    pub refusals: Vec<Refused>,
+    /// How mounts of vaults ended that are mounted no more, by vault.
+    #[serde(default)]
+    pub ended: BTreeMap<String, LastEnd>,
     /// Live leases of approvals.
     pub leases: Vec<LeaseState>,
     /// Clients against whom guards of the policy count something.
@@ -37,6 +48,13 @@ pub struct Status {
     /// What guards the daemon itself; an older one does not tell.
     #[serde(default)]
     pub guards: Option<Guards>,
+}
+
+/// Counts and states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// In the text format of Prometheus, version 0.0.4.
+    pub text: String,
 }
 
 /// What guards the process that has the keys.
@@ -90,6 +108,9 @@ pub struct MountState {
     pub ends_in: u64,
     /// Open files.
     pub handles: u64,
+    /// Who has them open, the most first, sixteen processes at most.
+    #[serde(default)]
+    pub holders: Vec<FileHolder>,
     /// It is the private mount of an export or import, and ends with that command.
     #[serde(default)]
     pub for_copy: bool,
@@ -105,6 +126,34 @@ pub struct MountState {
     /// The hold of the command that asked, with which it lets the mount go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
+}
+
+/// A process with open files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileHolder {
+    /// Who it is.
+    pub process: Process,
+    /// How many it opened.
+    pub files: u64,
+}
+
+/// A refusal of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its id in the log.
+    pub request: String,
+    /// When, RFC 3339.
+    pub at: String,
+    /// The vault.
+    pub vault: String,
+    /// The secret.
+    pub path: String,
+    /// What was wanted.
+    pub operations: Vec<String>,
+    /// Who wanted it.
+    pub process: Process,
+    /// What it got.
+    pub errno: String,
 }
 
 /// How the last mount of a vault ended, since the daemon started.
