@@ -6,6 +6,7 @@ mod audit_accept_break;
 mod audit_export;
 mod audit_head;
 mod audit_prove;
+mod audit_ship;
 mod audit_show;
 mod audit_verify;
 mod check;
@@ -162,6 +163,7 @@ fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Tro
         }
         AuditCommand::Export(arguments) => print(form, audit_export::run(&arguments, settings)?),
         AuditCommand::Head(arguments) => print(form, audit_head::run(&arguments, settings)?),
+        AuditCommand::Ship => print(form, audit_ship::run(settings)?),
         AuditCommand::Prove(arguments) => print(form, audit_prove::run(&arguments, settings)?),
         AuditCommand::CheckProof(arguments) => {
             print(form, audit_prove::check(&arguments, settings)?)

@@ -119,6 +119,7 @@ fn every_command_of_the_program_is_in_the_contract() {
         "vault header restore",
         "audit show",
         "audit verify",
+        "audit ship",
         "config show",
         "config validate",
         "policy check",

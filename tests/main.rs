@@ -36,6 +36,7 @@ mod repository;
 mod restart;
 mod rollback;
 mod semantics;
+mod shipping;
 mod support;
 mod templates;
 mod way_of_a_read;

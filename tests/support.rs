@@ -5,6 +5,7 @@ pub(crate) mod case;
 pub(crate) mod desk;
 pub(crate) mod gocryptfs;
 pub(crate) mod house;
+pub(crate) mod http_server;
 pub(crate) mod keys;
 pub(crate) mod person;
 pub(crate) mod process;

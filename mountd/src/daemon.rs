@@ -26,6 +26,7 @@ use crate::root::{AUDIT, Layout, MARK, POLICY, Root};
 use crate::service_manager::{ServiceManager, inherited_socket};
 use crate::settings::Settings as RootSettings;
 use crate::start::{Announcement, Bound, Lock, StartError, complete, listen};
+use crate::shipping::Shipping;
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use jiff::Timestamp;
@@ -203,6 +204,7 @@ fn assemble(
     let monitor = Arc::new(monitor);
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
+    let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let told = settings.notify.as_ref().map(|_| Arc::clone(&monitor));
     let notifier = Notifier::start(told, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
@@ -226,6 +228,7 @@ fn assemble(
         cpu_latency,
         meter: Meter::default(),
         notifier,
+        shipping,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
     let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
@@ -307,6 +310,8 @@ fn start_threads(
         }),
     )?;
     daemon.pipeline.cpu_latency.start()?;
+    let Pipeline { shipping, log, monitor: privileged, .. } = &*daemon.pipeline;
+    shipping.start(log, privileged, stopped)?;
     daemon.pipeline.callers.unread.start()?;
     let pipeline = Arc::clone(&daemon.pipeline);
     spawn(

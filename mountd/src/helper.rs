@@ -3,27 +3,36 @@
 //! a configured user, with no privilege, and are joined to the core by one socket. None ever sees a
 //! value.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "helpers that use it are being added"))]
 pub(crate) mod http;
 mod notify;
 mod run_as;
 mod settings;
+mod ship;
 
 pub(crate) use notify::{NOTIFY, Notice, Notifier};
 pub(crate) use run_as::{Helpers, ResolveError, RunAs, Work};
 pub(crate) use settings::Notify;
+pub(crate) use ship::{Bucket, Destination, IsUsable, MOST, Webhook, deliver};
 
 use crate::monitor::message::receive;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A helper: hears on standard input what it is for, and is that until the core is gone.
 pub(crate) fn serve() -> io::Result<()> {
     let socket = rustix::io::dup(rustix::stdio::stdin())?;
     match receive::<Work>(socket.as_fd())? {
         Some((Work::Notify { program }, _)) => notify::serve(&socket, program.as_ref()),
+        Some((Work::Ship(destination), _)) => ship::serve(&socket, &destination),
         None => Ok(()),
     }
+}
+
+/// Whether `source` can be read within so many milliseconds.
+fn is_ready(source: &OwnedFd, milliseconds: u16) -> bool {
+    let mut sources = [PollFd::new(source.as_fd(), PollFlags::POLLIN)];
+    poll(&mut sources, PollTimeout::from(milliseconds)).is_ok_and(|ready| ready == 1)
 }
 
 #[cfg(test)]

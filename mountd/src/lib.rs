@@ -44,6 +44,7 @@ pub mod root;
 mod service_manager;
 mod session_key;
 mod settings;
+mod shipping;
 mod start;
 mod term;
 mod tree;

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, select, tick};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use ward_audit::{Durability, EventType, Record, Verdict, verify};
+use ward_audit::{Durability, EventType, Record, TendError, Timestamp, Verdict, verify};
 use ward_policy::Moment;
 
 /// How long a record may be written and neither signed nor on disk: at most so long after that.
@@ -67,7 +67,7 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
                 let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
                 let kept = pipeline.policy.rules().keep_records();
                 let tended = pipeline.log.tend(clock::stamp()).and_then(|()| match kept {
-                    Some(kept) => pipeline.log.retire(kept, u64::MAX, clock::stamp()),
+                    Some(kept) => pipeline.retire(kept),
                     None => Ok(()),
                 });
                 let finding = match tended {
@@ -83,6 +83,15 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
                 }
             }
         }
+    }
+}
+
+impl Pipeline {
+    /// Deletes segments that are kept no longer, but for what a sink still waits for.
+    fn retire(&self, kept: Duration) -> Result<(), TendError> {
+        let now = clock::stamp();
+        let until = self.shipping.is_shipped_up_to(Timestamp::from_microseconds(now.wall));
+        self.log.retire(kept, until, now)
     }
 }
 

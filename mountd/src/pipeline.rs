@@ -38,6 +38,7 @@ use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
 use crate::refusals::RefusalTable;
+use crate::shipping::Shipping;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log};
 use ward_policy::{Decision, LeaseEnd, Mapping, Operation, ScopeKind};
@@ -62,6 +63,7 @@ pub(crate) struct Pipeline {
     pub(crate) cpu_latency: Arc<CpuLatency>,
     pub(crate) meter: Meter,
     pub(crate) notifier: Notifier,
+    pub(crate) shipping: Shipping,
 }
 
 /// Bytes wanted of an open file.

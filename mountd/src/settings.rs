@@ -3,10 +3,11 @@
 //! Each table is a struct of the module that owns the thing; here they are read and listed together.
 
 use crate::handle_table::Limits;
-use crate::helper::{Helpers, NOTIFY, Notify, ResolveError};
+use crate::helper::{Helpers, NOTIFY, Notify};
 use crate::lifecycle::MountSettings;
 use crate::metrics::MetricsSettings;
 use crate::root::{Layout, MARK, Root};
+use crate::shipping::{AuditSettings, SinkError};
 use crate::start::SocketSettings;
 use jiff::SignedDuration;
 use rustix::fs::{Mode, OFlags, openat};
@@ -50,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) socket: SocketSettings,
     #[serde(default)]
     pub(crate) metrics: MetricsSettings,
+    pub(crate) audit: AuditSettings,
     /// Who is told of new requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) notify: Option<Notify>,
@@ -115,6 +117,7 @@ impl Settings {
             limits: Limits::default(),
             socket: SocketSettings::default(),
             metrics: MetricsSettings::default(),
+            audit: AuditSettings::default(),
             notify: None,
         }
     }
@@ -128,10 +131,13 @@ impl Settings {
     }
 
     /// The helpers that it names.
-    pub(crate) fn helpers(&self) -> Result<Helpers, ResolveError> {
+    pub(crate) fn helpers(&self) -> Result<Helpers, SinkError> {
         let mut helpers = Helpers::default();
         if let Some(notify) = &self.notify {
             helpers.add(NOTIFY, notify.resolve()?);
+        }
+        for (name, helper) in self.audit.helpers()? {
+            helpers.add(&name, helper);
         }
         Ok(helpers)
     }

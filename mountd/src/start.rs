@@ -1,9 +1,9 @@
 //! What a daemon needs before it can serve: the lock of its root, and its socket.
 
-use crate::helper::ResolveError;
 use crate::policy_in_force::LoadPolicyError;
 use crate::root::{LOCK, Layout, PINS, Root, SOCKET};
 use crate::settings::{Settings, SettingsError};
+use crate::shipping::SinkError;
 use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, chmodat, chownat, fsync, ftruncate, mkdirat, openat, unlinkat,
@@ -27,7 +27,7 @@ pub(crate) enum StartError {
     Settings(#[from] SettingsError),
     /// A helper cannot be run as it is configured.
     #[error("{0}/ward.toml: {1}")]
-    Helper(PathBuf, #[source] ResolveError),
+    Helper(PathBuf, #[source] SinkError),
     /// The group of the socket is unknown.
     #[error("{0}/ward.toml: [socket] names the group {1:?}, whom this machine does not know")]
     NoGroup(PathBuf, String),

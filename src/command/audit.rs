@@ -16,6 +16,8 @@ pub(crate) enum AuditCommand {
     Export(AuditExportArguments),
     /// Show the newest signed head of the log: keep it elsewhere, and a cut log shows
     Head(AuditHeadArguments),
+    /// Bring every sink of ward.toml what it has not yet, now: exits with 1 when one did not get it
+    Ship,
     /// Prove that an entry is in the log
     Prove(AuditProveArguments),
     /// Check a proof, without the log: exits with 0 proved, 4 not

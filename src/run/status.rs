@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::exit_code::ExitCode;
 use crate::output::{Report, count, escaped, short, table, time, user};
+use crate::run::audit_ship::words;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use ward_mountd::Layout;
@@ -78,6 +79,11 @@ fn show(status: &Status, program: &str) -> String {
     }
     if !status.limited.is_empty() {
         labelled("limited", status.limited.iter().map(limited), &mut rows);
+    }
+    if !status.sinks.is_empty() {
+        let shipping =
+            status.sinks.iter().map(|sink| format!("{} {}", escaped(&sink.sink), words(sink)));
+        labelled("ships to", shipping, &mut rows);
     }
     labelled("leases", status.leases.iter().map(lease), &mut rows);
     if !status.refusals.is_empty() {
@@ -315,6 +321,7 @@ mod tests {
             refusals: vec![one_refusal()],
             ended: [one_end()].into(),
             leases: vec![],
+            sinks: vec![],
             guards: None,
         };
         let expected = "\

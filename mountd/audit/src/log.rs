@@ -175,6 +175,14 @@ impl Log {
         Ok(self.tail()?.unsynced_since())
     }
 
+    /// The id of the log, a ULID.
+    ///
+    /// # Errors
+    /// The log has stopped.
+    pub fn id(&self) -> Result<String, AppendError> {
+        Ok(self.tail()?.log().to_owned())
+    }
+
     /// The last entry.
     ///
     /// # Errors

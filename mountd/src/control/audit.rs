@@ -1,14 +1,21 @@
 //! Commands about the log as a whole: whether it is whole, its head, and proofs of entries.
 
 use super::failure::{bad_input, failure};
-use super::message::{AuditHead, AuditProof, AuditVerdict, EvidenceVerdict, Failure, FailureCode};
+use super::message::{
+    AuditHead, AuditProof, AuditVerdict, EvidenceVerdict, Failure, FailureCode, SinkState, Sinks,
+};
 use super::session::{About, Control};
 use crate::factor::Recheck;
 use crate::root::AUDIT;
+use crate::shipping::{SinkSettings, State};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 use ward_audit::{EventType, Filter, HeadNote, ProveError, Report};
 use ward_policy::Operation;
+
+/// How long `audit-ship` waits for sinks.
+const SHIPPING: Duration = Duration::from_secs(40);
 
 impl Control<'_> {
     pub(super) fn audit_verify(
@@ -52,6 +59,28 @@ impl Control<'_> {
         self.permit(Operation::AuditShow, EventType::Command, About::default())?;
         let proof = ward_audit::prove(&self.log_folder(), seq).map_err(|error| of_prove(&error))?;
         Ok(AuditProof { seq, proof: proof.to_string() })
+    }
+
+    /// Ships to every sink, and tells how far each is.
+    pub(super) fn audit_ship(&self) -> Result<Sinks, Failure> {
+        self.permit(Operation::AuditVerify, EventType::Command, About::default())?;
+        self.daemon.pipeline.shipping.ship_now(SHIPPING);
+        Ok(Sinks { sinks: self.sinks() })
+    }
+
+    /// How far each sink is.
+    pub(super) fn sinks(&self) -> Vec<SinkState> {
+        let pipeline = &self.daemon.pipeline;
+        let last = pipeline.log.synced().unwrap_or_default();
+        let shown = |(settings, state): (&SinkSettings, State)| SinkState {
+            sink: settings.name.clone(),
+            kind: settings.kind().to_owned(),
+            shipped: state.shipped,
+            behind: state.waits_since.map_or(0, |_| last.saturating_sub(state.shipped)),
+            since: state.waits_since.map(|since| since.to_string()),
+            failure: state.failure,
+        };
+        pipeline.shipping.states().map(shown).collect()
     }
 
     fn log_folder(&self) -> PathBuf {

@@ -369,6 +369,8 @@ pub enum Command {
     },
     /// The newest head of the log that is signed and synced: [`AuditHead`].
     AuditHead {},
+    /// Every sink gets what it has not, now: [`Sinks`].
+    AuditShip {},
     /// That an entry is in the log: [`AuditProof`].
     AuditProve {
         /// Its number.

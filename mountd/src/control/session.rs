@@ -246,6 +246,7 @@ impl Control<'_> {
                 encoded(self.audit_verify(head.as_deref(), evidence))
             }
             Command::AuditHead {} => encoded(self.audit_head()),
+            Command::AuditShip {} => encoded(self.audit_ship()),
             Command::AuditProve { seq } => encoded(self.audit_prove(seq)),
             Command::PolicyCheck {} => encoded(self.policy_check()),
             Command::PolicyExplain { ask, pid } => encoded(self.policy_explain(&ask, pid)),

@@ -22,6 +22,7 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 /// Whom to trust and as whom to come, of a table of `ward.toml`. The helper reads the files, as the
 /// user it runs as.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Identity {
     /// Root certificates (PEM); those of the system when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,11 @@ pub(crate) enum HttpError {
 }
 
 impl Identity {
+    /// The files that it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.roots, &self.certificate, &self.key].into_iter().flatten()
+    }
+
     fn tls(&self) -> Result<TlsConfig, HttpError> {
         let provider = Arc::new(ring::default_provider());
         let file = self.roots.as_deref().unwrap_or_else(|| Path::new(OF_THE_SYSTEM));

@@ -1,11 +1,11 @@
 //! `notify`: tells a human that a request waits, by a program of their own.
 
+use super::is_ready;
 use super::settings::command;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::monitor::message::{receive, send};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -145,10 +145,4 @@ fn run(program: Option<PathBuf>, notice: &Notice) -> Result<(), String> {
         (true, true) => Ok(()),
         (true, false) => Err(format!("it failed ({status})")),
     }
-}
-
-/// Whether `source` can be read within so many milliseconds.
-fn is_ready(source: &OwnedFd, milliseconds: u16) -> bool {
-    let mut sources = [PollFd::new(source.as_fd(), PollFlags::POLLIN)];
-    poll(&mut sources, PollTimeout::from(milliseconds)).is_ok_and(|ready| ready == 1)
 }

@@ -1,5 +1,6 @@
 //! As whom helpers run, and what for: told to the monitor once, before anybody could ask it to.
 
+use super::Destination;
 use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub(crate) struct RunAs {
 pub(crate) enum Work {
     /// Runs a program for each new request; `None` is `notify-send`.
     Notify { program: Option<PathBuf> },
+    /// Brings lines of the log to a sink.
+    Ship(Destination),
 }
 
 /// Why a helper cannot be run as it is configured.

@@ -225,11 +225,18 @@ pub(crate) fn send<T: Serialize>(
     message: &T,
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let bytes = serde_json::to_vec(message)?;
+    send_part(socket, &serde_json::to_vec(message)?, descriptors)
+}
+
+fn send_part(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let rights = if raw.is_empty() { [].as_slice() } else { rights.as_slice() };
-    let slices = [IoSlice::new(&bytes)];
+    let slices = [IoSlice::new(bytes)];
     loop {
         let flags = MsgFlags::MSG_NOSIGNAL;
         match sendmsg::<()>(socket.as_raw_fd(), &slices, rights, flags, None) {
@@ -238,6 +245,29 @@ pub(crate) fn send<T: Serialize>(
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Sends bytes, in as many packets as they take.
+pub(crate) fn send_bytes(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    for part in bytes.chunks(LONGEST) {
+        send_part(socket, part, &[])?;
+    }
+    Ok(())
+}
+
+/// Receives so many bytes of [`send_bytes`].
+pub(crate) fn receive_bytes(socket: BorrowedFd<'_>, count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    let mut rest = &mut bytes[..];
+    while !rest.is_empty() {
+        let most = rest.len().min(LONGEST);
+        let (part, _) = rest.split_at_mut(most);
+        let Some((got, _)) = receive_into(socket, part)? else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        rest = rest.split_at_mut(got).1;
+    }
+    Ok(bytes)
 }
 
 /// The next packet; `None` when the other side is gone.

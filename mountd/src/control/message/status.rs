@@ -45,6 +45,9 @@ pub struct Status {
     /// Clients against whom guards of the policy count something.
     #[serde(default)]
     pub limited: Vec<LimitedClient>,
+    /// How far sinks of the log are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<SinkState>,
     /// What guards the daemon itself; an older one does not tell.
     #[serde(default)]
     pub guards: Option<Guards>,
@@ -80,6 +83,32 @@ pub struct LogState {
     pub damage: Option<String>,
     /// `durable`, or `written` when the policy relaxes opens.
     pub opens: String,
+}
+
+/// Every sink of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sinks {
+    /// In the order of `ward.toml`.
+    pub sinks: Vec<SinkState>,
+}
+
+/// How far a sink of the log is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkState {
+    /// Its name.
+    pub sink: String,
+    /// `file`, `webhook` or `s3`.
+    pub kind: String,
+    /// It has everything up to this entry.
+    pub shipped: u64,
+    /// How many entries it has not; 0 when there is no news among them.
+    pub behind: u64,
+    /// Since when it lacks the first of them, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Why it did not get them when that was last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// A vault with damage; the log names the places (`vault.damaged`).
