@@ -51,6 +51,14 @@ fn a_status_ends_with_what_is_wrong() {
     let segment = root.newest_segment();
     std::fs::rename(&segment, root.path().join("segment")).unwrap();
     assert_eq!(root.run(&["get", "a", "--raw"]).status, Some(12));
-    let is_told = || root.run(&["status"]).status == Some(12);
+    // Once the daemon has met it.
+    let is_told = || {
+        let ended = root.run(&["status"]);
+        ended.status == Some(12) && ended.stdout.contains("log      ") && ended.stderr.is_empty()
+    };
     assert!(wait::until(is_told), "{:?}", root.run(&["status"]));
+    let said = root.run(&["status"]).stdout;
+    assert!(!said.contains("healthy"), "{said}");
+    let metrics = root.ward(&["status", "--metrics"]).succeed();
+    assert!(metrics.contains("\nward_log_takes_records 0\n"), "{metrics}");
 }
