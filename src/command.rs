@@ -287,9 +287,7 @@ pub(crate) struct RequestArguments {
 /// Of `ward status`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Ends with 12 when the log takes no records, with 10 when the log or a vault is damaged, else with 0.
-
-Example: ward status || echo \"look at it\"")]
+Ends with 12 when the log takes no records, with 10 when the log or a vault is damaged, else with 0.")]
 pub(crate) struct StatusArguments {
     /// Print counts, times of the steps of opens and reads, and states, as Prometheus takes them
     #[arg(long)]

@@ -259,7 +259,6 @@ pub(crate) struct MountArguments {
 
 /// Of `ward vault extend`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ward vault extend default --ttl 2h")]
 pub(crate) struct ExtendArguments {
     /// The vault
     #[arg(value_name = "NAME")]
@@ -272,8 +271,6 @@ pub(crate) struct ExtendArguments {
 /// Of `ward vault exec`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example: ward vault exec default -- sh -c 'psql service=db < \"$WARD_MOUNT/db/query\"'
-
 CMD finds the mount at the path in the variable WARD_MOUNT.")]
 pub(crate) struct ExecArguments {
     /// Where and how long.
