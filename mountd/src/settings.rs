@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) socket: SocketSettings,
     #[serde(default)]
     pub(crate) metrics: MetricsSettings,
+    #[serde(default)]
     pub(crate) audit: AuditSettings,
     /// Who is told of new requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
