@@ -62,6 +62,7 @@ impl Control<'_> {
             ended: self.ended(),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
             limited: pipeline.guards.limited(&rules).into_iter().map(limited).collect(),
+            sinks: self.sinks(),
             guards: Some(Guards {
                 memory: daemon.memory.name().to_owned(),
                 keys: ward_memory::guard().name().to_owned(),
