@@ -103,9 +103,13 @@ impl Client {
 
     /// Waits for a further answer to a command that has many.
     pub(crate) fn receive<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
+        self.receive_if_any()?.ok_or_else(|| lost("it closed the connection"))
+    }
+
+    /// The same; `None` when the daemon ends, and with it the answers.
+    pub(crate) fn receive_if_any<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Trouble> {
         let answered = self.connection.receive().map_err(lost)?;
-        let answer = answered.ok_or_else(|| lost("it closed the connection"))?;
-        read_answer(&answer.bytes)
+        answered.map(|answer| read_answer(&answer.bytes)).transpose()
     }
 
     fn ask_line<T: DeserializeOwned>(

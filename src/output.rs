@@ -9,8 +9,10 @@ use crate::exit_code::ExitCode;
 use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
 use serde::Serialize;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::process;
 use ward_mountd::control::message::{Answer, FailureCode, Outcome, VERSION};
 use zeroize::Zeroizing;
 
@@ -29,6 +31,7 @@ pub(crate) struct Report<T> {
     answer: T,
     text: Zeroizing<Vec<u8>>,
     exit: ExitCode,
+    pager: Option<OsString>,
 }
 
 impl Form {
@@ -41,7 +44,14 @@ impl Form {
 impl<T> Report<T> {
     /// `answer` for programs, and the same as `text` for people, foreign parts [`escaped`].
     pub(crate) fn new(answer: T, text: impl Into<Vec<u8>>) -> Self {
-        Self { answer, text: Zeroizing::new(text.into()), exit: ExitCode::Done }
+        Self { answer, text: Zeroizing::new(text.into()), exit: ExitCode::Done, pager: None }
+    }
+
+    /// The same, through `pager` when it is text for a terminal.
+    #[must_use]
+    pub(crate) fn paged(mut self, pager: Option<OsString>) -> Self {
+        self.pager = pager;
+        self
     }
 
     /// The same, ending with `exit`.
@@ -54,7 +64,11 @@ impl<T> Report<T> {
 
 /// Writes the report to stdout. Nobody reading it any more is no trouble.
 pub(crate) fn print<T: Serialize>(form: Form, report: Report<T>) -> Result<ExitCode, Trouble> {
-    let Report { answer, text, exit } = report;
+    let Report { answer, text, exit, pager } = report;
+    let pager = pager.filter(|_| form == Form::Text && is_terminal());
+    if pager.is_some_and(|pager| page(&pager, &text)) {
+        return Ok(exit);
+    }
     let bytes = match form {
         Form::Text => text,
         Form::Json => json(Outcome::Result(answer)).map_err(|error| {
@@ -63,6 +77,20 @@ pub(crate) fn print<T: Serialize>(form: Form, report: Report<T>) -> Result<ExitC
     };
     write_to(&mut io::stdout().lock(), &bytes)?;
     Ok(exit)
+}
+
+/// Shows `text` in a pager; whether there is one.
+fn page(pager: &OsStr, text: &[u8]) -> bool {
+    let mut command = process::Command::new("/bin/sh");
+    // Colours, nothing but the text on one screen, and the text stays when it ends.
+    command.arg("-c").arg(pager).env("LESS", "FRX").stdin(process::Stdio::piped());
+    let Ok(mut process) = command.spawn() else { return false };
+    if let Some(mut stdin) = process.stdin.take() {
+        // It may end before it has seen everything.
+        let _they_have_seen_enough = stdin.write_all(text);
+    }
+    // A shell that finds no such program says so with these numbers.
+    process.wait().is_ok_and(|status| !matches!(status.code(), Some(126 | 127)))
 }
 
 /// Writes `text` now, in the middle of a command that talks with somebody.
@@ -152,14 +180,22 @@ pub(crate) const fn is_deceptive(character: char) -> bool {
 
 /// Rows with their cells under each other; nothing for no row.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    table_after(rows, &mut Vec::new())
+}
+
+/// The same, under rows before them whose columns were so wide; they are widened where need be.
+pub(crate) fn table_after(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    widths.resize(columns.max(widths.len()), 0);
+    for (column, widest) in widths.iter_mut().enumerate() {
+        *widest = width(column).unwrap_or(0).max(*widest);
+    }
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row.iter().zip(&*widths).map(|(cell, width)| format!("{cell:<width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         text.push_str(line.trim_end());
         text.push('\n');

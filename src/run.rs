@@ -156,7 +156,7 @@ fn run_daemon(command: &DaemonCommand, settings: &Settings) -> Result<ExitCode, 
 fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
     let form = settings.form;
     match command {
-        AuditCommand::Show(arguments) => print(form, audit_show::run(arguments, settings)?),
+        AuditCommand::Show(arguments) => audit_show::run(arguments, settings),
         AuditCommand::Verify(arguments) => print(form, audit_verify::run(&arguments, settings)?),
         AuditCommand::AcceptBreak(arguments) => {
             print(form, audit_accept_break::run(&arguments, settings)?)

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) form: Form,
     /// How to call `ward` for the same root, for hints.
     pub(crate) program: String,
+    /// What shows long texts on a terminal (`PAGER`); absent where that can do nothing but scroll.
+    pub(crate) pager: Option<OsString>,
     /// Whether somebody wants no colours (`NO_COLOR`, no-color.org).
     pub(crate) is_plain: bool,
 }
@@ -74,6 +76,7 @@ impl Settings {
             runtime: runtime(),
             form: Form::of(arguments),
             program,
+            pager: pager(),
             is_plain: variable("NO_COLOR").is_some(),
         })
     }
@@ -90,6 +93,12 @@ fn default_root() -> Result<PathBuf, Trouble> {
                 .next("give one with --root PATH or WARD_ROOT")
         })?;
     Ok(state.join("ward"))
+}
+
+fn pager() -> Option<OsString> {
+    let can_move = variable("TERM").is_some_and(|terminal| terminal != Path::new("dumb"));
+    let less = || can_move.then(|| "less -R".into());
+    variable("PAGER").map(PathBuf::into_os_string).or_else(less)
 }
 
 fn runtime() -> Option<PathBuf> {

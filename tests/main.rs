@@ -10,6 +10,7 @@ mod agents;
 mod answers;
 mod asking;
 mod attacks;
+mod audit_show;
 mod commands;
 mod contract;
 mod copies;

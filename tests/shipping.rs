@@ -217,6 +217,14 @@ fn tables_that_cannot_be_shipped_by_are_refused_with_what_is_wrong() {
     crate::support::stage::replace(&settings, &before);
 }
 
+/// Says which service is meant, and is no signature.
+fn authorization(service: &str) -> String {
+    format!(
+        "Authorization: AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/{service}/aws4_request, \
+         SignedHeaders=host, Signature=x"
+    )
+}
+
 /// The text of the first element of that name.
 fn element(text: &str, name: &str) -> String {
     let (_, rest) = text.split_once(&format!("<{name}>")).unwrap();
@@ -246,11 +254,10 @@ impl Moto {
 
     /// Makes a user who may do everything with S3: its two keys.
     fn user(&self) -> (String, String) {
-        let scope = "Authorization: AWS4-HMAC-SHA256 \
-                     Credential=x/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x";
+        let scope = authorization("iam");
         let iam = |action: &str| {
             let action = format!("Action={action}&UserName=ship&Version=2010-05-08");
-            self.ask(&["-H", scope, "-d", &action, &self.address])
+            self.ask(&["-H", &scope, "-d", &action, &self.address])
         };
         iam("CreateUser");
         iam("PutUserPolicy&PolicyName=all&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C\
@@ -262,7 +269,13 @@ impl Moto {
 
     /// From now on so many requests go without a signature that is right.
     fn forgive(&self, count: &str) {
-        self.ask(&["-d", count, &format!("{}/moto-api/reset-auth", self.address)]);
+        self.ask(&[
+            "-H",
+            "Content-Type: text/plain",
+            "-d",
+            count,
+            &format!("{}/moto-api/reset-auth", self.address),
+        ]);
     }
 
     fn ask(&self, arguments: &[&str]) -> String {
@@ -313,7 +326,8 @@ fn a_store_that_speaks_s3_gets_objects_that_are_the_log() {
     assert!(names.iter().all(|name| name.starts_with("host one/") && name.ends_with(".jsonl")));
     let text: String = names
         .iter()
-        .map(|name| moto.ask(&[&format!("{address}/audit/{}", name.replace(' ', "%20"))]))
+        .map(|name| format!("{address}/audit/{}", name.replace(' ', "%20")))
+        .map(|object| moto.ask(&["-H", &authorization("s3"), &object]))
         .collect();
     assert_whole(&stage, &text);
 }

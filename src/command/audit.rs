@@ -128,4 +128,10 @@ pub(crate) struct AuditShowArguments {
     /// At most so many, up to 500
     #[arg(long, value_name = "COUNT")]
     pub(crate) limit: Option<u64>,
+    /// Go on with what comes, until the daemon ends
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Show it without a pager, also on a terminal
+    #[arg(long)]
+    pub(crate) no_pager: bool,
 }

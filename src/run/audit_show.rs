@@ -2,7 +2,8 @@
 
 use crate::client::Client;
 use crate::command::AuditShowArguments;
-use crate::output::{self, Report, escaped, table, time, user};
+use crate::exit_code::ExitCode;
+use crate::output::{self, Report, escaped, print, table_after, time, user};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use nix::time::{ClockId, clock_gettime};
@@ -14,42 +15,81 @@ use ward_mountd::control::message::{AuditFilter, AuditPage, Command};
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Shows them.
-pub(crate) fn run(
-    arguments: AuditShowArguments,
-    settings: &Settings,
-) -> Result<Report<AuditPage>, Trouble> {
-    let AuditShowArguments { vault, path, uid, event, decision, since, until, after, limit } =
-        arguments;
-    let filter = AuditFilter { vault, path, uid, event, decision, since, until, after, limit };
-    let page: AuditPage = Client::connect(settings)?.ask(Command::AuditShow { filter })?;
-    let people = output::is_terminal().then(now);
-    let rows = page.entries.iter().map(|shown| match people {
-        Some(now) => for_people(row(shown), now),
-        None => row(shown),
-    });
-    let mut text = table(&rows.collect::<Vec<_>>());
-    if people.is_some() && !settings.is_plain {
-        let lines = text.lines().zip(&page.entries);
-        text = lines.map(|(line, shown)| coloured(line, shown)).collect();
+/// How times are said.
+#[derive(Clone, Copy)]
+enum Times {
+    /// As the log has them.
+    Exact,
+    /// How long ago, at so many microseconds since 1970.
+    Ago(u64),
+    /// To the second: how long ago it was is soon untrue where more comes after it.
+    Seconds,
+}
+
+/// Shows them, and with `--follow` what comes after them.
+pub(crate) fn run(arguments: AuditShowArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let pager = settings.pager.clone().filter(|_| !arguments.no_pager);
+    let after = arguments.after;
+    if arguments.follow {
+        return follow(filter(arguments), settings);
     }
+    let command = Command::AuditShow { filter: filter(arguments) };
+    let page: AuditPage = Client::connect(settings)?.ask(command)?;
+    let times = if output::is_terminal() { Times::Ago(now()) } else { Times::Exact };
+    let mut text = lines(&page, times, settings, &mut Vec::new());
     if let (Some(_), Some(next)) = (after, page.next) {
         text.push_str(&format!("more with --after {next}\n"));
     }
     for damaged in &page.damaged {
         text.push_str(&format!("{}\n", escaped(damaged)));
     }
-    Ok(Report::new(page, text))
+    print(settings.form, Report::new(page, text).paged(pager))
+}
+
+/// A page after the other, until the daemon ends.
+fn follow(filter: AuditFilter, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let mut client = Client::connect(settings)?;
+    let mut page = Some(client.ask::<AuditPage>(Command::AuditFollow { filter })?);
+    let times = if output::is_terminal() { Times::Seconds } else { Times::Exact };
+    let mut widths = Vec::new();
+    while let Some(shown) = page {
+        let text = lines(&shown, times, settings, &mut widths);
+        print(settings.form, Report::new(shown, text))?;
+        page = client.receive_if_any()?;
+    }
+    Ok(ExitCode::Done)
+}
+
+fn filter(arguments: AuditShowArguments) -> AuditFilter {
+    let AuditShowArguments { vault, path, uid, event, decision, .. } = arguments;
+    let AuditShowArguments { since, until, after, limit, .. } = arguments;
+    AuditFilter { vault, path, uid, event, decision, since, until, after, limit }
+}
+
+/// The entries of a page, under columns that were so wide.
+fn lines(page: &AuditPage, times: Times, settings: &Settings, widths: &mut Vec<usize>) -> String {
+    let rows: Vec<Vec<String>> =
+        page.entries.iter().map(|shown| for_people(row(shown), times)).collect();
+    let text = table_after(&rows, widths);
+    if settings.is_plain || matches!(times, Times::Exact) {
+        return text;
+    }
+    text.lines().zip(&page.entries).map(|(line, shown)| coloured(line, shown)).collect()
 }
 
 /// The time as people ask for it: how long ago, for the last day.
-fn for_people(mut row: Vec<String>, now: u64) -> Vec<String> {
+fn for_people(mut row: Vec<String>, times: Times) -> Vec<String> {
     if let Some(cell) = row.get_mut(1)
         && let Some(then) = Timestamp::from_text(cell)
     {
-        let seconds = now.saturating_sub(then.microseconds()) / 1_000_000;
-        let day = cell.get(..19).unwrap_or_default().replace('T', " ");
-        *cell = if seconds < DAY { format!("{} ago", time(seconds)) } else { day };
+        let seconds = |now: u64| now.saturating_sub(then.microseconds()) / 1_000_000;
+        match times {
+            Times::Exact => {}
+            Times::Ago(now) if seconds(now) < DAY => *cell = format!("{} ago", time(seconds(now))),
+            Times::Ago(_) | Times::Seconds => {
+                *cell = cell.get(..19).unwrap_or_default().replace('T', " ");
+            }
+        }
     }
     row
 }
@@ -141,8 +181,11 @@ mod tests {
     fn people_see_how_long_ago_it_was_and_what_was_refused() {
         let at = |text: &str| vec!["7".to_owned(), text.to_owned()];
         let now = Timestamp::from_text("2026-01-02T00:00:00.000000Z").unwrap().microseconds();
-        assert_eq!(for_people(at("2026-01-01T23:58:30.000001Z"), now)[1], "1m 29s ago");
-        assert_eq!(for_people(at("2025-12-31T23:58:30.000001Z"), now)[1], "2025-12-31 23:58:30");
+        let ago = Times::Ago(now);
+        assert_eq!(for_people(at("2026-01-01T23:58:30.000001Z"), ago)[1], "1m 29s ago");
+        let (old, new) = (at("2025-12-31T23:58:30.000001Z"), at("2026-01-01T23:58:30.000001Z"));
+        assert_eq!(for_people(old, ago)[1], "2025-12-31 23:58:30");
+        assert_eq!(for_people(new, Times::Seconds)[1], "2026-01-01 23:58:30");
         assert_eq!(coloured("x", &json!({"decision": "denied"})), "\u{1b}[31mx\u{1b}[0m\n");
         assert_eq!(coloured("x", &json!({"decision": "permitted"})), "x\n");
     }

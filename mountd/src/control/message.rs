@@ -358,6 +358,11 @@ pub enum Command {
         /// Which entries.
         filter: AuditFilter,
     },
+    /// The same, and then each entry as it comes, in further [`AuditPage`]s, until the client goes.
+    AuditFollow {
+        /// Which entries.
+        filter: AuditFilter,
+    },
     /// Whether the log is whole: [`AuditVerdict`].
     AuditVerify {
         /// A head that was kept elsewhere: the text of [`AuditHead`].

@@ -127,6 +127,9 @@ fn answer(
     if matches!(request.command, Command::Watch {}) {
         return control.follow(connection);
     }
+    if let Command::AuditFollow { filter } = &request.command {
+        return control.follow_log(filter, connection);
+    }
     Some(control.perform(request.command))
 }
 
@@ -190,7 +193,7 @@ impl Control<'_> {
             Command::Request { vault, path, operations, reason, ticket } => {
                 encoded(self.request((&vault, &path), &operations, &reason, ticket.as_deref()))
             }
-            // A subscription goes on: see `answer`.
+            // Subscriptions go on: see `answer`.
             Command::ListPending {} | Command::Watch {} => encoded(self.pending()),
             Command::GrantRevoke { lease } => encoded(self.grant_revoke(&lease)),
             Command::RequestState { request } => encoded(self.request_state(&request)),
@@ -241,7 +244,9 @@ impl Control<'_> {
             }
             Command::AgentRun { agent } => encoded(self.agent_run(&agent)),
             Command::AgentPin { pid } => encoded(self.agent_pin(pid)),
-            Command::AuditShow { filter } => encoded(self.audit_show(&filter)),
+            Command::AuditShow { filter } | Command::AuditFollow { filter } => {
+                encoded(self.audit_show(&filter))
+            }
             Command::AuditVerify { head, evidence } => {
                 encoded(self.audit_verify(head.as_deref(), evidence))
             }

@@ -213,7 +213,7 @@ pub(super) fn shown(lease: &Lease) -> Option<LeaseState> {
     })
 }
 
-fn filter_of(asked: &AuditFilter) -> Result<Filter, Failure> {
+pub(super) fn filter_of(asked: &AuditFilter) -> Result<Filter, Failure> {
     let time = |text: &Option<String>| -> Result<Option<Timestamp>, Failure> {
         let Some(text) = text else { return Ok(None) };
         let parsed: Result<jiff::Timestamp, _> = text.parse();
