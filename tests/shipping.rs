@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{Permissions, read_to_string};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -215,6 +216,54 @@ fn tables_that_cannot_be_shipped_by_are_refused_with_what_is_wrong() {
         assert!(ended.stderr.contains(why), "{table}: {ended:?}");
     }
     crate::support::stage::replace(&settings, &before);
+}
+
+#[test]
+fn the_journal_of_the_machine_is_told_of_heads_that_show_a_cut_log() {
+    let Some((stage, folder)) = stage() else { return };
+    let path = folder.join("journal");
+    let journal = UnixDatagram::bind(&path).unwrap();
+    journal.set_read_timeout(Some(wait::DEADLINE)).unwrap();
+    stage.root().ward(&["daemon", "stop"]).succeed();
+    let mut settings =
+        std::fs::File::options().append(true).open(stage.root().path().join("ward.toml")).unwrap();
+    settings.write_all(format!("[audit]\njournal = {path:?}\n").as_bytes()).unwrap();
+    stage.root().ward(&["daemon", "start"]).succeed();
+    let mut times = Vec::new();
+    let head = folder.join("head");
+    for number in 0..3 {
+        let mut bytes = [0; 4096];
+        let count = journal.recv(&mut bytes).unwrap();
+        times.push(wait::seconds());
+        let (fields, rest) = bytes[..count].split_at(find(&bytes, b"WARD_HEAD\n") + 10);
+        let fields = String::from_utf8(fields.to_vec()).unwrap();
+        assert!(fields.starts_with("PRIORITY=6\nSYSLOG_IDENTIFIER=ward-mountd\nMESSAGE=log 0"));
+        let (length, rest) = rest.split_at(8);
+        let length = usize::try_from(u64::from_le_bytes(length.try_into().unwrap())).unwrap();
+        assert_eq!((rest.len(), rest[length]), (length + 1, b'\n'));
+        std::fs::File::create(&head).unwrap().write_all(&rest[..length]).unwrap();
+        let verified = stage.root().run(&["audit", "verify", "--head", head.to_str().unwrap()]);
+        assert_eq!(verified.status, Some(0), "{verified:?}");
+        stage.root().ward(&["set", &format!("s{number}"), "--value", "x"]).succeed();
+    }
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] > 0.8), "{times:?}");
+    // Nobody reads any more, and nobody waits.
+    for number in 0..20 {
+        stage.root().ward(&["set", &format!("t{number}"), "--value", "x"]).succeed();
+    }
+    let note = read_to_string(&head).unwrap();
+    let told: u64 = note.lines().nth(1).unwrap().parse().unwrap();
+    stage.root().ward(&["daemon", "stop"]).succeed();
+    let segment = stage.root().newest_segment();
+    let lines = read_to_string(&segment).unwrap();
+    let kept: String = lines.split_inclusive('\n').filter(|line| seq(line) < told).collect();
+    std::fs::File::create(&segment).unwrap().write_all(kept.as_bytes()).unwrap();
+    let verified = stage.root().run(&["audit", "verify", "--head", head.to_str().unwrap()]);
+    assert_eq!(verified.status, Some(5), "{verified:?}");
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> usize {
+    bytes.windows(wanted.len()).position(|it| it == wanted).unwrap()
 }
 
 /// Says which service is meant, and is no signature.

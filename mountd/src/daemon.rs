@@ -12,6 +12,7 @@ use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
 use crate::hardening::{self, Memory};
 use crate::helper::Notifier;
+use crate::journal::Journal;
 use crate::lease_table::LeaseTable;
 use crate::lifecycle::{MountTable, Why};
 use crate::log_keeper::{self, LogFinding};
@@ -136,13 +137,15 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let announcement = Announcement::prepare();
     let metrics = metrics::bind(&settings.metrics)?;
     let (listener, bound) = listen(&root, &settings, inherited)?;
+    let journal = Journal::open(&settings.audit.journal);
     // From here on nothing new can be reached, and no key has been read yet.
     let confinement = confine(&root)?;
     let (events, happened) = bounded(8);
     let begun = begin(&root, settings, (monitor, service_manager), events, (memory, confinement));
     let daemon = begun?;
     let (stop, stopped) = bounded::<()>(0);
-    start_threads(&daemon, (listener, metrics), signals, (process, reports), &stopped)
+    let half = (process, reports, journal);
+    start_threads(&daemon, (listener, metrics), signals, half, &stopped)
         .map_err(|error| StartError::Machine("a thread", error))?;
     announcement.make();
     daemon.service_manager.ready();
@@ -292,7 +295,7 @@ fn start_threads(
     daemon: &Arc<Daemon>,
     (listener, metrics): (UnixListener, Option<TcpListener>),
     signals: SigSet,
-    (mut monitor, reports): (Child, OwnedFd),
+    (mut monitor, reports, journal): (Child, OwnedFd, Journal),
     stopped: &Receiver<()>,
 ) -> io::Result<()> {
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
@@ -331,7 +334,7 @@ fn start_threads(
     spawn("log-keeper", Box::new(move || log_keeper::keep(&pipeline, &stop)))?;
     let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
     let folder = daemon.root.join(AUDIT);
-    spawn("log-tender", Box::new(move || log_keeper::tend(&pipeline, &folder, &stop)))?;
+    spawn("log-tender", Box::new(move || log_keeper::tend(&pipeline, &folder, journal, &stop)))?;
     let (kept, stop) = (Arc::clone(daemon), stopped.clone());
     spawn("keeper", Box::new(move || keep_vaults(&kept, &stop)))?;
     if let Some(metrics) = metrics {

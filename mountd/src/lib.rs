@@ -20,6 +20,7 @@ mod handle_table;
 mod hardening;
 mod helper;
 mod initialise;
+mod journal;
 mod lease_table;
 mod lifecycle;
 mod log_keeper;

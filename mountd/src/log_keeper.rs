@@ -2,6 +2,7 @@
 //! looked through now and then.
 
 use crate::clock;
+use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crossbeam_channel::{Receiver, select, tick};
 use std::path::Path;
@@ -53,8 +54,9 @@ pub(crate) fn keep(pipeline: &Pipeline, stop: &Receiver<()>) {
     }
 }
 
-/// Puts away segments that have ended, deletes those that the policy keeps no longer, and records once what it finds wrong with the log in `folder`.
-pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
+/// Puts away segments that have ended, deletes those that the policy keeps no longer, records once what it
+/// finds wrong with the log in `folder`, and tells the journal of its head.
+pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, mut journal: Journal, stop: &Receiver<()>) {
     let period = tick(ENDED_PERIOD);
     let mut verified: Option<Moment> = None;
     let mut counted = None;
@@ -62,6 +64,7 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, stop: &Receiver<()>) {
         select! {
             recv(stop) -> _ => return,
             recv(period) -> _ => {
+                journal.tell(folder);
                 pipeline.record_counts(&mut counted);
                 let now = clock::now();
                 let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
