@@ -251,7 +251,7 @@ impl<'a> Shipper<'a> {
             let lines = self.log.follow(&mut self.follower, MOST);
             self.unshipped = lines.map_err(|error| error.to_string())?;
             if let Some(Lines { missing: missing @ 1.., .. }) = self.unshipped {
-                let reason = format!("{missing} entries were deleted before it had them");
+                let reason = format!("{missing} entries that it has not got are not kept any more");
                 let shipped = self.sink.lock().shipped;
                 self.append(Record::shipped(&self.sink.settings.name, shipped).reason(&reason));
             }
@@ -307,6 +307,26 @@ fn pause(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_is_kept_for_the_slowest_sink_unless_that_is_given_up() {
+        let settings: AuditSettings = toml::from_str(
+            "[[ship]]\nname = \"a\"\nuser = \"u\"\nfile = \"/a\"\n\
+             [[ship]]\nname = \"b\"\nuser = \"u\"\nfile = \"/b\"\nhold = \"1h\"\n",
+        )
+        .unwrap();
+        let cursors = [("a".to_owned(), 70), ("b".to_owned(), 40), ("gone".to_owned(), 3)];
+        let shipping = Shipping::new(&settings, &cursors);
+        let at = |minutes: u64| Timestamp::from_microseconds(minutes * 60_000_000);
+        assert_eq!(shipping.is_shipped_up_to(at(1)), 40);
+        shipping.sinks[1].lock().waits_since = Some(at(1));
+        assert_eq!(shipping.is_shipped_up_to(at(61)), 40);
+        assert_eq!(shipping.is_shipped_up_to(at(62)), 70);
+        assert_eq!(
+            Shipping::new(&AuditSettings::default(), &cursors).is_shipped_up_to(at(1)),
+            u64::MAX
+        );
+    }
 
     #[test]
     fn pauses_double_up_to_five_minutes_and_are_never_all_the_same() {
