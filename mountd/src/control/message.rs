@@ -406,20 +406,6 @@ pub enum Command {
     },
 }
 
-/// What would be asked of the policy.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ask {
-    /// What would be done, together.
-    pub operations: Vec<String>,
-    /// The vault; absent for commands about the daemon.
-    pub vault: Option<String>,
-    /// The secret, or without a vault the name of an agent.
-    pub path: Option<String>,
-    /// The ticket it would be asked with.
-    pub ticket: Option<String>,
-}
-
 /// A passphrase on its way to the daemon; wiped when dropped, never shown.
 #[derive(Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
 #[serde(transparent)]

@@ -4,6 +4,20 @@ use super::{CheckVerdict, LeaseState};
 use serde::{Deserialize, Serialize};
 use ward_policy::{Change, DescribedCaller, DescribedQuestion, Explanation};
 
+/// What would be asked of the policy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// What would be done, together.
+    pub operations: Vec<String>,
+    /// The vault; absent for commands about the daemon.
+    pub vault: Option<String>,
+    /// The secret, or without a vault the name of an agent.
+    pub path: Option<String>,
+    /// The ticket it would be asked with.
+    pub ticket: Option<String>,
+}
+
 /// Why the policy decides as it does.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Explained {
