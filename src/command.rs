@@ -64,8 +64,10 @@ pub(crate) enum Command {
     Approve(ApproveArguments),
     /// Answer a request with no
     Deny(DenyArguments),
+    /// Set the passphrase with which you answer requests of your own uid, or change it
+    ApprovalPassphrase(ApprovalPassphraseArguments),
     /// Look at the requests that wait, as they come, and answer them by a key
-    Watch,
+    Watch(SigningArguments),
     /// Walk through the requests that wait
     #[command(subcommand)]
     Requests(RequestsCommand),

@@ -1,6 +1,7 @@
 //! One command per file: each asks for something and says what came of it.
 
 mod agent;
+mod approval_passphrase;
 mod approve;
 mod audit_accept_break;
 mod audit_export;
@@ -14,6 +15,7 @@ mod config;
 mod daemon;
 mod deny;
 mod doctor;
+mod evidence;
 mod generate;
 mod get;
 mod grants;
@@ -40,6 +42,7 @@ mod revoke;
 mod set;
 mod status;
 mod vault_accept_restore;
+mod vault_ask_file;
 mod vault_compact;
 mod vault_exec;
 mod vault_export;
@@ -86,8 +89,13 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Request(arguments) => print(form, request::run(arguments, settings)?),
         Command::Approve(arguments) => print(form, approve::run(arguments, settings)?),
         Command::Deny(arguments) => print(form, deny::run(arguments, settings)?),
-        Command::Watch => watch::run(settings),
-        Command::Requests(RequestsCommand::Review) => print(form, requests_review::run(settings)?),
+        Command::ApprovalPassphrase(arguments) => {
+            print(form, approval_passphrase::run(&arguments, settings)?)
+        }
+        Command::Watch(arguments) => watch::run(&arguments, settings),
+        Command::Requests(RequestsCommand::Review(arguments)) => {
+            print(form, requests_review::run(&arguments, settings)?)
+        }
         Command::Grants(GrantsCommand::List) => print(form, grants::list(settings)?),
         Command::Grants(GrantsCommand::Revoke(arguments)) => {
             print(form, grants::revoke(arguments, settings)?)
@@ -181,6 +189,7 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
         VaultCommand::Unmount(arguments) => print(form, vault_unmount::run(&arguments, settings)?),
         VaultCommand::List => print(form, vault_list::run(settings)?),
         VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),
+        VaultCommand::AskFile(arguments) => print(form, vault_ask_file::run(arguments, settings)?),
         VaultCommand::Fsck(arguments) => print(form, vault_fsck::run(&arguments, settings)?),
         VaultCommand::Export(arguments) => print(form, vault_export::run(&arguments, settings)?),
         VaultCommand::Import(arguments) => print(form, vault_import::run(&arguments, settings)?),

@@ -18,13 +18,25 @@ const LONGEST: u64 = 16 << 10;
 
 /// Signs `wanted` with the key in `file`, else with the first that an agent has.
 pub(crate) fn sign(wanted: &Binding, file: Option<&Path>) -> Result<String, Trouble> {
-    if let Some(file) = file {
-        return run(&wanted.binding, file.as_os_str().as_ref(), Stdio::inherit());
+    match file {
+        Some(file) => run(&wanted.binding, file.as_os_str().as_ref(), Words::Told),
+        None => sign_by_agent(wanted),
     }
+}
+
+/// The same where ssh-keygen must leave the terminal alone: it asks for nothing and says nothing.
+pub(crate) fn sign_silently(wanted: &Binding, file: Option<&Path>) -> Result<String, Trouble> {
+    match file {
+        Some(file) => run(&wanted.binding, file.as_os_str().as_ref(), Words::Untold),
+        None => sign_by_agent(wanted),
+    }
+}
+
+fn sign_by_agent(wanted: &Binding) -> Result<String, Trouble> {
     for key in &wanted.keys {
         let public = in_memory(key).map_err(|error| Trouble::new(FailureCode::Failed, error))?;
         let path = format!("/proc/{}/fd/{}", std::process::id(), public.as_raw_fd());
-        if let Ok(signature) = run(&wanted.binding, path.as_ref(), Stdio::null()) {
+        if let Ok(signature) = run(&wanted.binding, path.as_ref(), Words::Untold) {
             return Ok(signature);
         }
     }
@@ -40,15 +52,30 @@ fn in_memory(key: &str) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Whether ssh-keygen may speak to the person at the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Words {
+    Told,
+    Untold,
+}
+
 /// `ssh-keygen -Y sign`: the text on its stdin, the signature on its stdout.
-fn run(text: &str, key: &Path, words: Stdio) -> Result<String, Trouble> {
+fn run(text: &str, key: &Path, words: Words) -> Result<String, Trouble> {
     let trouble = |error: io::Error| {
         Trouble::new(FailureCode::Unsupported, format!("cannot run {SSH_KEYGEN}: {error}"))
             .next("install OpenSSH's client programs")
     };
     let mut command = Command::new(SSH_KEYGEN);
     command.args(["-Y", "sign", "-n", NAMESPACE, "-f"]).arg(key);
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(words);
+    let told = match words {
+        Words::Told => Stdio::inherit(),
+        Words::Untold => {
+            // Else it asks on the terminal, whoever reads that.
+            command.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "/bin/false");
+            Stdio::null()
+        }
+    };
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(told);
     let mut child = piped.spawn().map_err(trouble)?;
     if let Some(mut stdin) = child.stdin.take() {
         // It may end before it reads: its exit code says why.
@@ -61,7 +88,11 @@ fn run(text: &str, key: &Path, words: Stdio) -> Result<String, Trouble> {
     if child.wait().map_err(trouble)?.success() {
         Ok(signature)
     } else {
-        Err(Trouble::new(FailureCode::Denied, format!("{SSH_KEYGEN} did not sign"))
-            .next("see what it says above"))
+        Err(Trouble::new(FailureCode::Denied, format!("{SSH_KEYGEN} did not sign")).next(
+            match words {
+                Words::Told => "see what it says above",
+                Words::Untold => "answer with ward approve ID --sign --key FILE",
+            },
+        ))
     }
 }

@@ -153,3 +153,38 @@ fn a_grant_is_taken_back_by_an_approver_or_its_holder_and_by_nobody_else() {
     assert_eq!(by(OWNER), Some(0));
     assert_eq!(person.fails("os.pread(file, 6, 0)"), "ESTALE");
 }
+
+#[test]
+fn what_ended_unanswered_or_was_dropped_waits_for_the_approver_after_a_restart_too() {
+    let Some(stage) = Stage::set() else { return };
+    stage.secret("ask/token", "s3cret");
+    let mut person = Person::of(OWNER);
+    person.must(&format!("os.chdir({:?})", stage.mountpoint()));
+    let document =
+        |reason: &str| format!("path='ask/token'\\noperation='file.read'\\nreason='{reason}'\\n");
+    // The first gives way to those that come after it; one is taken back, which nobody missed.
+    for number in 0..32 {
+        let reason = document(&number.to_string());
+        person.must(&format!("write('.ward/requests/{number}', \"{reason}\")"));
+    }
+    person.must("os.unlink('.ward/requests/31')");
+    let missed = || {
+        let listed = stage.root().run(&["--json", "list", "--pending"]).json();
+        listed["result"]["missed"].as_array().cloned().unwrap_or_default()
+    };
+    let mut other = Person::of(OWNER);
+    other.must(&format!("os.chdir({:?})", stage.mountpoint()));
+    for reason in ["more", "yet more"] {
+        other.must(&format!("write('.ward/requests/{}', \"{}\")", reason.len(), document(reason)));
+    }
+    assert!(wait::until(|| missed().len() == 1), "{:?}", missed());
+    let told = missed();
+    assert_eq!((&told[0]["reason"], &told[0]["path"]), (&"0".into(), &"ask/token".into()));
+    let text = stage.root().run(&["list", "--pending"]).stdout;
+    assert!(text.contains("missed, within a day:\n") && text.contains(": 0\n"), "{text}");
+    stage.root().ward(&["daemon", "stop"]).succeed();
+    stage.root().ward(&["daemon", "start"]).succeed();
+    assert_eq!(missed(), told);
+    let screen = Screen::begin(stage.root(), &["watch"]);
+    screen.expect("1 missed");
+}

@@ -9,9 +9,11 @@ mod ending;
 mod entitlement;
 mod error;
 mod front_ends;
+mod lingering;
 mod taken;
 
 pub(crate) use answered::RequestState;
+pub(crate) use ending::Why;
 pub(crate) use entitlement::{Answerers, Entitled, Yes};
 pub(crate) use error::{AnswerError, AskError};
 pub(crate) use taken::{Answers, Taken, answers_of};
@@ -65,6 +67,7 @@ pub(crate) struct PendingView {
     pub(crate) asker: Arc<Caller>,
     pub(crate) reason: Option<Arc<str>>,
     pub(crate) lease: Duration,
+    pub(crate) uses: Option<u32>,
     pub(crate) require: Require,
     pub(crate) factors: Factors,
     pub(crate) expires: Moment,
@@ -79,6 +82,8 @@ pub(crate) struct Approved {
     pub(crate) held: Vec<Held>,
     /// Who only wants to know.
     pub(crate) onlookers: Vec<Held>,
+    /// Requests that asked the same for another reason, and are answered with it.
+    pub(crate) equal: Vec<PendingView>,
 }
 
 /// An open that waits, or an onlooker, who is told the answer and given nothing.
@@ -90,10 +95,17 @@ pub(crate) struct Held {
     pub(crate) resume: Resume,
 }
 
+impl fmt::Debug for Held {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Held").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
 /// What the keeper found to be over.
 #[derive(Clone, Debug)]
 pub(crate) struct Expired {
     pub(crate) view: PendingView,
+    pub(crate) why: Why,
 }
 
 /// What came of one approver's yes.
@@ -118,6 +130,8 @@ pub(crate) struct ApprovalQueue {
 #[derive(Debug, Default)]
 struct State {
     pending: BTreeMap<RequestId, Pending>,
+    /// What waits for no request of the queue.
+    lingering: Vec<Held>,
     silenced: Vec<(Question, Moment)>,
     answered: AnsweredRequests,
     last_token: u64,
@@ -129,6 +143,8 @@ struct Pending {
     asker: Arc<Caller>,
     reason: Option<Arc<str>>,
     expires: Moment,
+    /// Why it ends then.
+    why: Why,
     nonce: Nonce,
     approved: Vec<(Identity, Given)>,
     held: Vec<Held>,
@@ -183,6 +199,7 @@ impl ApprovalQueue {
         let same = state.pending.iter().find(|(_, pending)| {
             pending.question == question
                 && pending.request.grant() == request.grant()
+                && pending.request.obligations() == request.obligations()
                 && (reason.is_none() || pending.reason == reason)
         });
         if let Some((id, _)) = same {
@@ -198,6 +215,7 @@ impl ApprovalQueue {
             asker: Arc::clone(asker),
             reason,
             expires,
+            why: Why::Unanswered,
             nonce,
             approved: Vec::new(),
             held: Vec::new(),
@@ -299,36 +317,54 @@ impl ApprovalQueue {
         let given = pending.approved.iter().fold(given, |given, (_, other)| given.and(*other));
         let holder = pending.asker.fingerprint(given.scope).ok_or(AnswerError::NotPending)?;
         state.answered.remember(id, &pending, RequestState::Approved, clock::now());
+        // A yes for so many opens is for who asked so; one for a time is for the question.
+        let equals = if given.uses.is_none() && given.scope == pending.request.obligations().scope {
+            state.take_equal(&pending, RequestState::Approved, |other| {
+                other.request.grant() == pending.request.grant()
+                    && other.request.obligations() == pending.request.obligations()
+            })
+        } else {
+            Vec::new()
+        };
         drop(state);
         self.wake();
-        let (onlookers, held) = pending.held.into_iter().partition(|held| held.is_onlooker);
+        let equal = equals.iter().map(|(view, _)| view.clone()).collect();
+        let held = pending.held.into_iter().chain(equals.into_iter().flat_map(|(_, held)| held));
+        let (onlookers, held) = held.partition(|held| held.is_onlooker);
         Ok(Answered::Approved(Box::new(Approved {
             permit: pending.request.approve(id, given),
             holder,
             uses: given.uses,
             held,
             onlookers,
+            equal,
         })))
     }
 
-    /// `approver` says no: the opens held for it end, and the question is silent for a minute.
+    /// `approver` says no: the opens held for it end, and the question is silent for a minute. So are
+    /// those who asked it for another reason, which are given.
     pub(crate) fn deny(
         &self,
         rules: &Rules,
         approver: &Caller,
         (id, reason): (RequestId, Option<&str>),
-    ) -> Result<(), AnswerError> {
+    ) -> Result<Vec<PendingView>, AnswerError> {
         let mut state = self.state();
         let pending = state.pending.get(&id).ok_or(AnswerError::NotPending)?;
         pending.may_be_denied_by(rules, approver)?;
         let pending = state.pending.remove(&id).ok_or(AnswerError::NotPending)?;
-        let (now, reason) = (clock::now(), reason.map(Arc::from));
-        state.answered.remember(id, &pending, RequestState::Denied(reason), now);
+        let (now, denied) = (clock::now(), RequestState::Denied(reason.map(Arc::from)));
+        state.answered.remember(id, &pending, denied.clone(), now);
+        let equals = state.take_equal(&pending, denied, |_| true);
         state.silenced.push((pending.question, now.after(SILENCE)));
         drop(state);
         self.wake();
         release(pending.held, Unanswered::Refused);
-        Ok(())
+        let silent = equals.into_iter().map(|(view, held)| {
+            release(held, Unanswered::Refused);
+            view
+        });
+        Ok(silent.collect())
     }
 
     /// Ends what is over, each at its time, and tells `expired`; until the queue is closed.
@@ -369,8 +405,28 @@ pub(crate) enum Freshness {
 
 impl State {
     fn take(&mut self, is_meant: impl Fn(&Held) -> bool) -> Vec<Held> {
-        let pending = self.pending.values_mut();
-        pending.flat_map(|pending| pending.held.extract_if(.., |held| is_meant(held))).collect()
+        let held = self.pending.values_mut().map(|pending| &mut pending.held);
+        let held = held.chain([&mut self.lingering]);
+        held.flat_map(|held| held.extract_if(.., |held| is_meant(held))).collect()
+    }
+
+    /// Takes those out that ask what `answered` asks, for another reason.
+    fn take_equal(
+        &mut self,
+        answered: &Pending,
+        state: RequestState,
+        is_meant: impl Fn(&Pending) -> bool,
+    ) -> Vec<(PendingView, Vec<Held>)> {
+        let is_equal = |_: &RequestId, other: &mut Pending| {
+            other.question == answered.question && is_meant(other)
+        };
+        let equals: Vec<_> = self.pending.extract_if(.., is_equal).collect();
+        let settle = |(id, mut pending): (RequestId, Pending)| {
+            self.answered.remember(id, &pending, state.clone(), clock::now());
+            let held = std::mem::take(&mut pending.held);
+            (pending.view(id), held)
+        };
+        equals.into_iter().map(settle).collect()
     }
 
     /// Opens whose patience is over, requests whose time is over, and when the next is.
@@ -381,7 +437,7 @@ impl State {
         pending.retain(|id, pending| {
             let is_over = pending.expires <= now;
             if is_over {
-                gone.push(Expired { view: pending.view(*id) });
+                gone.push(Expired { view: pending.view(*id), why: pending.why });
                 answered.remember(*id, pending, RequestState::Expired, now);
                 over.append(&mut pending.held);
             }
@@ -390,7 +446,7 @@ impl State {
         let ends = self.pending.values().flat_map(|pending| {
             pending.held.iter().map(|held| held.deadline).chain([pending.expires])
         });
-        let next = ends.min();
+        let next = ends.chain(self.lingering.iter().map(|held| held.deadline)).min();
         (over, gone, next)
     }
 
@@ -400,7 +456,7 @@ impl State {
         if let Some(oldest) = of_user.next()
             && of_user.count() + 1 >= MOST_OF_ONE_USER
         {
-            oldest.expires = Moment::from_nanoseconds(0);
+            oldest.end_now(Why::TooMany);
         }
     }
 }
@@ -414,6 +470,7 @@ impl Pending {
             asker: Arc::clone(&self.asker),
             reason: self.reason.clone(),
             lease: obligations.lease,
+            uses: obligations.uses,
             require: obligations.require,
             factors: obligations.factors,
             expires: self.expires,

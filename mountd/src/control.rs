@@ -9,6 +9,7 @@ mod connection;
 mod connection_table;
 mod explain;
 mod failure;
+mod handoffs;
 mod history;
 mod keys;
 pub mod message;

@@ -10,6 +10,7 @@ use crate::cpu_latency::CpuLatency;
 use crate::factor::ApprovalPassphrase;
 use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
+use crate::handoff_table::HandoffTable;
 use crate::hardening::{self, Memory};
 use crate::helper::Notifier;
 use crate::journal::Journal;
@@ -19,6 +20,7 @@ use crate::log_keeper::{self, LogFinding};
 use crate::log_state::LogState;
 use crate::meter::Meter;
 use crate::metrics;
+use crate::missed::MissedTable;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
@@ -224,6 +226,8 @@ fn assemble(
         passphrase: ApprovalPassphrase::default(),
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
+        handoffs: HandoffTable::default(),
+        missed: MissedTable::default(),
         left: LogState::new(recovered, boot),
         log_finding: LogFinding::default(),
         handles: HandleTable::default(),
@@ -371,6 +375,7 @@ fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
                 daemon.pipeline.end_agents();
                 daemon.pipeline.leases.record_ends();
                 daemon.service_manager.living(|| daemon.in_short());
+                daemon.pipeline.end_late_handoffs();
             }
         }
     }

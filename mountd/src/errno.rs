@@ -3,7 +3,7 @@
 use crate::approval_queue::Unanswered;
 use crate::caller::IdentifyError;
 use crate::draft::GrowError;
-use crate::pipeline::{ChangeError, OpenError, ReadError, WriteError};
+use crate::pipeline::{ChangeError, HandOutError, OpenError, ReadError, WriteError};
 use crate::request_file::RequestFileError;
 use fuser::Errno;
 use ward_policy::{LeaseEnd, NameFault};
@@ -69,6 +69,14 @@ pub(crate) fn of_change(error: &ChangeError) -> Errno {
         ChangeError::Log(_) => Errno::EIO,
         ChangeError::Open(error) => of_open(error),
         ChangeError::Write(error) => of_write(error),
+    }
+}
+
+pub(crate) fn of_hand_out(error: &HandOutError) -> Errno {
+    match error {
+        HandOutError::NotYours => Errno::ENOENT,
+        HandOutError::Terms => Errno::EINVAL,
+        HandOutError::Open(error) => of_open(error),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::{AppendError, Durability, EventType, Log, Record};
 use ward_policy::{
     AgentSessionId, ApprovalRequest, Basis, Caller, Digest, FileId, Fingerprint, Lease, LeaseId,
-    Moment, Permit, Ticket, VaultName,
+    Moment, Permit, RequestId, Ticket, VaultName,
 };
 
 /// Every lease that may still be found or must still be withdrawn.
@@ -59,7 +59,7 @@ impl Reach {
     }
 
     /// The word of the log.
-    fn name(self) -> Cow<'static, str> {
+    pub(crate) fn name(self) -> Cow<'static, str> {
         match self {
             Self::Handle => Cow::Borrowed("handle"),
             Self::NextOpens(0 | 1) => Cow::Borrowed("next-open"),
@@ -145,6 +145,7 @@ impl LeaseTable {
         let ends = match permit.basis() {
             Basis::Rule => latest,
             Basis::Approval { lifetime, .. } => now.after(*lifetime).min(latest),
+            Basis::Handoff { ends, .. } => (*ends).min(latest),
         };
         let id = LeaseId(clock::new_id().ok_or(NoRandomness)?);
         let lease = Arc::new(Lease::begin(permit, id, holder, now, ends));
@@ -251,6 +252,12 @@ impl LeaseTable {
     /// Withdraws one lease.
     pub(crate) fn withdraw_lease(&self, id: LeaseId) {
         self.withdraw(|lease| lease.id() == id);
+    }
+
+    /// Withdraws every lease on what was handed out by this request.
+    pub(crate) fn withdraw_handoff(&self, id: RequestId) {
+        let is_its = |lease: &Lease| matches!(lease.basis(), Basis::Handoff { request, .. } if *request == id);
+        self.withdraw(is_its);
     }
 
     /// Withdraws every lease that is held within an agent session.

@@ -216,6 +216,7 @@ fn obligations(terms: &Terms<'_>) -> Option<Obligations> {
         require: requires.into_iter().find(|it| it.name() == terms.require)?,
         factors: factors?.into_iter().fold(Factors::default(), Factors::and),
         lease: Duration::from_millis(terms.lease.0),
+        uses: terms.uses,
         hold: Duration::from_millis(terms.hold.0),
         approvers: match &terms.approvers {
             None => Approvers::AnyApprover,

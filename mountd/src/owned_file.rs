@@ -1,9 +1,9 @@
 //! A file of the root that a person writes: it counts only when nobody else could have written it.
 
 use crate::root::Root;
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, fsync, openat, renameat, unlinkat};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 
 /// Why such a file does not count.
@@ -12,6 +12,9 @@ pub enum OwnedFileError {
     /// It cannot be opened or read.
     #[error("cannot read {0} ({1})")]
     Read(String, #[source] io::Error),
+    /// It cannot be written.
+    #[error("cannot write {0} ({1})")]
+    Write(String, #[source] io::Error),
     /// Somebody else could have written it.
     #[error("{path} {why}; run: {mend}")]
     Ownership {
@@ -30,6 +33,26 @@ pub enum OwnedFileError {
         /// The longest that is taken.
         longest: u64,
     },
+}
+
+/// Writes `name` in `root` anew, for us alone: the whole of it is there, or what was before.
+pub(crate) fn replace(root: &Root, name: &str, bytes: &[u8]) -> Result<(), OwnedFileError> {
+    let written = format!("{name}.new");
+    let steps = || -> io::Result<()> {
+        match unlinkat(root.as_fd(), &written, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(root.as_fd(), &written, flags, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        renameat(root.as_fd(), &written, root.as_fd(), name)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(fsync(openat(root.as_fd(), ".", flags, Mode::empty())?)?)
+    };
+    steps().map_err(|error| OwnedFileError::Write(root.join(name).display().to_string(), error))
 }
 
 /// Reads `name` in `root`: owned by root or by us, writable by nobody else, of `longest` bytes at most.

@@ -7,6 +7,7 @@ mod ahead;
 mod answer;
 mod change;
 mod guarded;
+mod handoff;
 mod node;
 mod open;
 mod refusal;
@@ -17,6 +18,7 @@ pub(crate) use ahead::{AheadError, LONGEST_REASON, Wanted, file_operations};
 pub(crate) use answer::GiveAnswerError;
 pub(crate) use change::ChangeError;
 pub(crate) use change::{Entry, Removed};
+pub(crate) use handoff::{HandOutError, LessOf};
 pub(crate) use node::{MOVE, NodeChange, Touched, WRITE};
 pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
 pub(crate) use write::{Occasion, WriteAt, WriteError};
@@ -29,11 +31,13 @@ use crate::cpu_latency::CpuLatency;
 use crate::factor::ApprovalPassphrase;
 use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
+use crate::handoff_table::HandoffTable;
 use crate::helper::Notifier;
 use crate::lease_table::{LeaseTable, Reach};
 use crate::log_keeper::LogFinding;
 use crate::log_state::LogState;
 use crate::meter::{Meter, Step};
+use crate::missed::MissedTable;
 use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
@@ -55,6 +59,8 @@ pub(crate) struct Pipeline {
     pub(crate) approvals: ApprovalQueue,
     pub(crate) passphrase: ApprovalPassphrase,
     pub(crate) leases: LeaseTable,
+    pub(crate) handoffs: HandoffTable,
+    pub(crate) missed: MissedTable,
     pub(crate) refusals: RefusalTable,
     pub(crate) left: LogState,
     pub(crate) log_finding: LogFinding,
@@ -121,7 +127,7 @@ impl Pipeline {
         let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
         let attempt = self.attempt(place, secret, caller, request);
         self.admit_to_rules(&attempt)?; // [3] pipeline/guarded.rs: breaker, rate
-        let decision = self.decide(&attempt.caller, place.kind(), &attempt.question()); // [3] policy
+        let decision = self.decide_open(&attempt); // [3] policy
         let decision = self.weigh(&attempt, decision)?; // [3] pipeline/guarded.rs: cumulative risk
         lap.done(Step::OpenPolicy);
         let lease = match decision {

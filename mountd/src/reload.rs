@@ -63,6 +63,7 @@ impl Daemon {
         pipeline.policy.replace(rules);
         let is_approved = |lease: &Arc<Lease>| matches!(lease.basis(), Basis::Approval { .. });
         let ended = pipeline.leases.withdraw_other_policies(policy);
+        pipeline.end_handoffs_of_other_policies(policy);
         let ended: Vec<Arc<Lease>> = ended.into_iter().filter(is_approved).collect();
         let reason = words(&changes, &ended, &settings);
         self.append(Record::new(EventType::PolicyLoaded).policy(policy).reason(&reason))?;

@@ -4,19 +4,21 @@
 //! descend from it. It is handed in once, by the close after which it is a whole document, and cannot be changed any more.
 
 mod document;
+mod stage;
 
 use crate::approval_queue::{PATIENCE, RequestState, Resume, Unanswered};
 use crate::clock;
+use crate::handoff_table::{HandoffState, HandoffTerms, WantedHandoff};
 use crate::pipeline::{AheadError, OpenError, Pipeline, Wanted};
 use crate::place::Place;
 use crate::session_key::SessionKey;
-use crate::whoami::shown;
-use document::Document;
+use document::{Document, Kind};
+use stage::{Stage, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use ward_policy::{Basis, Caller, Lease, Moment, ProcessId, RequestId};
+use ward_policy::{Basis, Caller, Lease, Moment, Narrowing, ProcessId, RequestId, Term};
 
 /// The longest document, in bytes.
 const LONGEST: usize = 4096;
@@ -85,34 +87,8 @@ struct Content {
     change: u64,
     /// Who wants to know of the next change.
     watchers: Vec<Box<dyn FnOnce() + Send>>,
-}
-
-#[derive(Clone, Debug)]
-enum Stage {
-    /// It is being written.
-    Draft,
-    /// What was there at a close is no request.
-    Invalid(String),
-    /// It is being handed in.
-    Submitted,
-    /// A human is asked.
-    Pending { document: Document, id: RequestId, holder: Arc<Caller>, expires: String },
-    /// There is an answer.
-    Decided { document: Document, id: Option<RequestId>, verdict: Verdict },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Verdict {
-    Approved {
-        lease_seconds: u64,
-    },
-    /// The policy allows it as it is.
-    Allowed,
-    /// A human said no, perhaps in so many words.
-    Denied(Option<Arc<str>>),
-    /// The policy does.
-    Refused,
-    Expired,
+    /// The tokens of those who wait for the answer.
+    waiting: Vec<u64>,
 }
 
 impl RequestFiles {
@@ -179,8 +155,10 @@ impl RequestFiles {
         let file = self.find(caller, name).ok_or(RequestFileError::Absent)?;
         self.forget(file.number);
         let stage = file.content().stage.clone();
-        if let Stage::Pending { id, .. } = stage {
-            self.pipeline.approvals.take_back(id);
+        match stage {
+            Stage::Pending { id, .. } => self.pipeline.approvals.take_back(id),
+            Stage::Asked { id, .. } => self.pipeline.take_back_handoff(id),
+            Stage::Draft | Stage::Invalid(_) | Stage::Submitted | Stage::Decided { .. } => {}
         }
         Ok(())
     }
@@ -199,29 +177,16 @@ impl RequestFiles {
                     document
                 }
                 Err(error) => {
-                    let watchers = content.turn(Stage::Invalid(error.to_string()));
                     drop(content);
-                    watchers.into_iter().for_each(|told| told());
+                    file.turn(Stage::Invalid(error.to_string()));
                     return Err(RequestFileError::Invalid);
                 }
             }
         };
-        let vault = &self.place.vault;
-        let wanted = Wanted {
-            vault: &vault.name,
-            path: &document.path,
-            file: vault.find(&document.path),
-            operations: document.operations,
-            reason: &document.reason,
-            ticket: document.ticket.as_ref(),
-        };
+        let asked = self.ask(file, &document);
         let decided = |verdict, id| Stage::Decided { document: document.clone(), id, verdict };
-        let (stage, outcome) = match self.pipeline.ask_ahead(&file.creator, wanted) {
-            Ok(asked) => {
-                let expires = clock::wall_text(clock::now().after(PATIENCE));
-                let (document, id) = (document.clone(), asked.id);
-                (Stage::Pending { document, id, holder: asked.holder, expires }, Ok(()))
-            }
+        let (stage, outcome) = match asked {
+            Ok(stage) => (stage, Ok(())),
             Err(AheadError::Allowed) => (decided(Verdict::Allowed, None), Ok(())),
             Err(AheadError::Open(error @ OpenError::Denied(id))) => {
                 (decided(Verdict::Refused, Some(id)), Err(RequestFileError::Refused(error)))
@@ -229,29 +194,88 @@ impl RequestFiles {
             Err(AheadError::Open(error)) => {
                 (Stage::Invalid(error.to_string()), Err(RequestFileError::Refused(error)))
             }
-            Err(error @ (AheadError::NoSuchSecret | AheadError::Reason)) => {
-                (Stage::Invalid(error.to_string()), Err(RequestFileError::Invalid))
-            }
+            Err(
+                error @ (AheadError::NoSuchSecret
+                | AheadError::Reason
+                | AheadError::TooWide(_)
+                | AheadError::LongHandoff(_)),
+            ) => (Stage::Invalid(error.to_string()), Err(RequestFileError::Invalid)),
         };
-        let pending = if let Stage::Pending { id, .. } = stage { Some(id) } else { None };
-        let watchers = file.content().turn(stage);
-        watchers.into_iter().for_each(|told| told());
-        if let Some(id) = pending {
-            self.follow(file, id);
+        let asked = stage.clone();
+        file.turn(stage);
+        match asked {
+            Stage::Pending { id, .. } => self.follow(file, id),
+            Stage::Asked { id, .. } => self.follow_handoff(file, id),
+            Stage::Draft | Stage::Invalid(_) | Stage::Submitted | Stage::Decided { .. } => {}
         }
         outcome
+    }
+
+    /// Asks what the document says of whom it says.
+    fn ask(&self, file: &Arc<RequestFile>, document: &Document) -> Result<Stage, AheadError> {
+        let vault = &self.place.vault;
+        match &document.kind {
+            Kind::Approval(operations) => {
+                let wanted = Wanted {
+                    vault: &vault.name,
+                    path: &document.path,
+                    file: vault.find(&document.path),
+                    operations: *operations,
+                    reason: &document.reason,
+                    ticket: document.ticket.as_ref(),
+                    wished: Narrowing {
+                        uses: document.uses,
+                        term: document.lease.map(Term::For),
+                        scope: None,
+                    },
+                };
+                let asked = self.pipeline.ask_ahead(&file.creator, wanted)?;
+                let expires = clock::wall_text(clock::now().after(PATIENCE));
+                let (document, id, holder) = (document.clone(), asked.id, asked.holder);
+                Ok(Stage::Pending { document, id, holder, expires })
+            }
+            Kind::Handoff { from } => {
+                let usual = self.pipeline.policy.rules().usual_lease();
+                let lease = document.lease.unwrap_or(usual);
+                let wanted = WantedHandoff {
+                    vault: vault.name.clone(),
+                    path: document.path.clone(),
+                    reason: document.reason.as_str().into(),
+                    ticket: document.ticket.clone(),
+                    from: from.as_deref().map(Arc::from),
+                    terms: HandoffTerms { uses: document.uses, lease },
+                };
+                let asked = self.pipeline.ask_for_handoff(&file.creator, vault, wanted)?;
+                let expires = clock::wall_text(asked.expires);
+                Ok(Stage::Asked { document: document.clone(), id: asked.id, expires })
+            }
+        }
+    }
+
+    /// The same of who may hand it out.
+    fn follow_handoff(&self, file: &Arc<RequestFile>, id: RequestId) {
+        let (followed, pipeline) = (Arc::clone(file), Arc::clone(&self.pipeline));
+        let told = Box::new(move |answer: &HandoffState| {
+            followed.settle_handoff(answer);
+            followed.let_go(&pipeline);
+        });
+        self.pipeline.handoffs.when_answered(id, told);
     }
 
     /// Has the file show the answer to its request as soon as there is one.
     fn follow(&self, file: &Arc<RequestFile>, id: RequestId) {
         let (followed, pipeline) = (Arc::clone(file), Arc::clone(&self.pipeline));
-        let resume = Box::new(move |answer| followed.settle(answer, words_of(&pipeline, id)));
+        let resume = Box::new(move |answer| {
+            followed.settle(answer, words_of(&pipeline, id));
+            followed.let_go(&pipeline);
+        });
         let never = Moment::from_nanoseconds(u64::MAX);
         if self.pipeline.approvals.look_on(id, never, resume).is_err() {
             // Somebody was quicker than we.
             let is_its = |lease: &Arc<Lease>| matches!(lease.basis(), Basis::Approval { request, .. } if *request == id);
             let lease = self.pipeline.leases.approved().into_iter().find(is_its);
             file.settle(lease.ok_or(Unanswered::Refused), words_of(&self.pipeline, id));
+            file.let_go(&self.pipeline);
         }
     }
 
@@ -263,22 +287,20 @@ impl RequestFiles {
         thread: u32,
         resume: Box<dyn FnOnce(bool) + Send>,
     ) {
-        let stage = file.content().stage.clone();
-        let Stage::Pending { id, .. } = stage else { return resume(true) };
+        if file.is_decided() {
+            return resume(true);
+        }
         let deadline = clock::now().after(LONGEST_WAIT);
-        let approvals = &self.pipeline.approvals;
         let answered = Arc::clone(file);
-        let told = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| match answer {
-            Err(Unanswered::TimedOut | Unanswered::Interrupted) => resume(answered.is_decided()),
-            Ok(_) | Err(Unanswered::Refused | Unanswered::NotServed | Unanswered::Ended) => {
-                answered.when_decided(Box::new(move || resume(true)));
-            }
-        });
-        let look_on = |resume| {
-            let gone = |resume: Resume| resume(Err(Unanswered::Refused));
-            approvals.look_on(id, deadline, resume).map_err(gone).ok()
-        };
-        self.pipeline.while_watched(thread, look_on, told);
+        let told =
+            Box::new(move |_let_go_timed_out_or_interrupted: Result<Arc<Lease>, Unanswered>| {
+                resume(answered.is_decided());
+            });
+        let approvals = &self.pipeline.approvals;
+        let linger = |resume: Resume| Some(approvals.linger(deadline, resume));
+        if let Some(token) = self.pipeline.while_watched(thread, linger, told) {
+            file.let_go_when_decided(&self.pipeline, token);
+        }
     }
 
     fn forget(&self, number: u32) {
@@ -371,14 +393,25 @@ impl RequestFile {
         }
     }
 
-    fn when_decided(&self, told: Box<dyn FnOnce() + Send>) {
-        let (change, _) = self.text();
-        if self.is_decided() { told() } else { self.when_changed(change, told) }
+    /// Has what waits under `token` let go with the answer, at once if it is there.
+    fn let_go_when_decided(&self, pipeline: &Pipeline, token: u64) {
+        let mut content = self.content();
+        content.waiting.retain(|token| pipeline.approvals.lingers(*token));
+        content.waiting.push(token);
+        drop(content);
+        if self.is_decided() {
+            self.let_go(pipeline);
+        }
+    }
+
+    fn let_go(&self, pipeline: &Pipeline) {
+        let waiting = std::mem::take(&mut self.content().waiting);
+        waiting.into_iter().for_each(|token| pipeline.approvals.let_go(token));
     }
 
     fn settle(&self, answer: Result<Arc<Lease>, Unanswered>, words: Option<Arc<str>>) {
-        let mut content = self.content();
-        let Stage::Pending { document, id, .. } = &content.stage else { return };
+        let stage = self.content().stage.clone();
+        let Stage::Pending { document, id, .. } = stage else { return };
         let verdict = match answer {
             Ok(lease) => {
                 let lease_seconds = lease.ends().remaining(clock::now()).as_secs();
@@ -389,8 +422,29 @@ impl RequestFile {
                 Verdict::Expired
             }
         };
-        let decided = Stage::Decided { document: document.clone(), id: Some(*id), verdict };
-        let watchers = content.turn(decided);
+        self.turn(Stage::Decided { document, id: Some(id), verdict });
+    }
+
+    fn settle_handoff(&self, answer: &HandoffState) {
+        let stage = self.content().stage.clone();
+        let Stage::Asked { document, id, .. } = stage else { return };
+        let verdict = match answer {
+            HandoffState::Given(given) => {
+                let lease_seconds = given.handoff.ends().remaining(clock::now()).as_secs();
+                Verdict::Handed { lease_seconds, uses: given.terms.uses }
+            }
+            HandoffState::Denied(words) => Verdict::Denied(words.clone()),
+            HandoffState::Waits | HandoffState::Over => Verdict::Expired,
+        };
+        self.turn(Stage::Decided { document, id: Some(id), verdict });
+    }
+
+    /// Goes on to `stage`, and tells those who want to know of it.
+    fn turn(&self, stage: Stage) {
+        let mut content = self.content();
+        content.stage = stage;
+        content.change += 1;
+        let watchers = std::mem::take(&mut content.watchers);
         drop(content);
         watchers.into_iter().for_each(|told| told());
     }
@@ -400,97 +454,20 @@ impl RequestFile {
     }
 }
 
-impl Content {
-    /// Goes on to `stage`; gives those who want to know of it.
-    #[must_use]
-    fn turn(&mut self, stage: Stage) -> Vec<Box<dyn FnOnce() + Send>> {
-        self.stage = stage;
-        self.change += 1;
-        std::mem::take(&mut self.watchers)
-    }
-}
-
 impl Default for Content {
     fn default() -> Self {
-        Self { text: Vec::new(), stage: Stage::Draft, change: 1, watchers: Vec::new() }
+        Self {
+            text: Vec::new(),
+            stage: Stage::Draft,
+            change: 1,
+            watchers: Vec::new(),
+            waiting: Vec::new(),
+        }
     }
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Content").field("stage", &self.stage).finish_non_exhaustive()
-    }
-}
-
-impl Stage {
-    /// Whether it can still be written.
-    const fn is_open(&self) -> bool {
-        matches!(self, Self::Draft | Self::Invalid(_))
-    }
-}
-
-/// As TOML: text of others is in quotes, without what controls a terminal.
-impl fmt::Display for Stage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |key: &str, value: &str| {
-            let value = serde_json::Value::from(shown(value.as_bytes()));
-            writeln!(formatter, "{key} = {value}")
-        };
-        match self {
-            Self::Draft | Self::Submitted => {
-                line("state", "draft")?;
-                line("next", "write path, operation and reason, and close it")
-            }
-            Self::Invalid(why) => {
-                line("state", "invalid")?;
-                line("error", why)?;
-                line("next", "write it again from the same process, or make a new file")
-            }
-            Self::Pending { document, id, holder, expires } => {
-                line("state", "pending")?;
-                line("request", &id.to_string())?;
-                line("path", &document.path.to_string())?;
-                line("reason", &document.reason)?;
-                let program = holder.executable.as_deref().and_then(|it| it.path.as_deref());
-                line("program", &String::from_utf8_lossy(program.unwrap_or_default()))?;
-                line("expires", expires)?;
-                line("next", "a human must say yes; reading this name with .wait behind it waits")
-            }
-            Self::Decided { document, id, verdict } => {
-                line("state", verdict.word())?;
-                if let Some(id) = id {
-                    line("request", &id.to_string())?;
-                }
-                line("path", &document.path.to_string())?;
-                if let Verdict::Approved { lease_seconds } = verdict {
-                    line("lease", &format!("{lease_seconds}s"))?;
-                }
-                if let Verdict::Denied(Some(words)) = verdict {
-                    line("answer", words)?;
-                }
-                line("next", verdict.next())
-            }
-        }
-    }
-}
-
-impl Verdict {
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Approved { .. } => "approved",
-            Self::Allowed => "allowed",
-            Self::Denied(_) => "denied",
-            Self::Refused => "refused",
-            Self::Expired => "expired",
-        }
-    }
-
-    const fn next(&self) -> &'static str {
-        match self {
-            Self::Approved { .. } | Self::Allowed => "open the file",
-            Self::Denied(_) => "a human said no; the same question is silent for a minute",
-            Self::Refused => "the policy says no; give the id to whoever keeps it",
-            Self::Expired => "nobody answered; ask again with a new file",
-        }
     }
 }

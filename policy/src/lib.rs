@@ -22,6 +22,7 @@ mod glob;
 mod grade;
 mod guard;
 mod handle_terms;
+mod handoff;
 mod index;
 mod lease;
 mod lint;
@@ -67,6 +68,7 @@ pub use guard::{
     StakedFile, Tally, Weight,
 };
 pub use handle_terms::{HandleTerms, Mapping, Share};
+pub use handoff::{Handoff, Reading};
 pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};
 pub use lint::Finding;
 pub use local_time::{LocalTime, Weekday};
@@ -79,6 +81,7 @@ pub use request::{
 };
 pub use risk::{Risk, Sensitivity};
 pub use rule_file::RuleFileError;
+pub use rule_text::parse_duration;
 pub use rules::{OpenRecords, RecordNames, Rules, SameUser};
 pub use secret_path::{NameFault, SecretName, SecretPath, SecretPathError};
 pub use suggestion::nearest as nearest_word;

@@ -40,9 +40,9 @@ pub struct Given {
 /// A yes that would give more than the policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooWide {
-    /// The rule gives one open a yes.
-    #[error("the rule says {}, so a yes serves one open", .0.name())]
-    Uses(Require),
+    /// The rule gives one open a yes, or fewer opens were asked for.
+    #[error("a yes to this serves {0} open(s) at most")]
+    Uses(u32),
     /// Nothing would be left.
     #[error("a yes for nothing is a no")]
     Nothing,
@@ -61,7 +61,7 @@ impl Obligations {
     /// What a yes gives that says nothing more.
     pub const fn whole(&self) -> Given {
         let uses = match self.require {
-            Require::FirstUse => None,
+            Require::FirstUse => self.uses,
             Require::OneTime | Require::Always => Some(1),
         };
         Given { uses, lifetime: self.lease, scope: self.scope }
@@ -75,7 +75,7 @@ impl Obligations {
         let most = self.whole().uses;
         let uses = match (narrowing.uses, most) {
             (Some(0), _) => return Err(TooWide::Nothing),
-            (Some(uses), Some(most)) if uses > most => return Err(TooWide::Uses(self.require)),
+            (Some(uses), Some(most)) if uses > most => return Err(TooWide::Uses(most)),
             (uses, most) => uses.or(most),
         };
         let lifetime = match narrowing.term {
@@ -118,6 +118,7 @@ mod tests {
             require,
             factors: Factors::default(),
             lease,
+            uses: None,
             hold: Duration::ZERO,
             approvers: Approvers::AnyApprover,
             quorum: 1,
@@ -163,7 +164,17 @@ mod tests {
         }
         let two = Narrowing { uses: Some(2), ..Narrowing::default() };
         let once = allowed(Require::OneTime, MINUTE);
-        assert_eq!(once.narrowed(&two), Err(TooWide::Uses(Require::OneTime)));
+        assert_eq!(once.narrowed(&two), Err(TooWide::Uses(1)));
+    }
+
+    #[test]
+    fn who_asks_for_less_is_given_no_more() {
+        let wished = Obligations { uses: Some(2), ..allowed(Require::FirstUse, MINUTE) };
+        let uses = |uses| Narrowing { uses: Some(uses), ..Narrowing::default() };
+        let given = wished.narrowed(&Narrowing::default()).map(|given| given.uses);
+        assert_eq!(given, Ok(Some(2)));
+        assert_eq!(wished.narrowed(&uses(1)).map(|given| given.uses), Ok(Some(1)));
+        assert_eq!(wished.narrowed(&uses(3)), Err(TooWide::Uses(2)));
     }
 
     #[test]

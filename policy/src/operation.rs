@@ -29,6 +29,8 @@ macro_rules! operations {
 operations! {
     /// Begin a `ward run` session under a name, which is the path of the question.
     AgentRun = "agent.run", High;
+    /// Set the approval passphrase of the root, or change it.
+    ApprovalPassphrase = "approval.passphrase", Critical;
     /// See records of the log.
     AuditShow = "audit.show", Medium;
     /// Check the log, while the daemon runs.
@@ -41,6 +43,8 @@ operations! {
     FileRead = "file.read", Medium;
     /// Open for writing, create, truncate, rename, remove, change attributes.
     FileWrite = "file.write", High;
+    /// Hand a file that one may read out to who asks for it.
+    HandoffGrant = "handoff.grant", High;
     /// Check a policy text.
     PolicyCheck = "policy.check", Low;
     /// Have the daemon take the policy as it is in the file.

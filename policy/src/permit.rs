@@ -1,6 +1,6 @@
 //! A permit: proof of a yes, spent once.
 
-use crate::{Digest, HandleTerms, OperationSet, RequestId, SecretPath, Ticket, VaultName};
+use crate::{Digest, HandleTerms, Moment, OperationSet, RequestId, SecretPath, Ticket, VaultName};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,9 +49,17 @@ pub enum Basis {
         /// How many opens of the same holder it serves; `None` for any number.
         uses: Option<u32>,
     },
+    /// That of somebody who could read it, and handed it out to who asked by this request.
+    Handoff {
+        /// The request answered.
+        request: RequestId,
+        /// When it ends.
+        ends: Moment,
+    },
 }
 
-/// Proof of a yes. Made by an allow rule or by [`crate::ApprovalRequest::approve`], spent by
+/// Proof of a yes. Made by an allow rule, by [`crate::ApprovalRequest::approve`] or by a
+/// [`crate::Handoff`], spent by
 /// [`crate::Lease::begin`] or by the command it was asked for.
 ///
 /// ```compile_fail

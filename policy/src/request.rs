@@ -1,7 +1,7 @@
 //! A request: a question waiting for a human.
 
 use crate::permit::{Basis, Permit};
-use crate::{Factors, Given, Grant, Names, caller::ScopeKind};
+use crate::{Factors, Given, Grant, Names, Narrowing, TooWide, caller::ScopeKind};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub struct Obligations {
     pub factors: Factors,
     /// The longest the lease may last.
     pub lease: Duration,
+    /// How many opens a yes serves at most, where the asker wants no more.
+    pub uses: Option<u32>,
     /// The longest an open may wait.
     pub hold: Duration,
     /// Who may answer.
@@ -143,6 +145,17 @@ impl ApprovalRequest {
     /// What the answer must satisfy.
     pub const fn obligations(&self) -> &Obligations {
         &self.obligations
+    }
+
+    /// The same question by who wants no more than `wished`, which a yes can narrow further.
+    ///
+    /// # Errors
+    /// It would be more than the policy allows.
+    pub fn no_more_than(self, wished: &Narrowing) -> Result<Self, TooWide> {
+        let Given { uses, lifetime, scope } = self.obligations.narrowed(wished)?;
+        let uses = wished.uses.and(uses);
+        let obligations = Obligations { uses, lease: lifetime, scope, ..self.obligations };
+        Ok(Self { obligations, ..self })
     }
 
     /// A human's yes to request `request`, which gives `given`. Called in one file of the daemon,

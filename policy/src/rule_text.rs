@@ -247,7 +247,8 @@ fn check_name(name: &str) -> Result<&str, String> {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A time such as `90s` or `10m`: digits and one of the units s, m, h and d.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit = text.chars().last()?;
     let digits = text.strip_suffix(unit)?;
     let seconds: u64 = match unit {

@@ -86,6 +86,11 @@ impl Rules {
         self.open_records
     }
 
+    /// How long a yes lasts where no rule says it.
+    pub const fn usual_lease(&self) -> Duration {
+        self.defaults.lease
+    }
+
     /// How records name secrets.
     pub const fn record_names(&self) -> RecordNames {
         self.record_names

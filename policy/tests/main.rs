@@ -14,6 +14,7 @@ mod explanation;
 mod fingerprints;
 mod guards;
 mod handle_terms;
+mod handoffs;
 mod leases;
 mod lint;
 mod reference;

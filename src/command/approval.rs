@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestsCommand {
     /// Walk through all that wait: approve, deny with a reason, skip or quit each
-    Review,
+    Review(SigningArguments),
 }
 
 /// What `ward grants` can do.
@@ -70,6 +70,31 @@ pub(crate) struct ApproveArguments {
     /// Give the approval passphrase in FILE, less one final newline
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Of `ward approval-passphrase`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With it one answers requests of one's own uid: ward approve ID --passphrase. The terminal is asked for the one
+before, if there is one, and twice for the new one. The first is set by root or the user of the daemon.")]
+pub(crate) struct ApprovalPassphraseArguments {
+    /// The one before is in FILE, less one final newline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The new one is in FILE, less one final newline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
+    /// There is none yet: nothing is asked for but the new one
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub(crate) first: bool,
+}
+
+/// How a front end signs.
+#[derive(Debug, Args)]
+pub(crate) struct SigningArguments {
+    /// Sign with the private key in FILE where a rule wants that; otherwise with a key that an agent has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// Of `ward deny`.

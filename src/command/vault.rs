@@ -22,6 +22,8 @@ pub(crate) enum VaultCommand {
     List,
     /// Show the state of a vault
     Status(VaultArguments),
+    /// Ask who may read a file to hand it to you: says what to tell them
+    AskFile(AskFileArguments),
     /// Read all of a vault and name what is not as it was written; needs no daemon
     Fsck(UnlockedVaultArguments),
     /// Copy everything in a vault that may be read into an empty directory
@@ -42,6 +44,36 @@ pub(crate) enum VaultCommand {
     /// Copy the header with its key slots, or put a copy back
     #[command(subcommand)]
     Header(HeaderCommand),
+}
+
+/// Of `ward vault ask-file`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Whoever may hand the file out (operation handoff.grant of the policy) and read it answers: by
+`ward approve ID`, or by writing approve or deny into .ward/inbox/ID of the mount. Then the file is in
+.ward/handoff/ID, for this session alone, until its time is over.")]
+pub(crate) struct AskFileArguments {
+    /// The vault, which is mounted
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: String,
+    /// The file: its path in the vault
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: String,
+    /// Why, for who answers
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Ask only the agent, or the client of the policy, of that name
+    #[arg(long, value_name = "ID")]
+    pub(crate) trusted_agent: Option<String>,
+    /// The piece of work it is for
+    #[arg(long, value_name = "T")]
+    pub(crate) ticket: Option<String>,
+    /// To open it N times and no more
+    #[arg(long, value_name = "N")]
+    pub(crate) uses: Option<u32>,
+    /// For how long, such as 5m; otherwise for as long as the policy gives by default
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) time: Option<String>,
 }
 
 /// Of `ward vault export`.

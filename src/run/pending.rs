@@ -1,11 +1,11 @@
 //! `ward list --pending`: what an approver must know, in the order of what matters.
 
 use crate::client::Client;
-use crate::output::{Report, escaped, short, time, user};
+use crate::output::{Report, count, escaped, short, time, user};
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::fmt::Write as _;
-use ward_mountd::control::message::{Command, Pending, PendingRequest};
+use ward_mountd::control::message::{Command, MissedRequest, Pending, PendingRequest};
 
 /// The widest line inside the box of a reason, in characters.
 const BOX_WIDTH: usize = 66;
@@ -18,6 +18,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Pending>, Trouble> {
     if text.is_empty() {
         text.push_str("no request waits\n");
     }
+    text.push_str(&missed(&pending.missed));
     Ok(Report::new(pending, text))
 }
 
@@ -67,6 +68,34 @@ pub(crate) fn show(request: &PendingRequest, program: &str) -> String {
     text
 }
 
+/// What ended without an answer: a line each.
+pub(crate) fn missed(missed: &[MissedRequest]) -> String {
+    let mut text = String::new();
+    if !missed.is_empty() {
+        text.push_str("\nmissed, within a day:\n");
+    }
+    for it in missed {
+        let vault = it.vault.as_deref().unwrap_or("");
+        let path = it.path.as_deref().unwrap_or("");
+        let program = it.program.as_deref().unwrap_or("unknown");
+        let program = program.rsplit('/').next().unwrap_or(program);
+        let reason = it.reason.as_deref().map(|reason| format!(": {}", escaped(reason)));
+        let (ended, operations) = (escaped(&it.ended), it.operations.join(" and "));
+        // Writing into a string cannot fail.
+        let _written = writeln!(
+            text,
+            "{ended}  {}:{}  {}, {} by {}{}",
+            escaped(vault),
+            escaped(path),
+            escaped(&operations),
+            escaped(program),
+            user(it.uid),
+            reason.unwrap_or_default()
+        );
+    }
+    text
+}
+
 fn program_of(request: &PendingRequest) -> String {
     let asker = &request.asker;
     let path = asker.program.as_deref().unwrap_or("unknown");
@@ -82,8 +111,18 @@ fn granted(request: &PendingRequest) -> String {
             format!("{operations}, for one command, within {lease} of the answer")
         }
         "one_time" => format!("{operations}, for one open, within {lease} of the answer"),
+        _ if request.operations == ["handoff.grant"] => {
+            let opens = request.uses.map(|uses| format!(", {}", count(uses.into(), "open")));
+            format!("the file itself, for {lease} from the answer{}", opens.unwrap_or_default())
+        }
         "always" => format!("{operations}, this once; the next time is asked again"),
-        _ => format!("{operations}, for {lease} from the answer"),
+        _ => match request.uses {
+            Some(uses) => {
+                let opens = count(uses.into(), "open");
+                format!("{operations}, for {opens}, within {lease} of the answer")
+            }
+            None => format!("{operations}, for {lease} from the answer"),
+        },
     }
 }
 
@@ -126,6 +165,7 @@ mod tests {
             reason: Some("nightly\n+--+ backup\u{202e}".to_owned()),
             ticket: Some("OPS-1".to_owned()),
             lease_seconds: 600,
+            uses: None,
             require: "first_use".to_owned(),
             factors: vec![vec!["local".to_owned()]],
             is_held: true,

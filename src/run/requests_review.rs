@@ -1,12 +1,14 @@
 //! `ward requests review`: a walk through all that waits, one question each.
 
 use crate::client::Client;
+use crate::command::SigningArguments;
 use crate::output::{Report, ask, escaped, say};
+use crate::run::evidence::{self, Takes};
 use crate::run::pending;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use serde::Serialize;
-use ward_mountd::control::message::{Command, Done, Pending};
+use ward_mountd::control::message::{Command, Done, Pending, YesTerms};
 
 /// What came of the walk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,14 +32,19 @@ enum Word {
 }
 
 /// Walks through them.
-pub(crate) fn run(settings: &Settings) -> Result<Report<Reviewed>, Trouble> {
+pub(crate) fn run(
+    arguments: &SigningArguments,
+    settings: &Settings,
+) -> Result<Report<Reviewed>, Trouble> {
     let mut client = Client::connect(settings)?;
     let pending: Pending = client.ask(Command::ListPending {})?;
     let mut reviewed = Reviewed::default();
-    let mut requests = pending.requests.into_iter();
+    let Pending { requests, missed } = pending;
+    let mut requests = requests.into_iter();
     while let Some(request) = requests.next() {
         let shown = pending::show(&request, &settings.program);
-        let word = if request.may_answer {
+        let takes = Takes::of(&request);
+        let word = if takes.can_be_given(&request) {
             question(&format!("\n{shown}"))?
         } else {
             reviewed.skipped += 1;
@@ -45,7 +52,19 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Reviewed>, Trouble> {
         };
         let id = request.request;
         let command = match word {
-            Word::Approve => Command::approve(id),
+            Word::Approve => {
+                let wanted = (id.as_str(), arguments.key.as_deref());
+                match evidence::get(takes, &mut client, wanted) {
+                    Ok(evidence) => {
+                        Command::Approve { request: id, terms: YesTerms::default(), evidence }
+                    }
+                    Err(trouble) => {
+                        say(&format!("{}\n", escaped(&trouble.failure.message)))?;
+                        reviewed.failed += 1;
+                        continue;
+                    }
+                }
+            }
             Word::Deny(reason) => Command::Deny { request: id, reason },
             Word::Skip => {
                 reviewed.skipped += 1;
@@ -66,7 +85,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Reviewed>, Trouble> {
             }
         }
     }
-    Ok(Report::new(reviewed, summary(reviewed)))
+    Ok(Report::new(reviewed, pending::missed(&missed) + &summary(reviewed)))
 }
 
 fn question(shown: &str) -> Result<Word, Trouble> {

@@ -182,3 +182,61 @@ fn status_and_access_tell_each_reader_of_itself() {
         8
     );
 }
+
+#[test]
+fn the_same_for_another_reason_is_answered_together() {
+    let Some((stage, mut person)) = asker() else { return };
+    let other = DOCUMENT.replace("a test", "another");
+    person.must(&format!("write('.ward/requests/a', \"{DOCUMENT}\")"));
+    person.must(&format!("write('.ward/requests/b', \"{other}\")"));
+    let request = stage.asked("a test");
+    assert_eq!(stage.pending().len(), 2);
+    assert_eq!(stage.root().ward(&["approve", id(&request)]).by(STRANGER).run().status, Some(0));
+    for name in ["a", "b"] {
+        assert!(text(&mut person, name).starts_with("state = \"approved\""), "{name}");
+    }
+    assert_eq!(stage.pending().len(), 0);
+    assert_eq!(stage.log_of("request.approved", "ask/token").len(), 1, "one yes, one answer");
+    assert_eq!(stage.log_of("request.expired", "ask/token").len(), 1);
+}
+
+#[test]
+fn a_no_silences_the_same_for_another_reason() {
+    let Some((stage, mut person)) = asker() else { return };
+    let other = DOCUMENT.replace("a test", "another");
+    person.must(&format!("write('.ward/requests/a', \"{DOCUMENT}\")"));
+    person.must(&format!("write('.ward/requests/b', \"{other}\")"));
+    let request = stage.asked("another");
+    let deny = ["deny", id(&request), "--reason", "no"];
+    assert_eq!(stage.root().ward(&deny).by(STRANGER).run().status, Some(0));
+    for name in ["a", "b"] {
+        let said = text(&mut person, name);
+        assert!(
+            said.starts_with("state = \"denied\"") && said.contains("answer = \"no\""),
+            "{said}"
+        );
+    }
+    assert_eq!(stage.pending().len(), 0);
+    assert_eq!(stage.log_of("request.denied", "ask/token").len(), 2);
+}
+
+#[test]
+fn who_asks_for_less_is_given_no_more_and_never_more_than_the_policy() {
+    let Some((stage, mut person)) = asker() else { return };
+    let less = format!("{DOCUMENT}uses = 1\\nlease = '1m'\\n");
+    person.must(&format!("write('.ward/requests/a', \"{less}\")"));
+    let request = stage.asked("a test");
+    assert_eq!((&request["uses"], &request["lease_seconds"]), (&1.into(), &60.into()));
+    let more = ["approve", id(&request), "--uses", "2"];
+    let ended = stage.root().ward(&more).by(STRANGER).run();
+    assert_eq!(ended.status, Some(7), "{ended:?}");
+    assert_eq!(stage.root().ward(&["approve", id(&request)]).by(STRANGER).run().status, Some(0));
+    assert_eq!(person.reads("ask/token"), Ok("s3cret".to_owned()));
+    assert_eq!(person.fails("read('ask/token', os.O_NONBLOCK)"), "EAGAIN");
+    let long = DOCUMENT.replace("a test", "long") + "lease = '2h'\\n";
+    assert_eq!(person.fails(&format!("write('.ward/requests/b', \"{long}\")")), "EINVAL");
+    assert!(
+        text(&mut person, "b").contains("lasts 600 s at most")
+            || text(&mut person, "b").contains("last 600 s at most")
+    );
+}

@@ -14,8 +14,8 @@ from sums import demand, hkdf, open_seal, sha256
 BEGIN, BEFORE_HASH, BEFORE_PREVIOUS, BEFORE_SIG = b'{"entry":', b',"hash":"', b'","prevHash":', b',"sig":"'
 SECTOR, LONGEST, MOST_UNSIGNED = 512, 4 << 20, 256
 BY_SEGMENT = ("checkpoint", "segment.end")
-BY_NOBODY = ("file.create", "file.open", "file.read", "file.remove", "file.rename", "file.write", "helper.failed",
-             "lease.ended", "refused", "request.expired", "request.made")
+BY_NOBODY = ("file.create", "file.open", "file.read", "file.remove", "file.rename", "file.write", "handoff.asked",
+             "handoff.ended", "helper.failed", "lease.begun", "lease.ended", "lease.used", "refused", "request.expired", "request.made")
 
 
 class Tree:

@@ -65,6 +65,14 @@ event_types! {
     FileWrite = "file.write";
     /// What the guards have counted so far, once for each segment.
     GuardsCounted = "guards.counted";
+    /// Somebody asks to be handed a file that others may read.
+    HandoffAsked = "handoff.asked";
+    /// Who could have handed it out said no.
+    HandoffDenied = "handoff.denied";
+    /// Nobody answered in time, or what was handed out is over, used up or taken back.
+    HandoffEnded = "handoff.ended";
+    /// It was handed out.
+    HandoffGiven = "handoff.given";
     /// A helper did not do what it was asked, or not in time.
     HelperFailed = "helper.failed";
     /// A lease that an approval gave began.
@@ -145,6 +153,8 @@ impl EventType {
             | Self::DaemonStarted
             | Self::DaemonStopped
             | Self::GuardsCounted
+            | Self::HandoffDenied
+            | Self::HandoffGiven
             | Self::LogDamaged
             | Self::LogGap
             | Self::LogRecovered
@@ -169,6 +179,8 @@ impl EventType {
             | Self::FileRemove
             | Self::FileRename
             | Self::FileWrite
+            | Self::HandoffAsked
+            | Self::HandoffEnded
             | Self::HelperFailed
             | Self::LeaseBegun
             | Self::LeaseEnded
@@ -202,6 +214,8 @@ impl EventType {
             Self::Refused
                 | Self::RequestDenied
                 | Self::RequestExpired
+                | Self::HandoffDenied
+                | Self::HandoffEnded
                 | Self::LeaseEnded
                 | Self::MountEnded
                 | Self::DaemonStopped

@@ -8,8 +8,8 @@ use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
-    ActiveLease, Basis, Caller, Digest, Grant, Lease, LeaseId, Moment, OperationSet, ProcessId,
-    Question, RequestId, SecretPath, Share, Ticket, VaultName,
+    ActiveLease, Basis, Caller, Digest, Grant, Handoff, Lease, LeaseId, Moment, OperationSet,
+    ProcessId, Question, RequestId, SecretPath, Share, Ticket, VaultName,
 };
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
@@ -147,8 +147,16 @@ impl<'a> Record<'a> {
         let record = match lease.basis() {
             Basis::Rule => record,
             Basis::Approval { request, .. } => record.approval(*request),
+            Basis::Handoff { request, .. } => record.request(*request),
         };
         record.lease(lease.id())
+    }
+
+    /// What `handoff` permits was handed out, for the opens that `reach` names.
+    pub fn handing(handoff: &'a Handoff, reach: &'a str) -> Self {
+        let record = Self::new(EventType::HandoffGiven).granted(handoff.grant());
+        let record = record.request(handoff.request());
+        Self { ends: Some(handoff.ends()), reach: Some(reach), ..record }
     }
 
     /// An approval gave `lease`, which serves the opens that `reach` names.
@@ -163,6 +171,7 @@ impl<'a> Record<'a> {
         match lease.basis() {
             Basis::Rule => record,
             Basis::Approval { request, .. } => record.approval(*request),
+            Basis::Handoff { request, .. } => record.request(*request),
         }
     }
 

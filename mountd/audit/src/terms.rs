@@ -56,6 +56,9 @@ pub struct Terms<'a> {
     /// Who else may go on with an open file: `exec`, `children`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<Cow<'a, str>>,
+    /// How many opens a yes serves at most, where the asker wants no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
 }
 
 impl Asked<'_> {
@@ -91,6 +94,7 @@ impl Asked<'_> {
             scope: Cow::Borrowed(scope),
             sensitive: obligations.is_sensitive,
             share: grant.handle.share.name().map(Cow::Borrowed),
+            uses: obligations.uses,
         })
     }
 }

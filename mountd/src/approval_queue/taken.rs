@@ -2,7 +2,7 @@
 
 use super::binding::{Nonce, given_by};
 use super::entitlement::Identity;
-use super::{ApprovalQueue, Approved, Pending, Question, recall};
+use super::{ApprovalQueue, Approved, Pending, Question, Why, recall};
 use crate::clock;
 use std::sync::Arc;
 use ward_audit::{Entry, EvidenceKind};
@@ -80,14 +80,16 @@ impl ApprovalQueue {
                 uses: given.uses,
                 held: Vec::new(),
                 onlookers: Vec::new(),
+                equal: Vec::new(),
             });
         }
         let Answers(approved) = answers;
         let question = Question::of(request.grant(), holder);
-        let held = Vec::new();
+        let (held, why) = (Vec::new(), Why::Unanswered);
         // Without it nobody could sign an answer: it is as if it had expired.
         let nonce = Nonce::new(expires)?;
-        let pending = Pending { request, question, asker, reason, expires, nonce, approved, held };
+        let pending =
+            Pending { request, question, asker, reason, expires, why, nonce, approved, held };
         self.state().pending.insert(id, pending);
         self.wake();
         None

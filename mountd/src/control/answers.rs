@@ -2,7 +2,8 @@
 
 use super::failure::{bad_input, failure, of_answer, of_identity, of_open};
 use super::message::{
-    Approved, Binding, Done, Failure, FailureCode, RequestState, YesEvidence, YesScope, YesTerms,
+    Approved, Binding, Done, Failure, FailureCode, Passphrase, RequestState, YesEvidence, YesScope,
+    YesTerms,
 };
 use super::session::{About, Control};
 use crate::approval_queue::{AnswerError, RequestState as Standing, Yes};
@@ -12,7 +13,8 @@ use crate::pipeline::{GiveAnswerError, OpenError};
 use std::time::Duration;
 use ward_audit::{EventType, Evidence, Outcome, Record};
 use ward_policy::{
-    Caller, Narrowing, Operation, OperationSet, Question, RequestId, ScopeKind, Term, VaultName,
+    Caller, Narrowing, Operation, OperationSet, Question, RequestId, ScopeKind, Term, UserId,
+    VaultName,
 };
 use zeroize::Zeroizing;
 
@@ -41,6 +43,9 @@ impl Control<'_> {
         terms: &YesTerms,
         evidence: Option<&YesEvidence>,
     ) -> Result<Approved, Failure> {
+        if let Some(answered) = self.hand_out(request, terms) {
+            return answered;
+        }
         let id = self.answerable(request, Operation::RequestApprove)?;
         let approver = self.approver()?;
         let yes = self.yes(id, &approver, terms)?;
@@ -54,13 +59,43 @@ impl Control<'_> {
 
     /// An approver's no.
     pub(super) fn deny(&self, request: &str, reason: Option<&str>) -> Result<Done, Failure> {
+        if let Some(answered) = self.keep_back(request, reason) {
+            return answered;
+        }
         let id = self.answerable(request, Operation::RequestDeny)?;
         let denied = self.daemon.pipeline.deny(&self.caller, id, reason);
         denied.map(|()| Done {}).map_err(|error| of_answer(&error))
     }
 
+    /// Sets or changes the approval passphrase. Whoever can do that within an agent's session could answer
+    /// for the person.
+    pub(super) fn approval_passphrase(
+        &self,
+        old: Option<&Passphrase>,
+        new: &Passphrase,
+    ) -> Result<Done, Failure> {
+        self.permit(Operation::ApprovalPassphrase, EventType::Command, About::default())?;
+        if self.caller.agent.is_some() {
+            let next = "change it from a session that no agent is in";
+            return Err(failure(FailureCode::Denied, "this is an agent's session", next));
+        }
+        if new.0.is_empty() {
+            return Err(bad_input("the passphrase is empty", "give at least one character"));
+        }
+        let bytes = |text: &Passphrase| Zeroizing::new(text.0.as_bytes().to_vec());
+        let ours = UserId(rustix::process::geteuid().as_raw());
+        let may_set_first = [UserId(0), ours].contains(&self.caller.uid);
+        let pipeline = &self.daemon.pipeline;
+        let (old, new) = (old.map(bytes), (bytes(new), may_set_first));
+        let changed = pipeline.passphrase.change(&self.daemon.root, old.as_ref(), new);
+        changed.map(|()| Done {}).map_err(|error| of_factor(&error.into()))
+    }
+
     /// How a request stands, for who asked it and for who could answer it.
     pub(super) fn request_state(&self, request: &str) -> Result<RequestState, Failure> {
+        if let Some(state) = self.handoff_state(request) {
+            return Ok(state);
+        }
         let id = id_of(request)?;
         let not_found = || not_counted(AnswerError::NotPending);
         let (asker, state) = self.daemon.pipeline.approvals.state_of(id).ok_or_else(not_found)?;

@@ -7,6 +7,7 @@ mod answering;
 mod explained;
 mod result;
 mod status;
+mod wanted;
 mod whoami;
 
 pub use crate::owner::Owner;
@@ -14,6 +15,7 @@ pub use answering::*;
 pub use explained::*;
 pub use result::*;
 pub use status::*;
+pub use wanted::*;
 pub use whoami::{ParentProcess, Whoami};
 
 use serde::{Deserialize, Serialize};
@@ -201,6 +203,13 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<YesEvidence>,
     },
+    /// Sets or changes the approval passphrase: [`Done`].
+    ApprovalPassphrase {
+        /// The one before.
+        old: Option<Passphrase>,
+        /// The new one.
+        new: Passphrase,
+    },
     /// Answers with no: [`Done`].
     Deny {
         /// The request's id.
@@ -211,6 +220,23 @@ pub enum Command {
     /// What waits for an answer, told again after each change until the client goes: many
     /// [`Pending`].
     Watch {},
+    /// Asks whoever may hand a file out for it: [`HandoffRequested`].
+    VaultAskFile {
+        /// The vault, which is mounted.
+        vault: String,
+        /// The file.
+        path: String,
+        /// Why, for who answers.
+        reason: String,
+        /// The agent, or client of the policy, whom alone it is asked of.
+        from: Option<String>,
+        /// The piece of work it is for.
+        ticket: Option<String>,
+        /// For so many opens.
+        uses: Option<u32>,
+        /// For so many seconds.
+        seconds: Option<u64>,
+    },
     /// Ends what an approval gave: [`Done`].
     GrantRevoke {
         /// The id of the lease.
@@ -426,62 +452,4 @@ impl std::fmt::Debug for SecretText {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("SecretText(..)")
     }
-}
-
-/// Where the value of a `set` comes from.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Value {
-    /// The daemon makes one, of this many characters; nobody sees it on the way.
-    Generate(u32),
-    /// These bytes.
-    Bytes(SecretText),
-}
-
-/// What a new vault is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum VaultKind {
-    /// Secrets: nothing is cached, every read is recorded, versions are kept.
-    #[default]
-    Secrets,
-    /// Bulk files: a whole file system, opens are recorded.
-    Workspace,
-}
-
-/// How a new vault is unlocked.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NewSlot {
-    /// By a file that the daemon makes in its root.
-    Keyfile,
-    /// By this passphrase.
-    Passphrase(Passphrase),
-}
-
-/// A key slot to be added.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AddedSlot {
-    /// A file that the daemon makes in its root.
-    Keyfile,
-    /// This passphrase.
-    Passphrase(Passphrase),
-    /// A code that the daemon makes and tells once.
-    Recovery,
-}
-
-/// What a mount is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Purpose {
-    /// To be used until it ends.
-    #[default]
-    Use,
-    /// To copy everything out: read-only, and of a vault that was rolled back too.
-    Export,
-    /// To copy files in.
-    Import,
-    /// For one command: the mount that is there, or one that ends with it and all others that joined.
-    Exec,
 }

@@ -1,15 +1,18 @@
 //! Commands about requests: ask, list, answer.
 
 use super::failure::{bad_input, failure, no_such_secret, of_open};
-use super::message::{Done, Failure, FailureCode, Pending, PendingRequest, Process, Requested};
+use super::message::{
+    Done, Failure, FailureCode, MissedRequest, Pending, PendingRequest, Process, Requested,
+};
 use super::session::{About, Control};
 use crate::approval_queue::{PATIENCE, PendingView};
 use crate::clock;
+use crate::missed::Missed;
 use crate::pipeline::{AheadError, Wanted, file_operations};
 use ward_audit::{EventType, Record};
 use ward_policy::{
-    AnyFactor, Caller, Factors, LeaseId, Operation, OperationSet, Question, SecretPath, Ticket,
-    VaultName,
+    AnyFactor, Caller, Factors, LeaseId, Narrowing, Operation, OperationSet, Question, SecretPath,
+    Ticket, VaultName,
 };
 
 impl Control<'_> {
@@ -30,16 +33,19 @@ impl Control<'_> {
         let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
         let open = self.reach(&vault)?;
         let (vault, path, file) = (&vault, &path, open.find(&path));
-        let wanted = Wanted { vault, path, file, operations, reason, ticket: ticket.as_ref() };
+        let (ticket, wished) = (ticket.as_ref(), Narrowing::default());
+        let wanted = Wanted { vault, path, file, operations, reason, ticket, wished };
         let asked = self.daemon.pipeline.ask_ahead(&self.caller, wanted);
         let asked = asked.map_err(|error| match error {
             AheadError::Open(error) => {
                 let (vault, path) = (Some(vault), Some(path));
                 self.refused(&error, &Question { vault, path, ..Question::default() })
             }
-            other @ (AheadError::Reason | AheadError::NoSuchSecret | AheadError::Allowed) => {
-                of_ahead(&other)
-            }
+            other @ (AheadError::Reason
+            | AheadError::NoSuchSecret
+            | AheadError::Allowed
+            | AheadError::TooWide(_)
+            | AheadError::LongHandoff(_)) => of_ahead(&other),
         });
         let id = asked?.id;
         let expires = clock::wall_text(clock::now().after(PATIENCE));
@@ -49,6 +55,7 @@ impl Control<'_> {
     /// What waits for an answer, oldest first.
     pub(super) fn pending(&self) -> Result<Pending, Failure> {
         self.permit(Operation::RequestList, EventType::Command, About::default())?;
+        self.unlock_what_opens_by_itself();
         Ok(self.waiting())
     }
 
@@ -60,7 +67,12 @@ impl Control<'_> {
             let may = pipeline.approvals.may_answer(&rules, &self.caller, view.id);
             shown(&view, may)
         });
-        Pending { requests: requests.collect() }
+        let mut requests: Vec<PendingRequest> = requests.chain(self.waiting_handoffs()).collect();
+        // Ids are in the order of time.
+        requests.sort_by(|one, other| one.request.cmp(&other.request));
+        // A log that cannot be read tells of nothing missed; audit verify says what is wrong with it.
+        let missed = pipeline.missed().unwrap_or_default();
+        Pending { requests, missed: missed.into_iter().map(missed_request).collect() }
     }
 
     /// Takes back what an approval gave: of who may answer such requests, or holds it.
@@ -87,11 +99,12 @@ impl Control<'_> {
     }
 }
 
-fn of_ahead(error: &AheadError) -> Failure {
+pub(super) fn of_ahead(error: &AheadError) -> Failure {
     match error {
         AheadError::Reason => bad_input(error, "say in a sentence what it is needed for"),
         AheadError::NoSuchSecret => no_such_secret(),
         AheadError::Allowed => bad_input(error, "just open the file"),
+        AheadError::TooWide(_) | AheadError::LongHandoff(_) => bad_input(error, "ask for less"),
         AheadError::Open(error) => of_open(error),
     }
 }
@@ -120,6 +133,7 @@ fn shown(view: &PendingView, may_answer: bool) -> PendingRequest {
         reason: view.reason.as_deref().map(ToOwned::to_owned),
         ticket: grant.ticket.as_ref().map(|ticket| ticket.as_str().to_owned()),
         lease_seconds: view.lease.as_secs(),
+        uses: view.uses,
         require: view.require.name().to_owned(),
         factors: factors(view.factors),
         is_held: view.is_held,
@@ -127,6 +141,12 @@ fn shown(view: &PendingView, may_answer: bool) -> PendingRequest {
         expires_in: view.expires.remaining(clock::now()).as_secs(),
         may_answer,
     }
+}
+
+fn missed_request(missed: Missed) -> MissedRequest {
+    let Missed { request, vault, path, operations, uid, program, reason, ended } = missed;
+    let ended = ended.to_string();
+    MissedRequest { request, vault, path, operations, uid, program, reason, ended }
 }
 
 /// Of each list one.

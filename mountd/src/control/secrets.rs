@@ -77,6 +77,7 @@ impl Control<'_> {
             operations: OperationSet::of(Operation::FileRead),
             content: Content::Keep,
             patience: Patience::None,
+            handed: None,
         };
         let pipeline = &self.daemon.pipeline;
         let opened = pipeline.open(&place, request).map_err(|error| {

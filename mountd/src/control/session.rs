@@ -195,6 +195,10 @@ impl Control<'_> {
             }
             // Subscriptions go on: see `answer`.
             Command::ListPending {} | Command::Watch {} => encoded(self.pending()),
+            Command::VaultAskFile { vault, path, reason, from, ticket, uses, seconds } => {
+                let wished = (uses, seconds);
+                encoded(self.ask_file((&vault, &path), (reason, from), ticket.as_deref(), wished))
+            }
             Command::GrantRevoke { lease } => encoded(self.grant_revoke(&lease)),
             Command::RequestState { request } => encoded(self.request_state(&request)),
             Command::ApprovalBinding { request, terms } => {
@@ -202,6 +206,9 @@ impl Control<'_> {
             }
             Command::Approve { request, terms, evidence } => {
                 encoded(self.approve(&request, &terms, evidence.as_ref()))
+            }
+            Command::ApprovalPassphrase { old, new } => {
+                encoded(self.approval_passphrase(old.as_ref(), &new))
             }
             Command::Deny { request, reason } => encoded(self.deny(&request, reason.as_deref())),
             Command::VaultInit { vault, kind, owner, slot } => {

@@ -30,8 +30,14 @@ pub(crate) struct ApprovalPassphrase {
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalPassphraseError {
     /// The root has none.
-    #[error("this root has no approval passphrase; ward init --approval-passphrase sets one")]
+    #[error("this root has no approval passphrase; ward approval-passphrase sets one")]
     None,
+    /// It has none, and who asks is not the one to set it.
+    #[error("the first approval passphrase is set by root, or by the user of the daemon")]
+    NotFirst,
+    /// It has one, which was not given.
+    #[error("this root has an approval passphrase, which must be given to change it")]
+    OldWanted,
     /// It is another one.
     #[error("the approval passphrase is wrong")]
     Wrong,
@@ -75,6 +81,32 @@ impl ApprovalPassphrase {
         Ok(text + "\n")
     }
 
+    /// Keeps `new` from now on, for who knows the one before: `old`. The first one is set by the daemon's
+    /// own user, or by root, alone: who could set it could answer for the user it is of.
+    pub(crate) fn change(
+        &self,
+        root: &Root,
+        old: Option<&Zeroizing<Vec<u8>>>,
+        (new, may_set_first): (Zeroizing<Vec<u8>>, bool),
+    ) -> Result<(), ApprovalPassphraseError> {
+        let known = match old {
+            Some(old) => self.check(root, old),
+            None => self.check(root, &Zeroizing::new(Vec::new())),
+        };
+        match known {
+            Ok(()) => {}
+            Err(ApprovalPassphraseError::None) if may_set_first => {}
+            Err(ApprovalPassphraseError::None) => return Err(ApprovalPassphraseError::NotFirst),
+            Err(ApprovalPassphraseError::Wrong) if old.is_none() => {
+                return Err(ApprovalPassphraseError::OldWanted);
+            }
+            Err(error) => return Err(error),
+        }
+        let text = Self::text(new, crate::initialise::passphrase_cost())?;
+        let _one_at_a_time = self.trying.lock().unwrap_or_else(PoisonError::into_inner);
+        owned_file::replace(root, APPROVAL_PASSPHRASE, text.as_bytes()).map_err(Into::into)
+    }
+
     /// Tries a passphrase.
     pub(super) fn check(
         &self,
@@ -87,6 +119,7 @@ impl ApprovalPassphrase {
                 ApprovalPassphraseError::None
             }
             other @ (OwnedFileError::Read(..)
+            | OwnedFileError::Write(..)
             | OwnedFileError::Ownership { .. }
             | OwnedFileError::Text { .. }) => other.into(),
         })?;

@@ -5,6 +5,7 @@
 //! vault can hold that name. Nothing of it stays with the kernel: what a file says is made for whoever
 //! reads it, and request files are there for the session that made them.
 
+mod handoffs;
 mod node;
 mod reply;
 mod words;
@@ -25,12 +26,12 @@ use fuser::{
 };
 use node::{ENTRIES, waited_for};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_policy::Caller;
 
 /// An entry: what it is, its name, and the position after it.
-type Listed = (Node, FileType, String, u64);
+type Listed = (Node, FileType, OsString, u64);
 
 /// The control directory of one mount.
 #[derive(Debug)]
@@ -83,6 +84,9 @@ impl ControlDirectory {
                 let file = waited_for(name).and_then(find).ok_or(Errno::ENOENT)?;
                 Ok(Node::Wait(file.number()).attributes(request))
             }
+            Some(folder @ (Node::Inbox | Node::Handoff | Node::HandedFolder(_))) => {
+                self.look_up_handoff(request, &somebody, (folder, name))
+            }
             Some(_) => {
                 let found = ENTRIES.into_iter().find(|node| name == node.name());
                 Ok(found.ok_or(Errno::ENOENT)?.attributes(request))
@@ -92,6 +96,9 @@ impl ControlDirectory {
 
     /// What the kernel asks of a node that it knows.
     pub(super) fn attributes(&self, request: &Request, node: Node) -> Result<FileAttr, Errno> {
+        if let Node::Handed(number) = node {
+            return Ok(node.attributes_of_size(self.size_of_handed(request, number), request));
+        }
         let (Node::Request(number) | Node::Wait(number)) = node else {
             return Ok(node.attributes(request));
         };
@@ -108,28 +115,47 @@ impl ControlDirectory {
         directory: Node,
         offset: u64,
     ) -> Result<impl Iterator<Item = Listed>, Errno> {
-        let own: Vec<(Node, String)> = if directory == Node::Requests {
-            let files = self.requests.of(&*self.glance(request)?);
-            let node = |file: &Arc<RequestFile>| Node::Request(file.number());
-            files.iter().map(|file| (node(file), file.name().to_owned())).collect()
-        } else {
-            ENTRIES.into_iter().map(|node| (node, node.name().to_owned())).collect()
+        let (own, above): (Vec<(Node, OsString)>, Node) = match directory {
+            Node::Requests => {
+                let files = self.requests.of(&*self.glance(request)?);
+                let node = |file: &Arc<RequestFile>| Node::Request(file.number());
+                let own = files.iter().map(|file| (node(file), file.name().into()));
+                (own.collect(), Node::Directory)
+            }
+            Node::Inbox | Node::Handoff => {
+                (self.handoffs_in(directory, &self.glance(request)?), Node::Directory)
+            }
+            Node::HandedFolder(_) => {
+                (self.handoffs_in(directory, &self.glance(request)?), Node::Handoff)
+            }
+            Node::Directory => {
+                let own = ENTRIES.into_iter().map(|node| (node, node.name().into()));
+                (own.collect(), Node::Directory)
+            }
+            Node::Whoami | Node::Status | Node::Access | Node::LastDenial => {
+                return Err(Errno::ENOTDIR);
+            }
+            Node::Request(_) | Node::Wait(_) | Node::Asked(_) | Node::Handed(_) => {
+                return Err(Errno::ENOTDIR);
+            }
         };
-        let above = Node::Directory;
-        let dots = [(directory, ".".to_owned()), (above, "..".to_owned())];
+        let dots = [(directory, ".".into()), (above, "..".into())];
         let all = dots.into_iter().chain(own).zip(1..);
         let all = all.map(|((node, name), next)| (node, node.kind(), name, next));
         Ok(all.filter(move |(.., next)| *next > offset))
     }
 
     /// The inode number of an entry of `directory`: what is above our own is of the vault.
-    fn inode_of(directory: Node, node: Node, name: &str) -> INodeNo {
+    fn inode_of(directory: Node, node: Node, name: &OsStr) -> INodeNo {
         let is_above = directory == Node::Directory && name == "..";
         if is_above { INodeNo(TOP) } else { node.inode() }
     }
 
     /// Opens a file: what it says is made now, for who opens it. A `.wait` opens once there is an answer.
     pub(super) fn open(&self, request: &Request, node: Node, flags: OpenFlags, reply: ReplyOpen) {
+        if let Node::Handed(number) = node {
+            return self.open_handed(request, number, flags, reply);
+        }
         match self.begin_open(request, node, flags) {
             Err(errno) => reply.error(errno),
             Ok(Begun::Open(number)) => {
@@ -166,6 +192,10 @@ impl ControlDirectory {
                 }
                 Ok(Begun::Open(self.keep_request(file)))
             }
+            Node::Asked(number) => {
+                let text = self.asked(&caller, number)?.into();
+                Ok(Begun::Open(keep(&self.open, OpenFile::Said { node, to: caller, text })))
+            }
             _ if writes => Err(Errno::EACCES),
             Node::Wait(number) => {
                 let file = self.request_file(&caller, number)?;
@@ -178,7 +208,15 @@ impl ControlDirectory {
                 let open = OpenFile::Status { to: caller, told: None, text: "".into() };
                 Ok(Begun::Open(keep(&self.open, open)))
             }
-            Node::Directory | Node::Whoami | Node::Access | Node::LastDenial | Node::Requests => {
+            Node::Directory
+            | Node::Whoami
+            | Node::Access
+            | Node::LastDenial
+            | Node::Inbox
+            | Node::Handoff
+            | Node::HandedFolder(_)
+            | Node::Handed(_)
+            | Node::Requests => {
                 let text = words::say(node, &caller, &self.pipeline, &self.place)?.into();
                 Ok(Begun::Open(keep(&self.open, OpenFile::Said { node, to: caller, text })))
             }
@@ -223,6 +261,9 @@ impl ControlDirectory {
         size: Option<u64>,
         is_other: bool,
     ) -> Result<FileAttr, Errno> {
+        if matches!(node, Node::Asked(_)) && size == Some(0) && !is_other {
+            return Ok(node.attributes(request));
+        }
         let Node::Request(number) = node else { return Err(Errno::EPERM) };
         if is_other {
             return Err(Errno::EPERM);
@@ -250,7 +291,9 @@ impl ControlDirectory {
         let known = self.files().files.get(&number).cloned().ok_or(Errno::EBADF)?;
         let text = match known {
             OpenFile::Said { to, text, .. } if to == reader => text,
-            OpenFile::Said { node: Node::Wait(_), .. } => return Err(Errno::EACCES),
+            OpenFile::Said { node: Node::Wait(_) | Node::Asked(_), .. } => {
+                return Err(Errno::EACCES);
+            }
             OpenFile::Said { node, .. } => {
                 let text = words::say(node, &reader, &self.pipeline, &self.place)?;
                 self.remember(number, OpenFile::Said { node, to: reader, text: text.into() })
@@ -278,7 +321,7 @@ impl ControlDirectory {
         Ok(rest.get(..length).unwrap_or_default().to_vec())
     }
 
-    /// Writes into a request file.
+    /// Writes into a request file, or an answer.
     fn write(
         &self,
         asker: Asker,
@@ -286,6 +329,10 @@ impl ControlDirectory {
         (offset, bytes): (Option<u64>, &[u8]),
     ) -> Result<u32, Errno> {
         let writer = self.caller(asker)?;
+        let known = self.files().files.get(&number).cloned();
+        if let Some(OpenFile::Said { node: Node::Asked(number), .. }) = known {
+            return self.answer_asked(&writer, number, bytes);
+        }
         let file = self.open_request(number).ok_or(Errno::EBADF)?;
         if !self.writes(&file, asker, &writer) {
             return Err(Errno::EACCES);
@@ -296,14 +343,20 @@ impl ControlDirectory {
     }
 
     /// A close: hands in a request file that is a whole document.
-    pub(super) fn flush(&self, number: u64) -> Result<(), Errno> {
+    pub(super) fn flush(&self, node: Node, number: u64) -> Result<(), Errno> {
+        if let Node::Handed(_) = node {
+            return Ok(());
+        }
         let Some(file) = self.open_request(number) else { return Ok(()) };
         self.requests.hand_in(&file).map_err(|error| errno::of_request_file(&error))
     }
 
     /// Whether an open file has something new to read; if not, the kernel is told when it has.
-    pub(super) fn poll(&self, number: u64, notifier: PollNotifier) -> PollEvents {
+    pub(super) fn poll(&self, (node, number): (Node, u64), notifier: PollNotifier) -> PollEvents {
         let always = PollEvents::POLLIN | PollEvents::POLLRDNORM;
+        if let Node::Handed(_) = node {
+            return always;
+        }
         let known = self.files().files.get(&number).cloned();
         let wake = Box::new(move || {
             // The mount is gone, and with it who polls.
@@ -323,9 +376,12 @@ impl ControlDirectory {
     }
 
     /// The last close of an open file.
-    pub(super) fn close(&self, number: u64) {
+    pub(super) fn close(&self, node: Node, number: u64) {
+        if let Node::Handed(_) = node {
+            return self.close_handed(number);
+        }
         // The verdict stands in the file: nobody hears what a last close says.
-        let _verdict = self.flush(number);
+        let _verdict = self.flush(node, number);
         self.files().files.remove(&number);
     }
 

@@ -237,10 +237,10 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        if Node::of(inode).is_none() {
+        let Some(node) = Node::of(inode) else {
             return self.vault.read(request, inode, handle, offset, size, flags, lock_owner, reply);
-        }
-        self.control.answer_read(request, handle, (offset, size), lock_owner, reply);
+        };
+        self.control.answer_read(request, (node, handle), (offset, size), lock_owner, reply);
     }
 
     fn write(
@@ -271,7 +271,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         reply: ReplyEmpty,
     ) {
         match Node::of(inode) {
-            Some(_) => empty(reply, self.control.flush(handle.0)),
+            Some(node) => empty(reply, self.control.flush(node, handle.0)),
             None => self.vault.flush(request, inode, handle, lock_owner, reply),
         }
     }
@@ -286,10 +286,10 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         flush: bool,
         reply: ReplyEmpty,
     ) {
-        if Node::of(inode).is_none() {
+        let Some(node) = Node::of(inode) else {
             return self.vault.release(request, inode, handle, flags, lock_owner, flush, reply);
-        }
-        self.control.close(handle.0);
+        };
+        self.control.close(node, handle.0);
         reply.ok();
     }
 
@@ -490,7 +490,7 @@ impl<F: Filesystem> Filesystem for Controlled<F> {
         reply: ReplyPoll,
     ) {
         match Node::of(inode) {
-            Some(_) => reply.poll(self.control.poll(handle.0, notifier)),
+            Some(node) => reply.poll(self.control.poll((node, handle.0), notifier)),
             // Not ENOSYS: the kernel would ask of no file any more.
             None => reply.poll(ALWAYS_READY),
         }

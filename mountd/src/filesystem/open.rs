@@ -19,6 +19,7 @@ pub(super) fn open_request(request: &Request, file: FileId, flags: OpenFlags) ->
         operations: operations(flags.0),
         content: if truncate { Content::Truncate } else { Content::Keep },
         patience: if flags.0 & libc::O_NONBLOCK != 0 { Patience::None } else { Patience::Hold },
+        handed: None,
     }
 }
 

@@ -66,6 +66,7 @@ impl MountTable {
         } else {
             pipeline.approvals.end_vault(&vault);
         }
+        pipeline.end_handoffs_of(&vault);
         let wrote_back = place.kind() == VaultKind::Secrets || self.write_back(number);
         let took_pages_back = session.take_pages(pipeline.handles.files(&vault), &self.hurry);
         place.close();

@@ -1,17 +1,20 @@
 //! Held callers: sees the signals that reach them, which the FUSE library does not pass on.
 //!
 //! A caller whose open is held cannot be killed until it is answered (measured). So its pending
-//! signals are read every few milliseconds, for all held callers by one thread, which sleeps when
-//! there is none.
+//! signals are read every few milliseconds, in turns of a few callers each, so that hundreds of them cost
+//! others no more than a few do; by one thread, which sleeps when there is none.
 
 use super::message::{Interrupted, send};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, select, tick};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// How often held callers are looked at.
+/// How often some held callers are looked at.
 const PERIOD: Duration = Duration::from_millis(5);
+/// How many each time; who is one of more waits for its turn.
+const AT_ONCE: usize = 8;
 /// Signals that interrupt even when the program catches them: a person or a supervisor means it.
 /// Others that are caught (runtimes catch SIGURG, SIGCHLD, SIGWINCH) would only make it ask again.
 const ALWAYS: u64 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14;
@@ -28,31 +31,43 @@ pub(crate) enum Change {
 /// Reports each watched thread that got a signal, once, on `report`; until the channel is closed.
 pub(crate) fn watch(changes: &Receiver<Change>, report: &OwnedFd) {
     let mut held = BTreeMap::new();
+    let mut last = 0;
+    let turns = tick(PERIOD);
     loop {
         let change = if held.is_empty() {
-            changes.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            changes.recv().map(Some)
         } else {
-            changes.recv_timeout(PERIOD)
+            select! {
+                recv(changes) -> change => change.map(Some),
+                recv(turns) -> _ => Ok(None),
+            }
         };
         match change {
-            Ok(Change::Watch(thread, token)) => {
+            Ok(Some(Change::Watch(thread, token))) => {
                 held.insert(token, thread);
             }
-            Ok(Change::Unwatch(token)) => {
+            Ok(Some(Change::Unwatch(token))) => {
                 held.remove(&token);
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        held.retain(|token, thread| {
-            let is_interrupted = has_signal(*thread);
-            if is_interrupted && send(report.as_fd(), &Interrupted { token: *token }, &[]).is_err()
-            {
-                return true;
+            Ok(None) => {
+                for (token, thread) in turn(&held, last) {
+                    last = token;
+                    let is_told = || send(report.as_fd(), &Interrupted { token }, &[]).is_ok();
+                    if has_signal(thread) && is_told() {
+                        held.remove(&token);
+                    }
+                }
             }
-            !is_interrupted
-        });
+            Err(_) => return,
+        }
     }
+}
+
+/// Those whose turn it is, after the one that was looked at last.
+fn turn(held: &BTreeMap<u64, u32>, last: u64) -> Vec<(u64, u32)> {
+    let after = held.range((Bound::Excluded(last), Bound::Unbounded));
+    let turn = after.chain(held.range(..=last)).take(AT_ONCE);
+    turn.map(|(token, thread)| (*token, *thread)).collect()
 }
 
 /// Whether a signal waits that would end or interrupt the thread; a thread that is gone, too.
@@ -79,6 +94,17 @@ mod tests {
             "SigQ:\t0/1\nSigPnd:\t0000000000000000\nShdPnd:\t{pending}\nSigBlk:\t{blocked}\n\
              SigIgn:\t{ignored}\nSigCgt:\t{caught}\n"
         )
+    }
+
+    #[test]
+    fn everybody_has_a_turn_and_none_looks_at_more_than_a_few() {
+        let held: BTreeMap<u64, u32> = (1..=20).map(|token| (token, 0)).collect();
+        let tokens = |last| turn(&held, last).into_iter().map(|(token, _)| token);
+        assert!(tokens(0).eq(1..=8));
+        assert!(tokens(8).eq(9..=16));
+        assert!(tokens(16).eq((17..=20).chain(1..=4)));
+        let alone = BTreeMap::from([(7, 0)]);
+        assert_eq!(turn(&alone, 7), [(7, 0)], "one who waits alone is looked at each time");
     }
 
     #[test]

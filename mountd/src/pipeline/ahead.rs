@@ -3,10 +3,11 @@
 use super::{OpenError, Pipeline};
 use crate::clock;
 use std::sync::Arc;
+use std::time::Duration;
 use ward_audit::{Durability, EventType, Record};
 use ward_policy::{
-    Caller, Decision, FileId, Operation, OperationSet, Question, RequestId, SecretPath, Ticket,
-    VaultName,
+    Caller, Decision, FileId, Narrowing, Operation, OperationSet, Question, RequestId, SecretPath,
+    Ticket, TooWide, VaultName,
 };
 
 /// The longest reason, in bytes.
@@ -21,6 +22,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) operations: OperationSet,
     pub(crate) reason: &'a str,
     pub(crate) ticket: Option<&'a Ticket>,
+    /// How much less than the policy allows the asker wants.
+    pub(crate) wished: Narrowing,
 }
 
 /// A question that a human is asked now.
@@ -43,6 +46,12 @@ pub(crate) enum AheadError {
     /// No human is needed.
     #[error("the policy allows it already")]
     Allowed,
+    /// More is asked for than the policy allows.
+    #[error(transparent)]
+    TooWide(#[from] TooWide),
+    /// The same of a handoff.
+    #[error("a handoff lasts {} s at most", .0.as_secs())]
+    LongHandoff(Duration),
     /// Refused, or impossible.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -80,6 +89,7 @@ impl Pipeline {
         let question = wanted.question(wanted.operations);
         match self.policy.evaluate(&holder, &question) {
             Decision::NeedsApproval(request) => {
+                let request = request.no_more_than(&wanted.wished)?;
                 let id = self.request(&holder, &question, request, (Some(wanted.reason), None))?;
                 Ok(AskedAhead { id, holder })
             }
@@ -94,7 +104,11 @@ impl Pipeline {
     }
 
     /// Asking is an operation of its own, and recorded; nobody is asked whether somebody may ask.
-    fn permit_to_ask(&self, asker: &Caller, wanted: &Wanted<'_>) -> Result<(), OpenError> {
+    pub(super) fn permit_to_ask(
+        &self,
+        asker: &Caller,
+        wanted: &Wanted<'_>,
+    ) -> Result<(), OpenError> {
         let question = wanted.question(OperationSet::of(Operation::RequestCreate));
         let why: &dyn std::fmt::Display = match self.policy.evaluate(asker, &question) {
             Decision::Permitted(permit) => {
@@ -111,7 +125,7 @@ impl Pipeline {
 }
 
 impl<'a> Wanted<'a> {
-    fn question(self, operations: OperationSet) -> Question<'a> {
+    pub(super) fn question(self, operations: OperationSet) -> Question<'a> {
         Question {
             operations,
             vault: Some(self.vault),

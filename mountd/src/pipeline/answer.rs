@@ -1,7 +1,7 @@
 //! What a human's answer does: recorded first, then the lease, then the opens that wait.
 
 use super::{OpenError, Pipeline};
-use crate::approval_queue::{AnswerError, Answered, Approved, Expired, Unanswered, Yes};
+use crate::approval_queue::{AnswerError, Answered, Approved, Expired, Unanswered, Why, Yes};
 use crate::clock;
 use crate::lease_table::Reach;
 use std::sync::Arc;
@@ -51,14 +51,20 @@ impl Pipeline {
         let record = Record::new(EventType::RequestDenied).by(approver).granted(&view.grant);
         let record = record.decision(Outcome::Denied).request(id);
         self.record_answer(record.reason(reason.unwrap_or_default()))?;
-        Ok(self.approvals.deny(&rules, approver, (id, reason))?)
+        for equal in self.approvals.deny(&rules, approver, (id, reason))? {
+            let record = Record::new(EventType::RequestDenied).by(approver).granted(&equal.grant);
+            let record = record.decision(Outcome::Denied).request(equal.id);
+            self.record_answer(record.reason(reason.unwrap_or_default()))?;
+        }
+        Ok(())
     }
 
     /// Records that nobody answered in time.
     pub(crate) fn record_expiry(&self, expired: &Expired) {
         let view = &expired.view;
+        self.missed.add(expired);
         let record = Record::new(EventType::RequestExpired).by(&view.asker).granted(&view.grant);
-        let record = record.decision(Outcome::Denied).request(view.id);
+        let record = record.decision(Outcome::Denied).request(view.id).reason(expired.why.text());
         // A log that takes no records refuses everything already; an expiry adds nothing to that.
         let _log_has_stopped = self.log.append(record, Durability::Written, clock::stamp());
     }
@@ -68,6 +74,7 @@ impl Pipeline {
         for ended in self.agents.take_ended() {
             self.leases.withdraw_agent(ended.session.id);
             self.approvals.end_agent(ended.session.id);
+            self.end_handoffs(&self.handoffs.end_agent(ended.session.id), "the agent ended");
             let record = Record::new(EventType::AgentEnded).by(&ended.starter);
             // A log that takes no records refuses everything already.
             let _log_has_stopped = self.log.append(record, Durability::Written, clock::stamp());
@@ -86,10 +93,13 @@ impl Pipeline {
         approved: Approved,
         mount_ends: Option<Moment>,
     ) -> Result<(), GiveAnswerError> {
-        let Approved { permit, holder, uses, held, onlookers } = approved;
+        let Approved { permit, holder, uses, held, onlookers, equal } = approved;
         let reach = Reach::of(uses, held.len());
         let latest = mount_ends.unwrap_or(Moment::from_nanoseconds(u64::MAX));
         let lease = self.leases.begin(permit, holder, reach, latest).map_err(OpenError::from)?;
+        for view in equal {
+            self.record_expiry(&Expired { view, why: Why::AnsweredWithEqual });
+        }
         let served = uses.map_or(usize::MAX, |uses| usize::try_from(uses).unwrap_or(usize::MAX));
         for (place, open) in held.into_iter().enumerate() {
             let is_served = place < served;

@@ -83,7 +83,14 @@ impl Pipeline {
         let vault = &place.vault.vault;
         let file = vault.create_file(entry.folder, entry.name, clock::file_time())?;
         let content = Content::Keep;
-        let request = OpenRequest { file, asker, operations, content, patience: Patience::None };
+        let request = OpenRequest {
+            file,
+            asker,
+            operations,
+            content,
+            patience: Patience::None,
+            handed: None,
+        };
         match self.open(place, request)? {
             super::Opening::Admitted(handle) => Ok((file, handle)),
             super::Opening::Held(_) => Err(ChangeError::Ended),
@@ -178,7 +185,14 @@ impl Pipeline {
         self.begin(place, asker)?;
         let operations = OperationSet::of(Operation::FileWrite);
         let content = if length == 0 { Content::Truncate } else { Content::Keep };
-        let request = OpenRequest { file, asker, operations, content, patience: Patience::None };
+        let request = OpenRequest {
+            file,
+            asker,
+            operations,
+            content,
+            patience: Patience::None,
+            handed: None,
+        };
         let super::Opening::Admitted(handle) = self.open(place, request)? else {
             return Err(ChangeError::Ended);
         };

@@ -27,6 +27,8 @@ pub(crate) struct OpenRequest {
     pub(crate) operations: OperationSet,
     pub(crate) content: Content,
     pub(crate) patience: Patience,
+    /// By which request the file was handed out, if it is opened as that.
+    pub(crate) handed: Option<RequestId>,
 }
 
 /// What happens to the content at open.
@@ -279,7 +281,11 @@ impl Pipeline {
             return Err(OpenError::ReadOnly);
         }
         self.admit_another(&attempt.secret, caller, request.operations)?;
+        if let Some(id) = request.handed {
+            self.handoffs.spend(id).ok_or(OpenError::Ended)?;
+        }
         let record = Record::opening(caller, &lease).vault_kind(place.kind());
+        let record = request.handed.map_or(record, |id| record.request(id));
         let record = place.mount.as_deref().map_or(record, |mount| record.mount(mount));
         let record = record.counted(self.counts(attempt));
         let durability = match (place.kind(), self.policy.rules().open_records()) {
@@ -336,18 +342,19 @@ impl HeldOpen {
         let resumed = Arc::clone(&pipeline);
         let hold = |resume| pipeline.approvals.hold(id, deadline, resume);
         let told = Box::new(move |answer| reply(resumed.resume(&attempt, id, answer)));
-        pipeline.while_watched(thread, hold, told);
+        let _answered_by_the_queue = pipeline.while_watched(thread, hold, told);
     }
 }
 
 impl Pipeline {
-    /// Holds something for `thread`, whose signals are looked for until it is answered by `told`.
+    /// Holds something for `thread`, whose signals are looked for until it is answered by `told`; gives
+    /// the token under which it is held.
     pub(crate) fn while_watched(
         &self,
         thread: u32,
         hold: impl FnOnce(Resume) -> Option<u64>,
         told: Resume,
-    ) {
+    ) -> Option<u64> {
         let token = Arc::new(OnceLock::new());
         let (watched, monitor) = (Arc::clone(&token), Arc::clone(&self.monitor));
         let resume = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| {
@@ -357,11 +364,11 @@ impl Pipeline {
             }
             told(answer);
         });
-        if let Some(held) = hold(resume) {
-            let _only_setter = token.set(held);
-            // A caller that cannot be watched is answered at its deadline.
-            let _unwatched = self.monitor.watch(thread, held);
-        }
+        let held = hold(resume)?;
+        let _only_setter = token.set(held);
+        // A caller that cannot be watched is answered at its deadline.
+        let _unwatched = self.monitor.watch(thread, held);
+        Some(held)
     }
 
     /// Goes on with a held open after its answer; who asks is looked at again.

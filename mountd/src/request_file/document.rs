@@ -2,15 +2,29 @@
 
 use serde::Deserialize;
 use std::fmt::Display;
-use ward_policy::{OperationSet, SecretPath, Ticket};
+use std::time::Duration;
+use ward_policy::{Operation, OperationSet, SecretPath, Ticket, parse_duration};
 
 /// What somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {
     pub(crate) path: SecretPath,
-    pub(crate) operations: OperationSet,
+    pub(crate) kind: Kind,
     pub(crate) reason: String,
     pub(crate) ticket: Option<Ticket>,
+    /// For so many opens and no more.
+    pub(crate) uses: Option<u32>,
+    /// For so long and no longer.
+    pub(crate) lease: Option<Duration>,
+}
+
+/// Of whom it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Of a human, to be let to do this.
+    Approval(OperationSet),
+    /// Of who may read the file, to be handed it; of the agent or client of that name alone.
+    Handoff { from: Option<String> },
 }
 
 /// Why a document is none, with line and column.
@@ -25,6 +39,9 @@ struct Written {
     operation: toml::Spanned<Words>,
     reason: toml::Spanned<String>,
     ticket: Option<toml::Spanned<String>>,
+    uses: Option<toml::Spanned<u32>>,
+    lease: Option<toml::Spanned<String>>,
+    from: Option<toml::Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -56,19 +73,45 @@ impl Document {
             Words::One(word) => std::slice::from_ref(word),
             Words::Many(words) => words.as_slice(),
         };
-        let operations = crate::pipeline::file_operations(words)
-            .ok_or_else(|| at(text, written.operation.span().start, &OPERATIONS))?;
+        let kind = match (words, &written.from) {
+            ([word], from) if word == Operation::HandoffGrant.name() => {
+                Kind::Handoff { from: from.as_ref().map(|from| from.get_ref().clone()) }
+            }
+            (_, Some(from)) => return Err(at(text, from.span().start, &FROM)),
+            (words, None) => {
+                let operations = crate::pipeline::file_operations(words);
+                let place = written.operation.span().start;
+                Kind::Approval(operations.ok_or_else(|| at(text, place, &OPERATIONS))?)
+            }
+        };
+        let uses = written.uses.as_ref().map(|uses| match uses.get_ref() {
+            0 => Err(at(text, uses.span().start, &USES)),
+            uses => Ok(*uses),
+        });
+        let lease = written.lease.as_ref().map(|lease| {
+            parse_duration(lease.get_ref()).ok_or_else(|| at(text, lease.span().start, &LEASE))
+        });
         let reason = written.reason.get_ref();
         if reason.trim().is_empty() || reason.len() > crate::pipeline::LONGEST_REASON {
             let error = crate::pipeline::AheadError::Reason;
             return Err(at(text, written.reason.span().start, &error));
         }
-        Ok(Self { path, operations, reason: reason.clone(), ticket: ticket.transpose()? })
+        Ok(Self {
+            path,
+            kind,
+            reason: reason.clone(),
+            ticket: ticket.transpose()?,
+            uses: uses.transpose()?,
+            lease: lease.transpose()?,
+        })
     }
 }
 
-const OPERATIONS: &str =
-    "`operation` must be \"file.read\", \"file.write\" or [\"file.read\", \"file.write\"]";
+const OPERATIONS: &str = "`operation` must be \"file.read\", \"file.write\", [\"file.read\", \
+                          \"file.write\"] or \"handoff.grant\"";
+const FROM: &str = "`from` is for `operation = \"handoff.grant\"`";
+const USES: &str = "`uses` must be 1 or more";
+const LEASE: &str = "`lease` must be a time such as \"90s\" or \"10m\"";
 
 /// An error at a byte of `text`. Lines and columns count from 1, columns in characters.
 fn at(text: &str, byte: usize, message: &dyn Display) -> DocumentError {
@@ -83,7 +126,6 @@ fn at(text: &str, byte: usize, message: &dyn Display) -> DocumentError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ward_policy::Operation;
 
     fn fault(text: &str) -> String {
         Document::parse(text.as_bytes()).unwrap_err().to_string()
@@ -96,8 +138,22 @@ mod tests {
         let document = Document::parse(text.as_bytes()).unwrap();
         assert_eq!(document.path.to_string(), "db/password");
         let both = OperationSet::of(Operation::FileRead).with(Operation::FileWrite);
-        assert_eq!(document.operations, both);
+        assert_eq!(document.kind, Kind::Approval(both));
         assert_eq!(document.ticket.unwrap().as_str(), "OPS-1");
+    }
+
+    #[test]
+    fn a_document_asks_for_a_handoff_or_for_less_than_all() {
+        let text = "path = 'a'\noperation = 'handoff.grant'\nreason = 'x'\nfrom = 'claude'\n\
+                    uses = 3\nlease = '5m'\n";
+        let document = Document::parse(text.as_bytes()).unwrap();
+        assert_eq!(document.kind, Kind::Handoff { from: Some("claude".to_owned()) });
+        assert_eq!((document.uses, document.lease), (Some(3), Some(Duration::from_secs(300))));
+        let read = text.replace("handoff.grant", "file.read");
+        assert_eq!(fault(&read), format!("line 4, column 8: {FROM}"));
+        assert_eq!(fault(&text.replace('3', "0")), format!("line 5, column 8: {USES}"));
+        assert_eq!(fault(&text.replace("5m", "5")), format!("line 6, column 9: {LEASE}"));
+        assert!(fault(&text.replace('3', "-1")).starts_with("line 5, column 8"));
     }
 
     #[test]

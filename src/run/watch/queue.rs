@@ -1,23 +1,38 @@
 //! What is on the screen: the requests that wait, which of them is chosen, and what a key does to it.
 
+use crate::run::evidence::Takes;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::time::Duration;
-use ward_mountd::control::message::PendingRequest;
+use ward_mountd::control::message::{MissedRequest, Pending, PendingRequest};
+use zeroize::Zeroizing;
 
 /// For how long after the chosen request went no key answers another one in its place.
 const SETTLING: Duration = Duration::from_millis(700);
 /// The longest reason of a no, in characters.
 const LONGEST_REASON: usize = 200;
+/// The longest passphrase that can be typed here, in bytes.
+const LONGEST_PASSPHRASE: usize = 1024;
 
 /// What a key asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Yes to a request.
-    Approve(String),
+    Approve(String, Yes),
     /// No, with a reason for the asker if there is one.
     Deny(String, Option<String>),
     /// The end.
     Quit,
+}
+
+/// With what a yes is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Yes {
+    /// Nothing.
+    Plain,
+    /// A signature that is still to be made.
+    Signed,
+    /// The approval passphrase, as typed.
+    Passphrase(Zeroizing<String>),
 }
 
 /// The queue as it is looked at.
@@ -26,6 +41,8 @@ pub(super) struct Queue {
     pub(super) root: String,
     pub(super) program: String,
     requests: Vec<PendingRequest>,
+    /// What ended without an answer.
+    pub(super) missed: Vec<MissedRequest>,
     /// When they were told.
     told: Duration,
     chosen: Option<String>,
@@ -33,6 +50,8 @@ pub(super) struct Queue {
     moved: Option<Duration>,
     /// The reason of a no, while it is typed.
     pub(super) reason: Option<String>,
+    /// The approval passphrase, while it is typed; never shown.
+    pub(super) passphrase: Option<Zeroizing<String>>,
     pub(super) said: String,
 }
 
@@ -42,18 +61,21 @@ impl Queue {
             root,
             program,
             requests: Vec::new(),
+            missed: Vec::new(),
             told: Duration::ZERO,
             chosen: None,
             moved: None,
             reason: None,
+            passphrase: None,
             said: String::new(),
         }
     }
 
     /// Takes what waits now. The chosen request stays chosen while it waits.
-    pub(super) fn update(&mut self, requests: Vec<PendingRequest>, now: Duration) {
+    pub(super) fn update(&mut self, pending: Pending, now: Duration) {
         let place = self.place();
-        self.requests = requests;
+        self.requests = pending.requests;
+        self.missed = pending.missed;
         self.told = now;
         let is_there = |id: &String| self.requests.iter().any(|it| it.request == *id);
         if self.chosen.as_ref().is_some_and(is_there) {
@@ -62,6 +84,7 @@ impl Queue {
         if self.chosen.is_some() {
             self.moved = Some(now);
             self.reason = None;
+            self.passphrase = None;
         }
         let next = self.requests.get(place).or_else(|| self.requests.last());
         self.chosen = next.map(|request| request.request.clone());
@@ -90,13 +113,51 @@ impl Queue {
         if self.reason.is_some() {
             return self.type_reason(key.code, now);
         }
+        if self.passphrase.is_some() {
+            return self.type_passphrase(key.code, now);
+        }
         match key.code {
             KeyCode::Char('q') => return Some(Answer::Quit),
             KeyCode::Char('j') | KeyCode::Down => self.choose(self.place() + 1),
             KeyCode::Char('k') | KeyCode::Up => self.choose(self.place().saturating_sub(1)),
-            KeyCode::Char('a') => return self.answerable(now).map(Answer::Approve),
+            KeyCode::Char('a') => return self.approve(now),
             KeyCode::Char('d') if self.answerable(now).is_some() => {
                 self.reason = Some(String::new());
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// A yes to the chosen request; asks for the passphrase first where it takes that.
+    fn approve(&mut self, now: Duration) -> Option<Answer> {
+        let request = self.answerable(now)?;
+        let chosen = self.requests.get(self.place())?;
+        match Takes::of(chosen) {
+            Takes::Nothing => Some(Answer::Approve(request, Yes::Plain)),
+            Takes::Signature => Some(Answer::Approve(request, Yes::Signed)),
+            Takes::Passphrase => {
+                self.passphrase = Some(Zeroizing::default());
+                None
+            }
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other keys mean nothing")]
+    fn type_passphrase(&mut self, key: KeyCode, now: Duration) -> Option<Answer> {
+        let passphrase = self.passphrase.as_mut()?;
+        match key {
+            KeyCode::Esc => self.passphrase = None,
+            KeyCode::Backspace => {
+                passphrase.pop();
+            }
+            KeyCode::Char(character) if passphrase.len() < LONGEST_PASSPHRASE => {
+                passphrase.push(character);
+            }
+            KeyCode::Enter => {
+                let typed = self.passphrase.take().filter(|typed| !typed.is_empty())?;
+                let request = self.answerable(now)?;
+                return Some(Answer::Approve(request, Yes::Passphrase(typed)));
             }
             _ => {}
         }
@@ -167,6 +228,7 @@ pub(super) mod tests {
             reason: Some("nightly\u{1b}[2J backup".to_owned()),
             ticket: None,
             lease_seconds: 600,
+            uses: None,
             factors: vec![vec!["local".to_owned()]],
             require: "first_use".to_owned(),
             is_held: true,
@@ -176,9 +238,13 @@ pub(super) mod tests {
         }
     }
 
+    fn pending(ids: &[&str]) -> Pending {
+        Pending { requests: ids.iter().map(|id| request(id)).collect(), missed: Vec::new() }
+    }
+
     pub(in crate::run::watch) fn queue(ids: &[&str]) -> Queue {
         let mut queue = Queue::new("/root".to_owned(), "ward".to_owned());
-        queue.update(ids.iter().map(|id| request(id)).collect(), Duration::ZERO);
+        queue.update(pending(ids), Duration::ZERO);
         queue
     }
 
@@ -190,19 +256,38 @@ pub(super) mod tests {
     fn a_key_answers_the_chosen_request_wherever_it_moves() {
         let mut queue = queue(&["a", "b"]);
         assert_eq!(press(&mut queue, KeyCode::Down, 0), None);
-        queue.update(["x", "a", "b"].map(request).into(), Duration::from_secs(1));
+        queue.update(pending(&["x", "a", "b"]), Duration::from_secs(1));
         let answer = press(&mut queue, KeyCode::Char('a'), 1);
-        assert_eq!(answer, Some(Answer::Approve("b".to_owned())));
+        assert_eq!(answer, Some(Answer::Approve("b".to_owned(), Yes::Plain)));
     }
 
     #[test]
     fn what_comes_under_the_finger_just_now_is_not_answered() {
         let mut queue = queue(&["a", "b"]);
-        queue.update(vec![request("b")], Duration::from_secs(5));
+        queue.update(pending(&["b"]), Duration::from_secs(5));
         assert_eq!(press(&mut queue, KeyCode::Char('a'), 5), None);
         assert!(queue.said.contains("moved"));
         let answer = press(&mut queue, KeyCode::Char('a'), 6);
-        assert_eq!(answer, Some(Answer::Approve("b".to_owned())));
+        assert_eq!(answer, Some(Answer::Approve("b".to_owned(), Yes::Plain)));
+    }
+
+    #[test]
+    fn what_takes_evidence_is_signed_or_asks_for_the_passphrase() {
+        let mut queue = queue(&["a"]);
+        queue.requests[0].factors = vec![vec!["signed".to_owned()]];
+        let answer = press(&mut queue, KeyCode::Char('a'), 0);
+        assert_eq!(answer, Some(Answer::Approve("a".to_owned(), Yes::Signed)));
+        queue.requests[0].factors = vec![vec!["local".to_owned(), "signed".to_owned()]];
+        queue.requests[0].may_answer = false;
+        queue.requests[0].asker.uid = nix::unistd::Uid::effective().as_raw();
+        for code in [KeyCode::Char('a'), KeyCode::Char('q'), KeyCode::Char('x'), KeyCode::Backspace]
+        {
+            assert_eq!(press(&mut queue, code, 0), None);
+        }
+        let typed = Yes::Passphrase(Zeroizing::new("q".to_owned()));
+        let answer = press(&mut queue, KeyCode::Enter, 0);
+        assert_eq!(answer, Some(Answer::Approve("a".to_owned(), typed)));
+        assert_eq!(queue.passphrase, None);
     }
 
     #[test]

@@ -29,7 +29,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, queue: &Queue, now: Duration) {
     draw_title(frame, title, queue, requests.len());
     draw_list(frame, list, &requests);
     let chosen = requests.iter().find(|(_, is_chosen)| *is_chosen);
-    draw_details(frame, details, chosen.map(|(request, _)| request), &queue.program);
+    let text = match chosen {
+        Some((request, _)) => pending::show(request, &queue.program),
+        None => {
+            let missed = pending::missed(&queue.missed);
+            format!("Requests show up here as they are made.\n{missed}")
+        }
+    };
+    draw_details(frame, details, text);
     draw_keys(frame, keys, queue);
 }
 
@@ -40,7 +47,11 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, queue: &Queue, number: usize) {
         1 => "1 request waits".to_owned(),
         number => format!("{} wait", count(number, "request")),
     };
-    let title = format!(" wardfs  {waiting}  {}", escaped(&queue.root));
+    let missed = match queue.missed.len() {
+        0 => String::new(),
+        number => format!("  {number} missed"),
+    };
+    let title = format!(" wardfs  {waiting}{missed}  {}", escaped(&queue.root));
     let style = Style::new().add_modifier(Modifier::REVERSED);
     frame.render_widget(
         Paragraph::new(format!("{title:<width$}", width = usize::from(area.width))).style(style),
@@ -75,29 +86,21 @@ fn line(request: &PendingRequest, is_chosen: bool) -> Line<'static> {
     Line::from(Span::styled(text, style))
 }
 
-fn draw_details(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    request: Option<&PendingRequest>,
-    program: &str,
-) {
-    let text = match request {
-        Some(request) => pending::show(request, program),
-        None => "Requests show up here as they are made.".to_owned(),
-    };
+fn draw_details(frame: &mut Frame<'_>, area: Rect, text: String) {
     let frame_of_details = Block::new().borders(Borders::TOP);
     let details = Paragraph::new(text).wrap(Wrap { trim: false }).block(frame_of_details);
     frame.render_widget(details, area);
 }
 
 fn draw_keys(frame: &mut Frame<'_>, area: Rect, queue: &Queue) {
-    let keys = match &queue.reason {
-        Some(reason) => format!("reason for the no: {}_", escaped(reason)),
-        None => escaped(&queue.said).to_string(),
-    };
-    let help = match &queue.reason {
-        Some(_) => "Enter deny   Esc back",
-        None => "a approve   d deny   up/down choose   q quit",
+    let (keys, help) = match (&queue.reason, &queue.passphrase) {
+        (Some(reason), _) => {
+            (format!("reason for the no: {}_", escaped(reason)), "Enter deny   Esc back")
+        }
+        (None, Some(_)) => ("approval passphrase: _".to_owned(), "Enter approve   Esc back"),
+        (None, None) => {
+            (escaped(&queue.said).to_string(), "a approve   d deny   up/down choose   q quit")
+        }
     };
     let style = Style::new().add_modifier(Modifier::REVERSED);
     let help = Span::styled(format!(" {help} "), style);

@@ -1,6 +1,6 @@
 //! What an approver says, and with what evidence.
 
-use super::{Command, Passphrase};
+use super::{Command, Passphrase, Process};
 use serde::{Deserialize, Serialize};
 
 /// How much less a yes gives than the policy allows; nothing said is all of it.
@@ -57,6 +57,50 @@ pub struct Binding {
     pub binding: String,
     /// Public keys of `allowed_signers` whose signature would count now.
     pub keys: Vec<String>,
+}
+
+/// A request that ended without an answer. Its words are the asker's: escape them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissedRequest {
+    /// Its id.
+    pub request: String,
+    /// The vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<String>,
+    /// The secret; absent when its vault was locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What would have been allowed.
+    pub operations: Vec<String>,
+    /// Who asked.
+    pub uid: u32,
+    /// By which program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The asker's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it ended, RFC 3339.
+    pub ended: String,
+}
+
+/// A request to be handed a file was made, or waits already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandoffRequested {
+    /// Its id.
+    pub request: String,
+    /// The vault.
+    pub vault: String,
+    /// The file.
+    pub path: String,
+    /// Who asks, as attested.
+    pub asker: Process,
+    /// Where who may hand it out answers: a file to write `approve` or `deny REASON` into.
+    pub inbox: String,
+    /// Where who asks finds the file once it is handed out.
+    pub file: String,
+    /// When it ends unanswered, RFC 3339.
+    pub expires: String,
 }
 
 /// How a request stands; for an hour after its answer.

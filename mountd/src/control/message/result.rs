@@ -58,6 +58,9 @@ pub struct Requested {
 pub struct Pending {
     /// Oldest first.
     pub requests: Vec<PendingRequest>,
+    /// What ended without an answer within a day, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<super::MissedRequest>,
 }
 
 /// What an approver sees. Every text in it may come from the asker: escape before showing.
@@ -81,6 +84,9 @@ pub struct PendingRequest {
     pub ticket: Option<String>,
     /// How long a yes lasts, in seconds.
     pub lease_seconds: u64,
+    /// How many opens it serves at most, where the asker wants no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u32>,
     /// `first_use`, `one_time` or `always`.
     pub require: String,
     /// What a yes takes: of each list one.

@@ -44,16 +44,18 @@ impl ControlDirectory {
     pub(in crate::filesystem) fn answer_read(
         &self,
         request: &Request,
-        handle: FileHandle,
+        (node, handle): (Node, FileHandle),
         range: (u64, u32),
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let read = match lock_owner {
-            Some(_) => self.read(asker(request), handle.0, range),
-            None => Err(Errno::EACCES),
-        };
-        match read {
+        if lock_owner.is_none() {
+            return reply.error(Errno::EACCES);
+        }
+        if let Node::Handed(_) = node {
+            return self.read_handed(asker(request), handle, range, reply);
+        }
+        match self.read(asker(request), handle.0, range) {
             Ok(bytes) => reply.data(&bytes),
             Err(errno) => reply.error(errno),
         }

@@ -31,7 +31,8 @@ pub(super) fn say(
             None => "nothing was refused to you\n".to_owned(),
         }),
         Node::Directory | Node::Requests => Err(Errno::EISDIR),
-        Node::Request(_) | Node::Wait(_) => Err(Errno::EBADF),
+        Node::Inbox | Node::Handoff | Node::HandedFolder(_) => Err(Errno::EISDIR),
+        Node::Request(_) | Node::Wait(_) | Node::Asked(_) | Node::Handed(_) => Err(Errno::EBADF),
     }
 }
 
