@@ -74,6 +74,7 @@ fn every_example_of_the_protocol_document_is_what_both_sides_accept() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a line for each command")]
 fn every_command_of_the_program_is_in_the_contract() {
     let contract = document("cli-contract.md");
     for command in [

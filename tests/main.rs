@@ -43,5 +43,6 @@ mod shipping;
 mod support;
 mod templates;
 mod way_of_a_read;
+mod webhook;
 mod who_asks;
 mod workspace;

@@ -210,8 +210,7 @@ fn assemble(
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
-    let told = settings.notify.as_ref().map(|_| Arc::clone(&monitor));
-    let notifier = Notifier::start(told, Arc::clone(&log))
+    let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
     // Only the superuser may; without, all is as well, and slower.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));

@@ -8,8 +8,10 @@ mod notify;
 mod run_as;
 mod settings;
 mod ship;
+mod webhook;
 
-pub(crate) use notify::{NOTIFY, Notice, Notifier};
+use notify::NOTIFY;
+pub(crate) use notify::{Notice, Notifier};
 pub(crate) use run_as::{Helpers, ResolveError, RunAs, Work};
 pub(crate) use settings::Notify;
 pub(crate) use ship::{Bucket, Destination, IsUsable, MOST, Webhook, deliver};
@@ -25,6 +27,7 @@ pub(crate) fn serve() -> io::Result<()> {
     match receive::<Work>(socket.as_fd())? {
         Some((Work::Notify { program }, _)) => notify::serve(&socket, program.as_ref()),
         Some((Work::Ship(destination), _)) => ship::serve(&socket, &destination),
+        Some((Work::Tell(hook), _)) => webhook::serve(&socket, &hook),
         None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 //! Each table is a struct of the module that owns the thing; here they are read and listed together.
 
 use crate::handle_table::Limits;
-use crate::helper::{Helpers, NOTIFY, Notify};
+use crate::helper::{Helpers, Notify};
 use crate::lifecycle::MountSettings;
 use crate::metrics::MetricsSettings;
 use crate::root::{Layout, MARK, Root};
@@ -135,7 +135,9 @@ impl Settings {
     pub(crate) fn helpers(&self) -> Result<Helpers, SinkError> {
         let mut helpers = Helpers::default();
         if let Some(notify) = &self.notify {
-            helpers.add(NOTIFY, notify.resolve()?);
+            for (name, helper) in notify.resolve()? {
+                helpers.add(name, helper);
+            }
         }
         for (name, helper) in self.audit.helpers()? {
             helpers.add(&name, helper);

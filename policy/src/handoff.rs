@@ -9,7 +9,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Reading<'lease> {
     /// A rule's.
-    Rule(Permit),
+    Rule(&'lease Permit),
     /// A live lease, which a human gave.
     Lease(ActiveLease<'lease>),
 }

@@ -47,7 +47,8 @@ impl Subject {
     }
 
     fn handoff(&self) -> Handoff {
-        let reading = Reading::Rule(self.permit(Operation::FileRead));
+        let reading = self.permit(Operation::FileRead);
+        let reading = Reading::Rule(&reading);
         let granting = self.permit(Operation::HandoffGrant);
         let (id, ends) = (RequestId(Ulid::from(7u128)), Moment::from_nanoseconds(100));
         Handoff::begin(&granting, &reading, id, ends).unwrap()
@@ -92,8 +93,11 @@ fn a_handoff_permits_nothing_but_reading_its_file() {
     assert!(matches!(decision, Decision::Denied(_)));
     let (granting, reading) = (b.permit(Operation::HandoffGrant), a.permit(Operation::FileRead));
     let (id, ends) = (handoff.request(), handoff.ends());
-    assert!(Handoff::begin(&granting, &Reading::Rule(reading), id, ends).is_none());
+    assert!(Handoff::begin(&granting, &Reading::Rule(&reading), id, ends).is_none());
     let granting = a.permit(Operation::HandoffGrant);
-    let same = Reading::Rule(a.permit(Operation::HandoffGrant));
-    assert!(Handoff::begin(&granting, &same, id, ends).is_none(), "who gives must read");
+    let same = a.permit(Operation::HandoffGrant);
+    assert!(
+        Handoff::begin(&granting, &Reading::Rule(&same), id, ends).is_none(),
+        "who gives must read"
+    );
 }

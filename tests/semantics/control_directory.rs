@@ -18,7 +18,8 @@ fn found_by_name_and_never_listed(person: &mut Person, top: &str) {
     for step in listed {
         assert_eq!(person.must(step), false, "{step}");
     }
-    let entries = json!(["access", "last-denial", "requests", "status", "whoami"]);
+    let entries =
+        json!(["access", "handoff", "inbox", "last-denial", "requests", "status", "whoami"]);
     assert_eq!(person.must("os.listdir('.ward')"), entries);
     let uid = user(OWNER).uid.as_raw();
     let gid = user(OWNER).gid.as_raw();

@@ -1,7 +1,8 @@
 //! `notify`: tells a human that a request waits, by a program of their own.
 
 use super::is_ready;
-use super::settings::command;
+use super::settings::{Notify, command};
+use super::webhook::{self, WEBHOOK};
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::monitor::message::{receive, send};
@@ -38,14 +39,15 @@ pub(crate) struct Notice {
 
 /// What came of it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Told {
-    failure: Option<String>,
+pub(super) struct Told {
+    pub(super) failure: Option<String>,
 }
 
 /// The core's end. Nobody waits for it.
 #[derive(Debug)]
 pub(crate) struct Notifier {
-    notices: Option<Sender<(RequestId, Notice)>>,
+    /// One for each helper, so that none waits for another.
+    helpers: Vec<(&'static str, Sender<(RequestId, Notice)>)>,
     log: Arc<Log>,
 }
 
@@ -61,59 +63,71 @@ impl Notice {
 }
 
 impl Notifier {
-    /// Starts the thread that hands notices to the helper; does nothing when none is configured.
-    pub(crate) fn start(monitor: Option<Arc<Monitor>>, log: Arc<Log>) -> io::Result<Self> {
-        let Some(monitor) = monitor else {
-            return Ok(Self { notices: None, log });
-        };
-        let (notices, waiting) = bounded(WAITING);
-        let recorded = Arc::clone(&log);
-        let work = move || hand_on(&waiting, &monitor, &recorded);
-        std::thread::Builder::new().name("notify".to_owned()).spawn(work)?;
-        Ok(Self { notices: Some(notices), log })
+    /// Starts the threads that hand notices to the helpers that are configured.
+    pub(crate) fn start(
+        settings: Option<&Notify>,
+        monitor: &Arc<Monitor>,
+        log: Arc<Log>,
+    ) -> io::Result<Self> {
+        let mut started = Vec::new();
+        for name in settings.into_iter().flat_map(Notify::names) {
+            let patience = if name == WEBHOOK { webhook::PATIENCE } else { PATIENCE };
+            let (notices, waiting) = bounded(WAITING);
+            let (monitor, recorded) = (Arc::clone(monitor), Arc::clone(&log));
+            let work = move || hand_on(&waiting, &monitor, &recorded, (name, patience));
+            std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+            started.push((name, notices));
+        }
+        Ok(Self { helpers: started, log })
     }
 
     /// Has a human told, some time.
-    pub(crate) fn tell(&self, request: RequestId, notice: impl FnOnce() -> Notice) {
-        let Some(notices) = &self.notices else { return };
-        if notices.try_send((request, notice())).is_err() {
-            record(&self.log, request, "too many notices wait");
+    pub(crate) fn tell(&self, request: RequestId, notice: impl Fn() -> Notice) {
+        for (name, notices) in &self.helpers {
+            if notices.try_send((request, notice())).is_err() {
+                record(&self.log, request, (name, "too many notices wait"));
+            }
         }
     }
 }
 
-fn hand_on(waiting: &Receiver<(RequestId, Notice)>, monitor: &Monitor, log: &Log) {
+fn hand_on(
+    waiting: &Receiver<(RequestId, Notice)>,
+    monitor: &Monitor,
+    log: &Log,
+    (name, patience): (&'static str, u16),
+) {
     let mut helper: Option<OwnedFd> = None;
     for (request, notice) in waiting {
         let told = match helper.take() {
             Some(helper) => Ok(helper),
-            None => monitor.start_helper(NOTIFY).map_err(|error| error.to_string()),
+            None => monitor.start_helper(name).map_err(|error| error.to_string()),
         }
-        .and_then(|socket| Ok((ask(&socket, &notice)?, socket)));
+        .and_then(|socket| Ok((ask(&socket, &notice, patience)?, socket)));
         match told {
             Ok((Told { failure }, socket)) => {
                 helper = Some(socket);
                 if let Some(failure) = failure {
-                    record(log, request, &failure);
+                    record(log, request, (name, &failure));
                 }
             }
             // Dropping the socket ends the helper; the next notice gets another one.
-            Err(failure) => record(log, request, &failure),
+            Err(failure) => record(log, request, (name, &failure)),
         }
     }
 }
 
-fn ask(socket: &OwnedFd, notice: &Notice) -> Result<Told, String> {
+fn ask(socket: &OwnedFd, notice: &Notice, patience: u16) -> Result<Told, String> {
     send(socket.as_fd(), notice, &[]).map_err(|error| format!("the helper is gone ({error})"))?;
-    if !is_ready(socket, PATIENCE) {
+    if !is_ready(socket, patience) {
         return Err("the helper does not answer".to_owned());
     }
     let told = receive::<Told>(socket.as_fd()).ok().flatten();
     told.map(|(told, _)| told).ok_or_else(|| "the helper ended".to_owned())
 }
 
-fn record(log: &Log, request: RequestId, failure: &str) {
-    let reason = format!("notify: {failure}");
+fn record(log: &Log, request: RequestId, (name, failure): (&str, &str)) {
+    let reason = format!("{name}: {failure}");
     let record = Record::new(EventType::HelperFailed).request(request).reason(&reason);
     // A log that takes no records refuses every open already.
     let _log_has_stopped = log.append(record, Durability::Written, clock::stamp());

@@ -1,6 +1,7 @@
 //! As whom helpers run, and what for: told to the monitor once, before anybody could ask it to.
 
 use super::Destination;
+use super::webhook::RequestHook;
 use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(crate) enum Work {
     Notify { program: Option<PathBuf> },
     /// Brings lines of the log to a sink.
     Ship(Destination),
+    /// Tells another machine of each new request.
+    Tell(RequestHook),
 }
 
 /// Why a helper cannot be run as it is configured.
@@ -38,6 +41,12 @@ pub(crate) enum ResolveError {
     AnotherUser(String, String),
     #[error("{0} names {1}, which is no absolute path")]
     Relative(String, PathBuf),
+    #[error(
+        "{0} names a webhook without a webhook_key, or a key or certificates without a webhook"
+    )]
+    Half(String),
+    #[error("the webhook of {0} is no address that begins with https:// or http://")]
+    Address(String),
 }
 
 impl Helpers {

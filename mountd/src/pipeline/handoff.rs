@@ -159,10 +159,13 @@ impl Pipeline {
             return Err(HandOutError::NotYours);
         };
         let now = clock::now();
-        let lease;
+        let (permit, lease);
         let reading = question_of_reading(&view, file);
         let (reading, latest) = match self.decide(giver, vault.vault.kind(), &reading) {
-            Decision::Permitted(permit) => (Reading::Rule(permit), None),
+            Decision::Permitted(permitted) => {
+                permit = permitted;
+                (Reading::Rule(&permit), None)
+            }
             // One that serves so many opens is used up by this as by an open.
             Decision::NeedsApproval(request) => {
                 lease = self.leases.find(&request, giver).ok_or(HandOutError::NotYours)?;

@@ -53,10 +53,7 @@ impl Stage {
 /// As TOML: text of others is in quotes, without what controls a terminal.
 impl fmt::Display for Stage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |key: &str, value: &str| {
-            let value = serde_json::Value::from(shown(value.as_bytes()));
-            writeln!(formatter, "{key} = {value}")
-        };
+        let mut line = |key: &str, value: &str| write_line(formatter, key, value);
         match self {
             Self::Draft | Self::Submitted => {
                 line("state", "draft")?;
@@ -68,28 +65,23 @@ impl fmt::Display for Stage {
                 line("next", "write it again from the same process, or make a new file")
             }
             Self::Pending { document, id, holder, expires } => {
-                line("state", "pending")?;
-                line("request", &id.to_string())?;
-                line("path", &document.path.to_string())?;
-                line("reason", &document.reason)?;
+                write_pending(formatter, document, *id)?;
                 let program = holder.executable.as_deref().and_then(|it| it.path.as_deref());
-                line("program", &String::from_utf8_lossy(program.unwrap_or_default()))?;
-                line("expires", expires)?;
-                line("next", "a human must say yes; reading this name with .wait behind it waits")
+                let program = String::from_utf8_lossy(program.unwrap_or_default());
+                write_line(formatter, "program", &program)?;
+                write_line(formatter, "expires", expires)?;
+                let next = "a human must say yes; reading this name with .wait behind it waits";
+                write_line(formatter, "next", next)
             }
             Self::Asked { document, id, expires } => {
-                line("state", "pending")?;
-                line("request", &id.to_string())?;
-                line("path", &document.path.to_string())?;
-                line("reason", &document.reason)?;
+                write_pending(formatter, document, *id)?;
                 if let Kind::Handoff { from: Some(from) } = &document.kind {
-                    line("from", from)?;
+                    write_line(formatter, "from", from)?;
                 }
-                line("expires", expires)?;
-                line(
-                    "next",
-                    "who may hand it out must say yes (.ward/inbox); reading this name with .wait behind it waits",
-                )
+                write_line(formatter, "expires", expires)?;
+                let next = "who may hand it out must say yes (.ward/inbox); reading this name with \
+                            .wait behind it waits";
+                write_line(formatter, "next", next)
             }
             Self::Decided { document, id, verdict } => {
                 line("state", verdict.word())?;
@@ -119,6 +111,23 @@ impl fmt::Display for Stage {
             }
         }
     }
+}
+
+/// What a file says that waits for an answer, whoever gives it.
+fn write_pending(
+    formatter: &mut fmt::Formatter<'_>,
+    document: &Document,
+    id: RequestId,
+) -> fmt::Result {
+    write_line(formatter, "state", "pending")?;
+    write_line(formatter, "request", &id.to_string())?;
+    write_line(formatter, "path", &document.path.to_string())?;
+    write_line(formatter, "reason", &document.reason)
+}
+
+fn write_line(formatter: &mut fmt::Formatter<'_>, key: &str, value: &str) -> fmt::Result {
+    let value = serde_json::Value::from(shown(value.as_bytes()));
+    writeln!(formatter, "{key} = {value}")
 }
 
 impl Verdict {

@@ -28,12 +28,11 @@ impl ControlDirectory {
         let entries = self.handoffs_in(folder, caller);
         let found = entries.into_iter().find(|(_, known)| known == name);
         let (node, _) = found.ok_or(Errno::ENOENT)?;
-        match node {
-            Node::Handed(number) => {
-                Ok(node.attributes_of_size(self.size_for(caller, number), request))
-            }
-            node => Ok(node.attributes(request)),
-        }
+        Ok(if let Node::Handed(number) = node {
+            node.attributes_of_size(self.size_for(caller, number), request)
+        } else {
+            node.attributes(request)
+        })
     }
 
     /// What a folder for handoffs holds for `caller`.
