@@ -9,6 +9,7 @@ mod audit_head;
 mod audit_prove;
 mod audit_ship;
 mod audit_show;
+mod audit_signers;
 mod audit_verify;
 mod check;
 mod config;
@@ -166,6 +167,10 @@ fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Tro
     match command {
         AuditCommand::Show(arguments) => audit_show::run(arguments, settings),
         AuditCommand::Verify(arguments) => print(form, audit_verify::run(&arguments, settings)?),
+        AuditCommand::RotateKey => print(form, audit_signers::rotate(settings)?),
+        AuditCommand::Compromise(arguments) => {
+            print(form, audit_signers::compromise(arguments, settings)?)
+        }
         AuditCommand::AcceptBreak(arguments) => {
             print(form, audit_accept_break::run(&arguments, settings)?)
         }

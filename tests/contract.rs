@@ -123,6 +123,8 @@ fn every_command_of_the_program_is_in_the_contract() {
         "audit show",
         "audit verify",
         "audit ship",
+        "audit rotate-key",
+        "audit compromise",
         "config show",
         "config validate",
         "policy check",

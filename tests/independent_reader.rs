@@ -262,6 +262,22 @@ fn a_reader_that_knows_only_the_documents_agrees_about_the_log_and_opens_its_sea
 }
 
 #[test]
+fn a_reader_that_knows_only_the_documents_follows_a_log_through_rotations() {
+    let reader = Reader::ready();
+    let root = Root::private().serving();
+    for round in 0..3 {
+        root.ward(&["audit", "rotate-key"]).succeed();
+        root.ward(&["set", &format!("a/{round}"), "--stdin"]).given(b"1").succeed();
+    }
+    root.ward(&["daemon", "stop"]).succeed();
+    let audit = root.path().join("audit");
+    let said = root.run(&["--json", "audit", "verify"]).json();
+    let found = reader.ask(&["verify", text(&audit)]);
+    assert_eq!(found["verdict"], "whole");
+    assert_eq!(found["entries"], said["result"]["entries"]);
+}
+
+#[test]
 fn a_reader_that_knows_only_the_documents_notices_a_flipped_bit_anywhere() {
     let reader = Reader::ready();
     let root = Root::private();

@@ -40,6 +40,7 @@ mod restart;
 mod rollback;
 mod semantics;
 mod shipping;
+mod signers;
 mod support;
 mod templates;
 mod way_of_a_read;

@@ -19,6 +19,7 @@ mod reload;
 mod requests;
 mod secrets;
 mod session;
+mod signers;
 mod state;
 mod subscription;
 mod upkeep;

@@ -29,6 +29,7 @@ use crate::root::{AUDIT, Layout, MARK, POLICY, Root};
 use crate::service_manager::{ServiceManager, inherited_socket};
 use crate::settings::Settings as RootSettings;
 use crate::shipping::Shipping;
+use crate::signer::{SignerVariables, Signers, SignersSettings};
 use crate::start::{Announcement, Bound, Lock, StartError, complete, listen};
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
@@ -43,7 +44,7 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use ward_audit::{EventType, Log, Record, Settings};
+use ward_audit::{BootId, EventType, Log, Record, Recovered, Settings};
 use ward_memory::Guard;
 
 /// How often waiting changes of vaults are written, idle vaults locked, and callers that have ended
@@ -129,8 +130,11 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     // Before anything is started that could get it, too.
     let inherited = inherited_socket(&root)?;
     let settings = RootSettings::read(&root)?;
-    let helpers = settings.helpers();
-    let helpers = helpers.map_err(|error| StartError::Helper(path.to_owned(), error))?;
+    let signers = settings.audit.resolve(&SignerVariables::of_this_process());
+    let signers = signers.map_err(|error| StartError::Signer(path.to_owned(), error))?;
+    let mut helpers =
+        settings.helpers().map_err(|error| StartError::Helper(path.to_owned(), error))?;
+    signers.add_to(&mut helpers);
     let _lock = Lock::take(&root)?;
     complete(&root)?;
     let Started { monitor, process, first, reports } = Monitor::start(&helpers)
@@ -143,7 +147,8 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     // From here on nothing new can be reached, and no key has been read yet.
     let confinement = confine(&root)?;
     let (events, happened) = bounded(8);
-    let begun = begin(&root, settings, (monitor, service_manager), events, (memory, confinement));
+    let managers = (monitor, service_manager);
+    let begun = begin(&root, (settings, &signers), managers, events, (memory, confinement));
     let daemon = begun?;
     let (stop, stopped) = bounded::<()>(0);
     let half = (process, reports, journal);
@@ -177,7 +182,7 @@ fn confine(root: &Root) -> Result<Confinement, StartError> {
 
 fn begin(
     root: &Arc<Root>,
-    settings: RootSettings,
+    settings: (RootSettings, &SignersSettings),
     managers: (Monitor, ServiceManager),
     events: Sender<Event>,
     guards: (Memory, Confinement),
@@ -193,20 +198,18 @@ fn begin(
 
 fn assemble(
     root: &Arc<Root>,
-    settings: RootSettings,
+    (settings, signers): (RootSettings, &SignersSettings),
     (monitor, service_manager): (Monitor, ServiceManager),
     events: Sender<Event>,
     (memory, confinement): (Memory, Confinement),
 ) -> Result<Arc<Daemon>, StartError> {
     let rules = policy_in_force::load(root, POLICY)?;
     let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
-    let log_settings = Settings::new(boot.clone());
-    let names = rules.record_names();
-    let key = root.log_key().map_err(|error| StartError::Log(error.to_string()))?;
-    let (log, mut recovered) = Log::open(&root.join(AUDIT), key, log_settings, clock::stamp())
-        .map_err(|error| StartError::Log(error.to_string()))?;
-    log.record_names(names).map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
+    let signers = Signers::new(root, signers, &monitor);
+    let (log, mut recovered) = open_log(root, &signers, boot.clone())?;
+    let named = log.record_names(rules.record_names());
+    named.map_err(|error| StartError::Log(error.to_string()))?;
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
@@ -229,6 +232,7 @@ fn assemble(
         missed: MissedTable::default(),
         left: LogState::new(recovered, boot),
         log_finding: LogFinding::default(),
+        signers,
         handles: HandleTable::default(),
         log,
         cpu_latency,
@@ -258,6 +262,16 @@ fn assemble(
         connections: ConnectionTable::default(),
         service_manager,
     }))
+}
+
+/// Opens the log, and ends a change of what signs it that an earlier daemon began.
+fn open_log(root: &Root, signers: &Signers, boot: BootId) -> Result<(Log, Recovered), StartError> {
+    let fault = |error: &dyn std::fmt::Display| StartError::Log(error.to_string());
+    let key = signers.key().map_err(|error| fault(&error))?;
+    let opened = Log::open(&root.join(AUDIT), key, Settings::new(boot), clock::stamp());
+    let (log, recovered) = opened.map_err(|error| fault(&error))?;
+    signers.finish(&log, recovered.successor).map_err(|error| fault(&error))?;
+    Ok((log, recovered))
 }
 
 fn record_start(daemon: &Daemon, stale: &[String]) -> Result<(), StartError> {

@@ -8,6 +8,7 @@ mod notify;
 mod run_as;
 mod settings;
 mod ship;
+mod signer;
 mod webhook;
 
 use notify::NOTIFY;
@@ -15,6 +16,7 @@ pub(crate) use notify::{Notice, Notifier};
 pub(crate) use run_as::{Helpers, ResolveError, RunAs, Work};
 pub(crate) use settings::Notify;
 pub(crate) use ship::{Bucket, Destination, IsUsable, MOST, Webhook, deliver};
+pub(crate) use signer::{Order, Reply, SignerPlace, SignerWork, Want};
 
 use crate::monitor::message::receive;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -28,6 +30,7 @@ pub(crate) fn serve() -> io::Result<()> {
         Some((Work::Notify { program }, _)) => notify::serve(&socket, program.as_ref()),
         Some((Work::Ship(destination), _)) => ship::serve(&socket, &destination),
         Some((Work::Tell(hook), _)) => webhook::serve(&socket, &hook),
+        Some((Work::Sign(work), _)) => signer::serve(&socket, &work),
         None => Ok(()),
     }
 }

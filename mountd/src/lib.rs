@@ -48,6 +48,7 @@ mod service_manager;
 mod session_key;
 mod settings;
 mod shipping;
+mod signer;
 mod start;
 mod term;
 mod tree;

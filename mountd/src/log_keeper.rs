@@ -17,6 +17,8 @@ const AGE: Duration = Duration::from_millis(50);
 const PERIOD: Duration = Duration::from_millis(50);
 /// How often segments that have ended are looked for.
 const ENDED_PERIOD: Duration = Duration::from_secs(1);
+/// How often signers elsewhere are asked whether they would sign.
+const LOOK_PERIOD: Duration = Duration::from_secs(30);
 /// How often the whole log is verified; the first time when the daemon starts.
 const VERIFIED_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -59,6 +61,7 @@ pub(crate) fn keep(pipeline: &Pipeline, stop: &Receiver<()>) {
 pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, mut journal: Journal, stop: &Receiver<()>) {
     let period = tick(ENDED_PERIOD);
     let mut verified: Option<Moment> = None;
+    let mut looked: Option<Moment> = None;
     let mut counted = None;
     loop {
         select! {
@@ -67,6 +70,10 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, mut journal: Journal, sto
                 journal.tell(folder);
                 pipeline.record_counts(&mut counted);
                 let now = clock::now();
+                if looked.is_none_or(|at| at.after(LOOK_PERIOD) <= now) {
+                    pipeline.signers.look();
+                    looked = Some(now);
+                }
                 let is_due = verified.is_none_or(|at| at.after(VERIFIED_PERIOD) <= now);
                 let kept = pipeline.policy.rules().keep_records();
                 let tended = pipeline.log.tend(clock::stamp()).and_then(|()| match kept {
@@ -75,7 +82,7 @@ pub(crate) fn tend(pipeline: &Pipeline, folder: &Path, mut journal: Journal, sto
                 });
                 let finding = match tended {
                     Err(error) => Some(error.to_string()),
-                    Ok(()) if is_due => finding(folder),
+                    Ok(()) if is_due => finding(pipeline, folder),
                     Ok(()) => continue,
                 };
                 verified = Some(now);
@@ -98,10 +105,12 @@ impl Pipeline {
     }
 }
 
-/// What is wrong with the log, if anything is.
-fn finding(folder: &Path) -> Option<String> {
+/// What is wrong with the log, if anything is; of a whole one the signers are put beside it.
+fn finding(pipeline: &Pipeline, folder: &Path) -> Option<String> {
     match verify(folder, None) {
-        Ok(report) if report.verdict == Verdict::Whole => None,
+        Ok(report) if report.verdict == Verdict::Whole => {
+            pipeline.log.publish_signers(&report).err().map(|error| error.to_string())
+        }
         Ok(report) => Some(report.to_string()),
         Err(error) => Some(error.to_string()),
     }

@@ -43,6 +43,7 @@ use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
 use crate::refusals::RefusalTable;
 use crate::shipping::Shipping;
+use crate::signer::Signers;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log};
 use ward_policy::{Decision, LeaseEnd, Mapping, Operation, ScopeKind};
@@ -64,6 +65,8 @@ pub(crate) struct Pipeline {
     pub(crate) refusals: RefusalTable,
     pub(crate) left: LogState,
     pub(crate) log_finding: LogFinding,
+    /// What may sign for the log.
+    pub(crate) signers: Signers,
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
     pub(crate) cpu_latency: Arc<CpuLatency>,

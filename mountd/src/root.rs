@@ -4,7 +4,7 @@ use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use ward_audit::LogKey;
+use ward_audit::{LogKey, SoftwareSigner};
 use ward_store::{Keyfile, KeyfileError};
 
 /// The control socket.
@@ -15,6 +15,10 @@ pub const POLICY: &str = "policy.toml";
 pub const AUDIT: &str = "audit";
 /// The key of the log, from which its identity comes.
 pub const LOG_KEY: &str = "log.key";
+/// The key that took over from it as the log's identity, when one did.
+pub const SIGNER_KEY: &str = "signer.key";
+/// A key that is about to.
+pub const SIGNER_KEY_NEW: &str = "signer.key.new";
 /// The folder of vaults.
 pub const VAULTS: &str = "vaults";
 /// The folder of key files.
@@ -73,7 +77,14 @@ impl Root {
     /// # Errors
     /// It is not there, or others can read it.
     pub(crate) fn log_key(&self) -> Result<LogKey, KeyfileError> {
-        Keyfile::read(&self.join(LOG_KEY)).map(|file| LogKey::from_bytes(&file.key()))
+        let key = LogKey::from_bytes(&Keyfile::read(&self.join(LOG_KEY))?.key());
+        match Keyfile::read(&self.join(SIGNER_KEY)) {
+            Ok(file) => Ok(key.with_local(SoftwareSigner::from_bytes(&file.key()))),
+            Err(KeyfileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(key)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The path of `name` in it.

@@ -2,12 +2,16 @@
 //!
 //! Each table is a struct of the module that owns the thing; here they are read and listed together.
 
+mod audit;
+
+pub(crate) use audit::AuditSettings;
+
 use crate::handle_table::Limits;
 use crate::helper::{Helpers, Notify};
 use crate::lifecycle::MountSettings;
 use crate::metrics::MetricsSettings;
 use crate::root::{Layout, MARK, Root};
-use crate::shipping::{AuditSettings, SinkError};
+use crate::shipping::SinkError;
 use crate::start::SocketSettings;
 use jiff::SignedDuration;
 use rustix::fs::{Mode, OFlags, openat};

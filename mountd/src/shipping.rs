@@ -6,11 +6,12 @@
 
 mod settings;
 
-pub(crate) use settings::{AuditSettings, SinkError, SinkSettings};
+pub(crate) use settings::{SinkError, SinkSettings};
 
 use crate::clock;
 use crate::helper::{IsUsable, MOST, deliver};
 use crate::monitor::Monitor;
+use crate::settings::AuditSettings;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use std::io;
 use std::os::fd::OwnedFd;

@@ -4,6 +4,7 @@ use crate::policy_in_force::LoadPolicyError;
 use crate::root::{LOCK, Layout, PINS, Root, SOCKET};
 use crate::settings::{Settings, SettingsError};
 use crate::shipping::SinkError;
+use crate::signer::SignerSettingsError;
 use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, chmodat, chownat, fsync, ftruncate, mkdirat, openat, unlinkat,
@@ -37,6 +38,9 @@ pub(crate) enum StartError {
          ListenStream={0}/control.sock"
     )]
     NotOurSocket(PathBuf),
+    /// What signs for the log cannot be used as it is configured.
+    #[error("{0}/ward.toml: {1}")]
+    Signer(PathBuf, #[source] SignerSettingsError),
     /// Another daemon serves this root.
     #[error(
         "a daemon serves this root already, as process {0}; use it, or stop it: ward daemon stop"

@@ -31,6 +31,10 @@ operations! {
     AgentRun = "agent.run", High;
     /// Set the approval passphrase of the root, or change it.
     ApprovalPassphrase = "approval.passphrase", Critical;
+    /// Say that a key that signed the log was stolen.
+    AuditCompromise = "audit.compromise", Critical;
+    /// Have another key sign the log.
+    AuditRotateKey = "audit.rotate-key", Critical;
     /// See records of the log.
     AuditShow = "audit.show", Medium;
     /// Check the log, while the daemon runs.

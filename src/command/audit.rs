@@ -10,6 +10,10 @@ pub(crate) enum AuditCommand {
     Show(AuditShowArguments),
     /// Check that the log is whole: exits with 0 whole, 3 torn, 4 broken, 5 missing
     Verify(AuditVerifyArguments),
+    /// Have another key sign the log: the next signer of ward.toml, or a new one in the root
+    RotateKey,
+    /// Say that a key that signed the log was stolen: verify tells of what stands on it
+    Compromise(CompromiseArguments),
     /// Go on without a part of the log that is damaged or lost (no daemon may run)
     AcceptBreak(AcceptBreakArguments),
     /// Write the log in the form of another system
@@ -34,6 +38,16 @@ pub(crate) struct AuditVerifyArguments {
     /// valid at its time: exits with 4 when one does not
     #[arg(long)]
     pub(crate) evidence: bool,
+}
+
+/// Of `ward audit compromise`.
+#[derive(Debug, Args)]
+pub(crate) struct CompromiseArguments {
+    /// The name of the key, as in signers.json of the log
+    pub(crate) kid: String,
+    /// From when on what it signed is not to be believed (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: String,
 }
 
 /// Of `ward audit accept-break`.

@@ -49,11 +49,15 @@ pub(crate) fn run(
             verdict: "missing".to_owned(),
             entries: 0,
             finding: format!("The log {} is not there. Look for a backup.", folder.display()),
+            distrusted: Vec::new(),
             evidence: None,
         },
         Err(error) => return Err(Trouble::new(FailureCode::Failed, error)),
     };
     let mut exit = exit_code(&verdict.verdict)?;
+    if !verdict.distrusted.is_empty() && exit != ExitCode::LogMissing {
+        exit = ExitCode::LogBroken;
+    }
     let mut text = format!("{}\n", escaped(&verdict.finding));
     if let Some(evidence) = &verdict.evidence {
         text.push_str(&in_words(evidence));

@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use ward_mountd::Layout;
 use ward_mountd::control::message::{
     AgentState, Command, Damage, FileHolder, LastEnd, LeaseState, LimitedClient, LogState, Metrics,
-    MountState, PendingRequest, Process, Refused, Status,
+    MountState, PendingRequest, Process, Refused, SignerState, Status,
 };
 
 /// Shows it.
@@ -65,6 +65,9 @@ fn show(status: &Status, program: &str) -> String {
         row("pending", pending(status.pending, program)),
     ];
     rows.extend(status.requests.iter().map(|request| row("", waiting(request))));
+    if let Some(elsewhere) = status.log.signer.as_ref().filter(|it| it.source != "software") {
+        rows.push(row("signer", signer(elsewhere)));
+    }
     if !status.damage.is_empty() {
         let damage = status.damage.iter().map(|damage| damaged(damage, program));
         labelled("damage", damage, &mut rows);
@@ -115,6 +118,18 @@ fn log(log: &LogState) -> String {
     let damage = log.damage.as_deref().map(|found| format!("; DAMAGED: {}", escaped(found)));
     let damage = damage.unwrap_or_default();
     format!("{}, last entry {}{relaxed}{damage}", escaped(&log.state), log.last)
+}
+
+fn signer(signer: &SignerState) -> String {
+    let SignerState { kid, source, trouble, standby } = signer;
+    let named = format!("{}, {}", escaped(kid), escaped(source));
+    match trouble {
+        None => named,
+        Some(why) if *standby => {
+            format!("{named}; AWAY: {}; the key in the root signs in its place", escaped(why))
+        }
+        Some(why) => format!("{named}; AWAY: {}", escaped(why)),
+    }
 }
 
 fn pending(number: u64, program: &str) -> String {
@@ -283,6 +298,15 @@ mod tests {
         ("work".to_owned(), LastEnd { path: "/w".to_owned(), at, why: "nobody used it".to_owned() })
     }
 
+    fn signer_that_is_away() -> SignerState {
+        SignerState {
+            kid: "audit-1".to_owned(),
+            source: "pkcs11".to_owned(),
+            trouble: Some("the helper ended".to_owned()),
+            standby: true,
+        }
+    }
+
     #[test]
     fn a_status_is_one_screen_that_begins_with_what_the_root_protects_against() {
         let status = Status {
@@ -295,6 +319,7 @@ mod tests {
                 last: 42,
                 damage: None,
                 opens: "written".into(),
+                signer: Some(signer_that_is_away()),
             },
             policy: "0123456789abcdef".to_owned(),
             layout: "private".to_owned(),
@@ -331,6 +356,7 @@ daemon   pid 7, version 0.1.0, since 2026-01-01T00:00:00Z
 policy   sha256 0123456789ab
 log      healthy, last entry 42; opens are written, a power cut may lose their records
 pending  2 requests wait: ward list --pending
+signer   audit-1, pkcs11; AWAY: the helper ended; the key in the root signs in its place
 damage   2 damaged places in default: ward audit show --event vault.damaged
 mounts   default at /run/ward/default, by root, read-only, 44m 10s left, 10m if unused, 1 open file
            1 open file by /usr/bin/cat (root, pid 9) as claude

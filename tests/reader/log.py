@@ -15,7 +15,7 @@ BEGIN, BEFORE_HASH, BEFORE_PREVIOUS, BEFORE_SIG = b'{"entry":', b',"hash":"', b'
 SECTOR, LONGEST, MOST_UNSIGNED = 512, 4 << 20, 256
 BY_SEGMENT = ("checkpoint", "segment.end")
 BY_NOBODY = ("file.create", "file.open", "file.read", "file.remove", "file.rename", "file.write", "handoff.asked",
-             "handoff.ended", "helper.failed", "lease.begun", "lease.ended", "lease.used", "refused", "request.expired", "request.made")
+             "handoff.ended", "helper.failed", "lease.begun", "lease.ended", "lease.used", "refused", "request.expired", "request.made", "ship.cursor")
 
 
 class Tree:
@@ -44,6 +44,7 @@ class Keys:
     def __init__(self):
         self.is_begun = True
         self.tree, self.identity, self.key, self.end, self.unsigned, self.synced = Tree(), None, None, None, 0, 0
+        self.successor, self.standby = None, None
 
     def take(self, entry, text, digest, sig, number):
         kind = entry["eventType"]
@@ -51,7 +52,12 @@ class Keys:
         fits = all(entry.get(field) == it for field, it in states.items()) or kind not in (*BY_SEGMENT, "segment.start")
         if kind == "segment.start":
             fits = fits and entry["frontier"] == [it.hex() for it in self.tree.parts]
-            fits = fits and self.identity in (None, entry["identity"])
+            fits = fits and (self.identity is None or entry["identity"] in (self.identity, self.successor))
+            signers = (entry["identity"], self.standby)
+            if self.is_begun:
+                self.successor = None if self.successor == entry["identity"] else self.successor
+                fits = fits and entry.get("successor") == self.successor
+            self.successor, self.standby = entry.get("successor"), entry.get("standby")
             unclosed = self.tree.size > 0 and (self.end is None or self.end.get("next") not in (None, entry["key"]))
             fits = fits and (not self.is_begun or entry.get("unclosed", False) == unclosed)
             self.is_begun = True
@@ -63,9 +69,18 @@ class Keys:
             self.synced = int(entry["synced"])
             self.end = entry if kind == "segment.end" else None
         self.unsigned = 0 if kind in (*BY_SEGMENT, "segment.start") else self.unsigned + 1
-        signer = None if kind in BY_NOBODY else self.key if kind in BY_SEGMENT else self.identity
+        if kind == "signer.rotation.requested":
+            signers, self.successor = (self.identity,), entry["signer"]["key"]
+        elif kind == "signer.rotation.applied":
+            key = entry["signer"]["key"]
+            fits, signers = fits and key in (self.identity, self.successor), (key,)
+            self.identity, self.successor = key, None if self.successor == key else self.successor
+        elif kind != "segment.start":
+            signers = (self.identity, self.successor, self.standby)
+        signers = (None,) if kind in BY_NOBODY else (self.key,) if kind in BY_SEGMENT else signers
         self.tree.add(text)
-        return fits and self.unsigned <= MOST_UNSIGNED and is_signed(signer, sig, digest)
+        is_by_one = any(is_signed(it, sig, digest) for it in signers if it is not None or kind in BY_NOBODY)
+        return fits and self.unsigned <= MOST_UNSIGNED and is_by_one
 
 
 def is_signed(signer, sig, digest):
@@ -143,6 +158,7 @@ def read_log(folder):
             gone, previous = int(first["size"]), bytes.fromhex(first["previous"])
             keys.tree.size, keys.tree.parts = gone, [bytes.fromhex(it) for it in first["frontier"]]
             keys.is_begun = False
+            keys.standby = first.get("standby")
         while (end := data.find(b"\n", at)) >= 0 and (found := entry_of(data[at:end], previous)):
             entry, digest, text, sig = found
             log = log or entry.get("log")

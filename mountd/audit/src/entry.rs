@@ -5,6 +5,7 @@
 //! to its sorted place; `tests/log/canonical.rs` compares every kind of entry with another encoder.
 
 use crate::evidence::EvidenceText;
+use crate::signer::KeySource;
 use crate::{ChainHash, ClientCounts, Counts, EventType, PublicKey, Terms, Timestamp, TreeHash};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -144,6 +145,9 @@ pub struct Entry<'a> {
     /// By which right of the opener's rules somebody else reads: `exec` or `children`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared: Option<Text<'a>>,
+    /// What signs for the log, signed for it, or is about to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signer: Option<SignerText<'a>>,
     /// Up to which seq everything is in the counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Number>,
@@ -153,6 +157,12 @@ pub struct Entry<'a> {
     /// How many entries the tree has: all that are before this one; or how many a sink has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<Number>,
+    /// What may sign in the place of a signer that does not answer; in the first entry of a segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standby: Option<PublicKey>,
+    /// What is about to take over as the log's identity; in the first entry of a segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<PublicKey>,
     /// Up to which seq everything had been synced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synced: Option<Number>,
@@ -220,6 +230,22 @@ pub struct Actor<'a> {
     pub uid: u32,
 }
 
+/// A key that signs for the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignerText<'a> {
+    /// From when on what it signed is not to be believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// What checks its signatures.
+    pub key: PublicKey,
+    /// Its name.
+    pub kid: Text<'a>,
+    /// Where it is; absent where that does not matter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<KeySource>,
+}
+
 /// The process that opened a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -250,6 +276,7 @@ pub(crate) struct Names<'a> {
 
 impl<'a> Entry<'a> {
     /// An entry that says nothing yet, without number, time and id.
+    #[expect(clippy::too_many_lines, reason = "a line for each field")]
     pub(crate) fn new(event_type: EventType) -> Self {
         Self {
             actor: None,
@@ -295,9 +322,12 @@ impl<'a> Entry<'a> {
             seq: Number::default(),
             sha256: None,
             shared: None,
+            signer: None,
             since: None,
             sink: None,
             size: None,
+            standby: None,
+            successor: None,
             synced: None,
             terms: None,
             ticket: None,

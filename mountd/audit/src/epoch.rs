@@ -4,11 +4,13 @@
 //! last the final tree and the key after it; then it is wiped.
 
 use crate::entry::{Entry, Number};
-use crate::event::Signer;
+use crate::event::SignedBy;
 use crate::key::{LogKey, SigningKey};
+use crate::signer::{Identity, Signer};
 use crate::succession::{MOST_UNSIGNED, Succession};
 use crate::tree::Frontier;
 use crate::{EventType, Head, HeadNote, PublicKey, SegmentName, TreeHash};
+use std::sync::Arc;
 use ward_policy::Moment;
 
 /// A record may bring a clock jump along: a checkpoint comes before there is no room for both.
@@ -18,6 +20,10 @@ const CHECKPOINT_EVERY: u64 = MOST_UNSIGNED - 1;
 #[derive(Debug)]
 pub(crate) struct Epochs {
     key: LogKey,
+    /// What signs for the log's identity.
+    identity: Identity,
+    /// What is about to take over from that.
+    successor: Option<PublicKey>,
     /// The key of the open segment.
     current: Option<SigningKey>,
     /// The key of the segment that begins next; once the last entry of this one has named it.
@@ -36,6 +42,17 @@ pub(crate) struct Epochs {
     published: u64,
     /// Up to which number segments were deleted.
     retired: u64,
+}
+
+/// What signs an entry.
+#[derive(Debug)]
+pub(crate) enum Signing<'a> {
+    /// Nothing: the next checkpoint does.
+    Nobody,
+    /// The key of the segment.
+    Segment(&'a SigningKey),
+    /// The log's identity, wherever that is.
+    Identity(&'a Identity),
 }
 
 /// The hash over the first entries of a log.
@@ -57,10 +74,13 @@ struct Signed {
 
 impl Epochs {
     /// The keys of a new run `after` what was found; `None` when the system gives no random bytes.
-    pub(crate) fn begin(key: LogKey, after: &Succession) -> Option<Self> {
+    pub(crate) fn begin(key: LogKey, identity: Identity, after: &Succession) -> Option<Self> {
         let next = Some(SigningKey::generate()?);
+        let taken_over = Some(identity.signer.public());
         Some(Self {
             key,
+            identity,
+            successor: after.successor().filter(|key| Some(*key) != taken_over),
             current: None,
             next,
             tree: after.tree().clone(),
@@ -76,18 +96,30 @@ impl Epochs {
     }
 
     /// What signs an entry of this kind.
-    pub(crate) fn signer(&self, event: EventType) -> Option<&SigningKey> {
-        match event.signer()? {
-            Signer::Identity => Some(&self.key.identity),
-            Signer::Segment => self.current.as_ref(),
+    pub(crate) fn signing(&self, event: EventType) -> Signing<'_> {
+        match (event.signed_by(), &self.current) {
+            (Some(SignedBy::Identity), _) => Signing::Identity(&self.identity),
+            (Some(SignedBy::Segment), Some(key)) => Signing::Segment(key),
+            (Some(SignedBy::Segment), None) | (None, _) => Signing::Nobody,
         }
+    }
+
+    /// From here on `signer` is the log's identity; nothing stands by until a segment says so.
+    pub(crate) fn take_over(&mut self, signer: Arc<dyn Signer>) {
+        self.identity = Identity { signer, standby: None };
+        self.successor = None;
+    }
+
+    /// The log has named what is about to be its identity.
+    pub(crate) const fn name_successor(&mut self, key: PublicKey) {
+        self.successor = Some(key);
     }
 
     /// The first entry of `segment`, after `head`.
     pub(crate) fn start(&self, segment: SegmentName, head: Option<Head>) -> Entry<'static> {
         Entry {
             frontier: Some(self.tree.nodes().to_vec()),
-            identity: Some(self.key.identity.public()),
+            identity: Some(self.identity.signer.public()),
             key: self.next.as_ref().map(SigningKey::public),
             notes: Some(self.key.notes.public()),
             previous: head.map(|head| head.hash),
@@ -95,6 +127,8 @@ impl Epochs {
             root: Some(self.tree.root()),
             segment: Some(Number(segment.number())),
             size: Some(Number(self.tree.size())),
+            standby: self.key.standby_of(&self.identity.signer).map(|standby| standby.public()),
+            successor: self.successor,
             unclosed: self.is_unclosed.then_some(true),
             ..Entry::new(EventType::SegmentStart)
         }
@@ -139,9 +173,9 @@ impl Epochs {
         self.has_records
     }
 
-    /// What the segments are certified by.
-    pub(crate) fn identity(&self) -> PublicKey {
-        self.key.identity.public()
+    /// What signs for the log's identity.
+    pub(crate) const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The note that `head` is a head of `log`.
@@ -181,12 +215,13 @@ impl Epochs {
 
     /// The entry `seq` of this kind, with these bytes, is in the log.
     pub(crate) fn added(&mut self, event: EventType, seq: u64, entry: &[u8], now: Moment) {
-        let is_signed = event.signer() == Some(Signer::Segment);
+        let is_signed = event.signed_by() == Some(SignedBy::Segment);
         let signed = is_signed.then(|| TreeHead { size: self.tree.size(), root: self.tree.root() });
         self.tree.push(TreeHash::leaf(entry));
         if event == EventType::SegmentStart {
             // The key before it is wiped here.
             self.current = self.next.take();
+            self.identity.standby = self.key.standby_of(&self.identity.signer);
             self.is_unclosed = false;
             self.has_records = false;
         } else if let Some(tree) = signed {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which key signs an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Signer {
+pub(crate) enum SignedBy {
     /// The log's identity.
     Identity,
     /// The key of the segment that the entry is in.
@@ -120,6 +120,12 @@ event_types! {
     SegmentStart = "segment.start";
     /// A sink has what the log has up to the entry `size`.
     ShipCursor = "ship.cursor";
+    /// What a key signed from some time on is not to be believed.
+    SignerCompromise = "signer.compromise";
+    /// From here on the log's identity is the key that signs this.
+    SignerRotationApplied = "signer.rotation.applied";
+    /// From here on another key may sign too, and is about to take over.
+    SignerRotationRequested = "signer.rotation.requested";
     /// The store is about to do what cannot be done half.
     StoreIntent = "store.intent";
     /// What became of the intent.
@@ -141,7 +147,7 @@ impl EventType {
     }
 
     /// Which key signs an entry of this kind for itself.
-    pub(crate) const fn signer(self) -> Option<Signer> {
+    pub(crate) const fn signed_by(self) -> Option<SignedBy> {
         match self {
             Self::SegmentCompressed
             | Self::SegmentRetired
@@ -166,13 +172,16 @@ impl EventType {
             | Self::RequestDenied
             | Self::SecretRevoked
             | Self::SecretSet
+            | Self::SignerCompromise
+            | Self::SignerRotationApplied
+            | Self::SignerRotationRequested
             | Self::StoreIntent
             | Self::StoreOutcome
             | Self::VaultCreated
             | Self::VaultDamaged
             | Self::VaultRolledBack
-            | Self::VaultUnlocked => Some(Signer::Identity),
-            Self::Checkpoint | Self::SegmentEnd => Some(Signer::Segment),
+            | Self::VaultUnlocked => Some(SignedBy::Identity),
+            Self::Checkpoint | Self::SegmentEnd => Some(SignedBy::Segment),
             Self::FileCreate
             | Self::FileOpen
             | Self::FileRead

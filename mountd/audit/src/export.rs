@@ -6,8 +6,9 @@
 use crate::disk::Folder;
 use crate::line::Line;
 use crate::segment::segments_among;
+use crate::signer::Signer as _;
 use crate::stored::StoredSegment;
-use crate::{ChainHash, Entry, LogKey, PublicKey, ReadLogError};
+use crate::{ChainHash, Entry, LogKey, ReadLogError};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Write};
@@ -101,7 +102,7 @@ impl AgentSafe {
 }
 
 impl<'a> Illuvrse<'a> {
-    /// Rows signed by the identity of `key`.
+    /// Rows signed by what signs here of `key`.
     pub const fn new(key: &'a LogKey) -> Self {
         Self { key }
     }
@@ -120,7 +121,7 @@ BEGIN;
 
     /// The file of signers by which the rows are checked.
     pub fn signers(&self) -> Value {
-        let (key, id) = (self.key.identity.public().to_string(), self.signer());
+        let (key, id) = (self.key.local.public().to_string(), self.signer());
         json!({"signers": [{
             "algorithm": "ed25519", "id": id, "publicKey": key, "public_key": key,
             "public_key_pem": key, "signerId": id, "signer_id": id, "signer_kid": id,
@@ -137,7 +138,7 @@ BEGIN;
             return None;
         }
         let previous = previous.flatten().map_or_else(|| "NULL".to_owned(), quoted);
-        let signature = self.key.identity.sign(hash.as_bytes()).to_base64();
+        let signature = self.key.local.key().sign(hash.as_bytes()).to_base64();
         let actor = entry
             .actor
             .as_ref()
@@ -164,14 +165,8 @@ BEGIN;
 
     /// The id of the key: the beginning of it in hex, so that another key has another.
     fn signer(&self) -> String {
-        kid(self.key.identity.public())
+        self.key.local.public().kid()
     }
-}
-
-/// The id of a key of a log.
-pub(crate) fn kid(key: PublicKey) -> String {
-    let digits: String = key.as_bytes().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("wardfs-{digits}")
 }
 
 /// Writes the log in `directory` as rows; gives how many. Sealed names stay sealed: the chain is over

@@ -4,7 +4,7 @@
 //! brace of an entry that is signed: what is not the entry has a fixed length, so a line is taken
 //! apart from its end without a JSON parser.
 
-use crate::key::{Signature, SigningKey};
+use crate::key::Signature;
 use crate::{ChainHash, EventType, Timestamp};
 use memchr::memmem;
 
@@ -12,6 +12,7 @@ const BEFORE_ENTRY: &[u8] = b"{\"entry\":";
 const BEFORE_HASH: &[u8] = b",\"hash\":\"";
 const BEFORE_PREVIOUS: &[u8] = b"\",\"prevHash\":";
 const BEFORE_SIGNATURE: &[u8] = b",\"sig\":\"";
+const AFTER_SIGNATURE: &[u8] = b"}\n";
 const BEFORE_EVENT: &[u8] = b"\"eventType\":\"";
 const BEFORE_SEQ: &[u8] = b",\"seq\":\"";
 const BEFORE_TIME: &[u8] = b",\"ts\":\"";
@@ -78,13 +79,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Appends to `line`, which holds `{"entry":` and the entry from [`begin`] on, what comes after
-/// the entry, signed by `signer` when there is one, and gives the entry's hash.
-pub(crate) fn finish(
-    line: &mut Vec<u8>,
-    previous: Option<ChainHash>,
-    signer: Option<&SigningKey>,
-) -> ChainHash {
+/// Appends to `line`, which holds `{"entry":` and the entry from [`begin`] on, its place in the chain,
+/// and gives the entry's hash. Then comes [`finish`].
+pub(crate) fn chain(line: &mut Vec<u8>, previous: Option<ChainHash>) -> ChainHash {
     let hash = ChainHash::of(line.get(BEFORE_ENTRY.len()..).unwrap_or_default(), previous);
     line.extend_from_slice(BEFORE_HASH);
     line.extend_from_slice(&hash.to_hex());
@@ -97,13 +94,26 @@ pub(crate) fn finish(
             line.push(b'"');
         }
     }
-    if let Some(signer) = signer {
+    hash
+}
+
+/// Ends `line`, with its signature when it has one.
+pub(crate) fn finish(line: &mut Vec<u8>, signature: Option<Signature>) {
+    if let Some(signature) = signature {
         line.extend_from_slice(BEFORE_SIGNATURE);
-        line.extend_from_slice(signer.sign(hash.as_bytes()).to_base64().as_bytes());
+        line.extend_from_slice(signature.to_base64().as_bytes());
         line.push(b'"');
     }
-    line.extend_from_slice(b"}\n");
-    hash
+    line.extend_from_slice(AFTER_SIGNATURE);
+}
+
+/// Puts `signature` in the place of the one that a whole `line` has.
+pub(crate) fn sign(line: &mut [u8], signature: Signature) {
+    let rest = line.len().saturating_sub(AFTER_SIGNATURE.len() + 1 + Signature::TEXT_LENGTH);
+    let place = line.get_mut(rest..).and_then(|end| end.get_mut(..Signature::TEXT_LENGTH));
+    if let Some(place) = place {
+        place.copy_from_slice(signature.to_base64().as_bytes());
+    }
 }
 
 /// The entry in `line`, which ends at `end`.
@@ -153,6 +163,7 @@ fn is_time(time: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::SigningKey;
 
     #[test]
     fn a_line_comes_apart_into_what_it_was_made_of() {
@@ -164,7 +175,12 @@ mod tests {
             let mut line = Vec::new();
             begin(&mut line);
             line.extend_from_slice(br#"{"eventType":"file.open","id":"x","seq":"12","ts":"2026-11-21T04:22:45.000001Z"}"#);
-            let hash = finish(&mut line, previous, signer);
+            let hash = chain(&mut line, previous);
+            // As one that is signed elsewhere: the place is kept, and filled later.
+            finish(&mut line, signer.map(|_| Signature([0; 64])));
+            if let Some(signer) = signer {
+                sign(&mut line, signer.sign(hash.as_bytes()));
+            }
             let parsed = Line::parse(line.strip_suffix(b"\n").unwrap()).unwrap();
             assert_eq!(parsed.hash, hash.to_hex());
             assert_eq!(parsed.event(), Some(EventType::FileOpen));

@@ -12,11 +12,11 @@ use crate::disk::Disk;
 use crate::names::{Keyring, NamesKey};
 use crate::open::{OpenLogError, Recovered, Settings, recover};
 use crate::read::{ReadLogError, ShownEntry, Unread, read_from};
-use crate::tail::Tail;
+use crate::tail::{Owed, Tail};
 use crate::{Entry, Filter, Head, LogKey, Receipt, Record, SegmentName, Stamp, disk::Folder};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 use ward_policy::{Moment, RecordNames, VaultName};
 
@@ -64,6 +64,8 @@ pub struct Log {
     /// Guards the end of the chain and the open segment. Taken by every append for microseconds,
     /// never held while a sync runs (but for closing a full segment) or a thread waits.
     tail: Mutex<Tail>,
+    /// A signature came from elsewhere, or will not.
+    signed: Condvar,
     commits: Commits,
 }
 
@@ -100,7 +102,9 @@ impl Log {
         now: Stamp,
     ) -> Result<(Self, Recovered), OpenLogError> {
         let (tail, recovered) = recover(disk, key, settings, now)?;
-        let log = Self { tail: Mutex::new(tail), commits: Commits::default() };
+        let (tail, signed, commits) = (Mutex::new(tail), Condvar::new(), Commits::default());
+        let log = Self { tail, signed, commits };
+        log.change(|_| Ok(()))?;
         if let Some(cut) = &recovered.cut {
             let record = Record::recovered(cut.bytes, cut.sha256);
             let _receipt = log.append(record, Durability::Durable, now)?;
@@ -119,12 +123,53 @@ impl Log {
         durability: Durability,
         now: Stamp,
     ) -> Result<Receipt, AppendError> {
-        let head = self.tail()?.append(&record, now)?;
+        let head = self.change(|tail| tail.append(&record, now))?;
+        self.wait_for_written(head.seq)?;
         match durability {
             Durability::Durable => self.commits.wait_for(head.seq, &self.tail)?,
             Durability::Written => {}
         }
         Ok(Receipt::new(head.seq, head.hash))
+    }
+
+    /// Does `work` on the tail, then has signed elsewhere what that left to be signed. Meanwhile others
+    /// go on chaining.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Tail) -> Result<T, AppendError>,
+    ) -> Result<T, AppendError> {
+        let (result, owed) = {
+            let mut tail = self.wait_while(Tail::must_wait)?;
+            let result = work(&mut tail);
+            (result, tail.take_owed())
+        };
+        for Owed { seq, hash, identity } in owed {
+            let signature = identity.sign(&hash);
+            self.tail()?.signed(seq, signature);
+            self.signed.notify_all();
+        }
+        result
+    }
+
+    fn wait_while(
+        &self,
+        waits: impl Fn(&Tail) -> bool,
+    ) -> Result<MutexGuard<'_, Tail>, AppendError> {
+        let mut tail = self.tail()?;
+        while waits(&tail) {
+            tail = self.signed.wait(tail).map_err(|_| panicked())?;
+        }
+        Ok(tail)
+    }
+
+    /// Returns once the entry `seq` is handed to the kernel: at once, unless it or one before it is
+    /// being signed elsewhere.
+    fn wait_for_written(&self, seq: u64) -> Result<(), AppendError> {
+        let tail = self.wait_while(|tail| tail.written() < seq && tail.stopped().is_none())?;
+        match tail.stopped() {
+            Some(cause) if tail.written() < seq => Err(AppendError::Poisoned { cause }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Returns once everything written so far is on disk.
@@ -133,6 +178,7 @@ impl Log {
     /// The log has stopped, or this sync stops it.
     pub fn sync(&self) -> Result<(), AppendError> {
         let seq = self.tail()?.head().map_or(0, |head| head.seq);
+        self.wait_for_written(seq)?;
         self.commits.wait_for(seq, &self.tail)
     }
 
@@ -142,13 +188,15 @@ impl Log {
     /// # Errors
     /// As [`Self::sync`].
     pub fn keep(&self, age: Duration, now: Stamp) -> Result<(), AppendError> {
-        let unsynced_since = {
+        let (unsynced_since, written) = {
             let mut tail = self.tail()?;
             tail.sign_if_older(age, now)?;
-            tail.unsynced_since()
+            (tail.unsynced_since(), tail.written())
         };
         match unsynced_since {
-            Some(since) if since.after(age) <= now.boot => self.sync()?,
+            Some(since) if since.after(age) <= now.boot => {
+                self.commits.wait_for(written, &self.tail)?;
+            }
             Some(_) | None => {}
         }
         self.publish()
@@ -266,13 +314,17 @@ impl Log {
     /// As [`Self::sync`].
     pub fn close(&self, now: Stamp) -> Result<(), AppendError> {
         self.sync()?;
-        self.tail()?.close(now)?;
+        self.wait_while(|tail| !tail.is_drained())?.close(now)?;
         self.publish()
     }
 
     pub(crate) fn tail(&self) -> Result<MutexGuard<'_, Tail>, AppendError> {
-        self.tail.lock().map_err(|_| AppendError::Poisoned { cause: PANICKED.into() })
+        self.tail.lock().map_err(|_| panicked())
     }
+}
+
+fn panicked() -> AppendError {
+    AppendError::Poisoned { cause: PANICKED.into() }
 }
 
 #[cfg(test)]

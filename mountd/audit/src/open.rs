@@ -66,6 +66,8 @@ pub struct Recovered {
     pub counted: Vec<CountedEntry>,
     /// Up to which entry each sink had got the log.
     pub cursors: Vec<(String, u64)>,
+    /// What is about to sign for the log, when an earlier run asked for that and no more.
+    pub successor: Option<PublicKey>,
     /// The torn tail, when there was one.
     pub cut: Option<Cut>,
 }
@@ -132,6 +134,14 @@ pub enum OpenLogError {
         /// What is wrong.
         what: String,
     },
+    /// None of the keys that are given has signed it.
+    #[error(
+        "the log goes on under another identity: what signs it has the key {key}, and nothing that is configured has. See [audit] in ward.toml, or put log.key and signer.key back"
+    )]
+    Signer {
+        /// What checks what signs it.
+        key: Box<PublicKey>,
+    },
     /// No random bytes for the log's id.
     #[error("the system gives no random bytes. Try again")]
     Random,
@@ -161,6 +171,7 @@ impl OpenLogError {
 }
 
 /// What the last segment holds.
+#[derive(Default)]
 struct Found {
     succession: Succession,
     fold: Fold,
@@ -183,22 +194,19 @@ pub(crate) fn recover(
         return Err(OpenLogError::Missing { missing });
     }
     let first = segments.first().map_or(1, |first| first.number());
-    let identity = key.identity.public();
     let (segment, file, found) = match segments.last() {
         None => {
             let file = create(&*disk, SegmentName::FIRST)?;
-            let succession = Succession::signed_by(identity);
-            let fold = Fold::default();
-            (SegmentName::FIRST, file, Found { succession, fold, length: 0, cut: None })
+            (SegmentName::FIRST, file, Found::default())
         }
         Some(last) => {
             // Behind a gap, a segment is followed from what it says itself of those before it.
             let is_behind_gap =
                 last.previous().is_some_and(|previous| is_set_aside(&names, previous));
             let before = match segments.len() {
-                1 => (Succession::signed_by(identity), Fold::default()),
-                _ if is_behind_gap => (Succession::signed_by(identity), Fold::default()),
-                _ => follow_previous(&*disk, *last, identity)?,
+                1 => Default::default(),
+                _ if is_behind_gap => Default::default(),
+                _ => follow_previous(&*disk, *last)?,
             };
             if is_set_aside(&names, *last) {
                 let found = good_part(&*disk, *last, before)?;
@@ -206,7 +214,7 @@ pub(crate) fn recover(
                 return begin(disk, key, settings, (last.next(), file, found, first), now);
             }
             let file = disk.open(&last.to_string()).map_err(OpenLogError::file(last))?;
-            let found = find_end(&*file, *last, (before, identity))?;
+            let found = find_end(&*file, *last, before)?;
             // A segment of which not even the first line came about is begun again.
             match found.length {
                 0 => (*last, file, found),
@@ -229,9 +237,16 @@ fn begin(
         let missing = SegmentName::from_number(found.succession.retired() + 1);
         return Err(OpenLogError::Missing { missing });
     }
+    // What signed last has pinned everything before it, also a change of what signs.
+    let Some(identity) = key.identity(&found.succession) else {
+        let key = found.succession.identity();
+        return Err(
+            key.map_or(OpenLogError::Random, |key| OpenLogError::Signer { key: key.into() })
+        );
+    };
     let random = random()?;
     let recovered = found.recovered(now, random);
-    let epochs = Epochs::begin(key, &found.succession);
+    let epochs = Epochs::begin(key, identity, &found.succession);
     let mut tail = Tail::new(Beginning {
         disk,
         settings,
@@ -274,6 +289,7 @@ impl Found {
             counts,
             counted,
             cursors: self.fold.cursors(),
+            successor: self.succession.successor(),
             cut: self.cut,
         }
     }
@@ -287,15 +303,14 @@ fn create(disk: &dyn Disk, segment: SegmentName) -> Result<Arc<dyn SegmentFile>,
 fn follow_previous(
     disk: &dyn Disk,
     segment: SegmentName,
-    identity: PublicKey,
 ) -> Result<(Succession, Fold), OpenLogError> {
     let mut fold = Fold::default();
     let Some(previous) = segment.previous() else {
-        return Ok((Succession::signed_by(identity), fold));
+        return Ok((Succession::default(), fold));
     };
     let stored = StoredSegment::open(disk, previous).map_err(OpenLogError::file(previous))?;
     let mut reader = stored.lines;
-    let mut succession = Succession::signed_by(identity);
+    let mut succession = Succession::default();
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
@@ -306,7 +321,7 @@ fn follow_previous(
         let line = bytes.strip_suffix(b"\n").ok_or(Fault::Remainder);
         let accepted = line.and_then(|line| {
             if number == 1 {
-                succession = Succession::before(line, Some(identity))?;
+                succession = Succession::before(line)?;
                 succession.accept_first(line, previous)
             } else {
                 succession.accept(line).map(drop)
@@ -323,7 +338,7 @@ fn follow_previous(
 fn find_end(
     file: &dyn SegmentFile,
     segment: SegmentName,
-    ((mut succession, mut fold), identity): ((Succession, Fold), PublicKey),
+    (mut succession, mut fold): (Succession, Fold),
 ) -> Result<Found, OpenLogError> {
     let bytes = file.read_past_cache().map_err(OpenLogError::file(segment))?;
     let mut rest = &bytes[..];
@@ -336,7 +351,7 @@ fn find_end(
         let accepted = if number == 1 {
             // Nothing is kept of what was before it.
             let before = match succession.head() {
-                None if segment != SegmentName::FIRST => Succession::before(line, Some(identity)),
+                None if segment != SegmentName::FIRST => Succession::before(line),
                 Some(_) | None => Ok(succession.clone()),
             };
             before.and_then(|before| {

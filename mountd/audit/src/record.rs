@@ -3,6 +3,7 @@
 use crate::chain::hex;
 use crate::entry::{Actor, Entry, Number, shown};
 use crate::evidence::Evidence;
+use crate::signer::SignerFact;
 use crate::terms::{Asked, process};
 use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
@@ -96,6 +97,7 @@ pub struct Record<'a> {
     guards: Option<(&'a [ClientCounts<'a>], u64)>,
     evidence: Option<(&'a Evidence, &'a str)>,
     sink: Option<&'a str>,
+    signer: Option<SignerFact<'a>>,
 }
 
 impl<'a> Record<'a> {
@@ -138,6 +140,7 @@ impl<'a> Record<'a> {
             guards: None,
             evidence: None,
             sink: None,
+            signer: None,
         }
     }
 
@@ -384,6 +387,11 @@ impl<'a> Record<'a> {
         Self { sink: Some(sink), size: Some(seq), ..Self::new(EventType::ShipCursor) }
     }
 
+    /// Of a signer.
+    pub(crate) const fn of_signer(event: EventType, signer: SignerFact<'a>) -> Self {
+        Self { signer: Some(signer), ..Self::new(event) }
+    }
+
     /// The wall clock was set to this.
     pub(crate) const fn clock_jump(wall: Timestamp) -> Self {
         Self { wall: Some(wall), ..Self::new(EventType::ClockJump) }
@@ -431,6 +439,7 @@ impl<'a> Record<'a> {
             segment: self.segment.map(|segment| Number(segment.number())),
             sha256: self.sha256.as_ref().map(digest_text),
             shared: self.share.name().map(Cow::Borrowed),
+            signer: self.signer.map(SignerFact::text),
             terms: self.asked.and_then(|asked| asked.terms()),
             since: self.guards.map(|(_, since)| Number(since)),
             sink: self.sink.map(Cow::Borrowed),

@@ -1,6 +1,6 @@
 //! Statements: what a log says about itself, in the entries that begin, sign and end a segment.
 
-use crate::entry::Number;
+use crate::entry::{Number, SignerText};
 use crate::line::Line;
 use crate::tree::Frontier;
 use crate::{ChainHash, EventType, PublicKey, TreeHash};
@@ -23,6 +23,10 @@ pub(crate) struct StartStatement {
     root: TreeHash,
     pub(crate) segment: Number,
     size: Number,
+    #[serde(default)]
+    pub(crate) standby: Option<PublicKey>,
+    #[serde(default)]
+    pub(crate) successor: Option<PublicKey>,
     #[serde(default)]
     pub(crate) unclosed: bool,
 }
@@ -85,6 +89,19 @@ pub(crate) struct RetiredStatement {
 }
 
 impl RetiredStatement {
+    /// What `line` says.
+    pub(crate) fn of(line: &Line<'_>) -> Option<Self> {
+        serde_json::from_slice(line.entry).ok()
+    }
+}
+
+/// What an entry about a signer says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SignerStatement {
+    pub(crate) signer: SignerText<'static>,
+}
+
+impl SignerStatement {
     /// What `line` says.
     pub(crate) fn of(line: &Line<'_>) -> Option<Self> {
         serde_json::from_slice(line.entry).ok()

@@ -3,10 +3,10 @@
 //! Follows the chain, the tree and the signatures at once, so that a head is never believed because
 //! only its ends match.
 
-use crate::event::Signer;
+use crate::event::SignedBy;
 use crate::key::{PublicKey, Signature};
 use crate::line::Line;
-use crate::statement::{HeadStatement, RetiredStatement, StartStatement};
+use crate::statement::{HeadStatement, RetiredStatement, SignerStatement, StartStatement};
 use crate::tree::Frontier;
 use crate::{ChainHash, EventType, SegmentName, Timestamp, TreeHash};
 
@@ -49,6 +49,8 @@ pub(crate) enum Fault {
     Signature,
     #[error("the log goes on under another identity, so somebody without the log's key wrote it")]
     Identity,
+    #[error("it gives the log to a key that the key before it has not named")]
+    Rotation,
     #[error("it states another tree than the entries before it make, so entries were replaced")]
     Tree,
     #[error("more than {MOST_UNSIGNED} entries before it are signed by no checkpoint")]
@@ -71,8 +73,14 @@ pub(crate) struct Succession {
     time: [u8; Timestamp::LENGTH],
     log: Option<String>,
     tree: Frontier,
-    /// What must have signed each segment's start; the first one says it when nobody else does.
+    /// What signs segments' starts and control events; the first segment says it.
     identity: Option<PublicKey>,
+    /// What may sign too, and is about to take over.
+    successor: Option<PublicKey>,
+    /// What may sign in the place of the identity, as the segment's start says.
+    standby: Option<PublicKey>,
+    /// Which of them signed the last line accepted; nothing when none did.
+    signer: Option<PublicKey>,
     notes: Option<PublicKey>,
     epoch: Option<Epoch>,
     unsigned: u64,
@@ -106,30 +114,51 @@ struct Placed {
 }
 
 impl Succession {
-    /// Follows a log that must be signed by `identity`.
-    pub(crate) fn signed_by(identity: PublicKey) -> Self {
-        Self { identity: Some(identity), ..Self::default() }
-    }
-
     /// Begins in the middle of a log, just before `line`, the first one of a segment: what it says
     /// of those before it is believed.
-    pub(crate) fn before(line: &[u8], identity: Option<PublicKey>) -> Result<Self, Fault> {
+    pub(crate) fn before(line: &[u8]) -> Result<Self, Fault> {
         let line = Line::parse(line).ok_or(Fault::Form)?;
         let start = StartStatement::of(&line).ok_or(Fault::Start)?;
         let tree = start.tree().ok_or(Fault::Tree)?;
         let head = start.previous.map(|hash| Head { seq: tree.size(), hash });
         let head_digits = head.map(|head| head.hash.to_hex());
-        Ok(Self { head, head_digits, tree, identity, ..Self::default() })
+        let (standby, successor) = (start.standby, start.successor);
+        Ok(Self { head, head_digits, tree, standby, successor, ..Self::default() })
     }
 
     /// Goes on in the same log behind a gap, just before `line`, the first one of a segment.
     pub(crate) fn after_gap(&self, line: &[u8]) -> Result<Self, Fault> {
-        let after = Self::before(line, self.identity)?;
+        let after = Self::before(line)?;
         if after.tree.size() < self.tree.size() {
             return Err(Fault::Tree);
         }
-        let (log, notes, retired) = (self.log.clone(), self.notes, self.retired);
-        Ok(Self { log, notes, retired, time: self.time, ..after })
+        Ok(Self { epoch: None, unsigned: 0, synced: 0, ..self.clone() }.at(after))
+    }
+
+    /// The same keys and times, at the place of `other`.
+    fn at(self, other: Self) -> Self {
+        let Self { head, head_digits, tree, .. } = other;
+        Self { head, head_digits, tree, ..self }
+    }
+
+    /// What signs for the log; nothing before its first line.
+    pub(crate) const fn identity(&self) -> Option<PublicKey> {
+        self.identity
+    }
+
+    /// What is about to.
+    pub(crate) const fn successor(&self) -> Option<PublicKey> {
+        self.successor
+    }
+
+    /// What may sign in its place.
+    pub(crate) const fn standby(&self) -> Option<PublicKey> {
+        self.standby
+    }
+
+    /// What signed the last line accepted for the log's identity; nothing when that did not.
+    pub(crate) const fn signer(&self) -> Option<PublicKey> {
+        self.signer
     }
 
     /// The last line accepted.
@@ -181,11 +210,20 @@ impl Succession {
             return Err(Fault::AfterEnd);
         }
         let event = line.event().ok_or(Fault::Form)?;
-        let signer = event.signer().map(|signer| match signer {
-            Signer::Identity => self.identity.ok_or(Fault::Identity),
-            Signer::Segment => Ok(epoch.key),
-        });
-        check_signature(&line, placed.head.hash, signer.transpose()?)?;
+        let hash = placed.head.hash;
+        let signer = match event.signed_by() {
+            Some(SignedBy::Identity) => {
+                Some(check_any(&line, hash, [self.identity, self.successor, self.standby])?)
+            }
+            Some(SignedBy::Segment) => {
+                check_signature(&line, hash, Some(epoch.key))?;
+                None
+            }
+            None => {
+                check_signature(&line, hash, None)?;
+                None
+            }
+        };
         if event == EventType::SegmentStart {
             return Err(Fault::Start);
         }
@@ -199,10 +237,16 @@ impl Succession {
         } else {
             self.unsigned += 1;
         }
+        if event == EventType::SignerRotationRequested || event == EventType::SignerRotationApplied
+        {
+            let stated = SignerStatement::of(&line).ok_or(Fault::Form)?.signer.key;
+            self.rotate(event, stated, &line, hash)?;
+        }
         if event == EventType::SegmentRetired {
             let stated = RetiredStatement::of(&line).ok_or(Fault::Form)?;
             self.retire(stated.retired.0, epoch.segment)?;
         }
+        self.signer = signer;
         self.take(&line, placed);
         Ok(event)
     }
@@ -212,10 +256,12 @@ impl Succession {
         let line = Line::parse(line).ok_or(Fault::Form)?;
         let placed = self.place(&line)?;
         let start = StartStatement::of(&line).ok_or(Fault::Start)?;
-        if self.identity.is_some_and(|identity| identity != start.identity) {
+        let is_known = self.identity.is_none_or(|identity| identity == start.identity);
+        if !is_known && self.successor != Some(start.identity) {
             return Err(Fault::Identity);
         }
-        check_signature(&line, placed.head.hash, Some(start.identity))?;
+        let may_sign = [Some(start.identity), self.standby, None];
+        let signer = Some(check_any(&line, placed.head.hash, may_sign)?);
         let is_this_log = self.log.as_ref().is_none_or(|log| *log == start.log);
         let previous = self.head.map(|head| head.hash);
         if !is_this_log || start.segment.0 != segment.number() || start.previous != previous {
@@ -232,12 +278,17 @@ impl Succession {
         if !follows || (self.head.is_none() && start.unclosed) {
             return Err(Fault::Unclosed);
         }
+        if start.successor != self.successor.filter(|key| *key != start.identity) {
+            return Err(Fault::Rotation);
+        }
         self.retire(start.retired.0, segment)?;
         self.log = Some(start.log);
-        self.identity = Some(start.identity);
+        self.take_identity(start.identity);
+        self.standby = start.standby;
         self.notes = Some(start.notes);
         self.epoch = Some(Epoch { segment, key: start.key, end: End::Open });
         self.unsigned = 0;
+        self.signer = signer;
         self.take(&line, placed);
         Ok(())
     }
@@ -299,6 +350,35 @@ impl Succession {
         Ok(stated)
     }
 
+    /// Takes what a log says of its signers. Only the identity names a successor, and only that takes
+    /// over: what stands by does neither.
+    fn rotate(
+        &mut self,
+        event: EventType,
+        key: PublicKey,
+        line: &Line<'_>,
+        hash: ChainHash,
+    ) -> Result<(), Fault> {
+        if event == EventType::SignerRotationRequested {
+            check_signature(line, hash, self.identity)?;
+            self.successor = Some(key);
+            return Ok(());
+        }
+        if self.identity != Some(key) && self.successor != Some(key) {
+            return Err(Fault::Rotation);
+        }
+        check_signature(line, hash, Some(key))?;
+        self.take_identity(key);
+        Ok(())
+    }
+
+    fn take_identity(&mut self, key: PublicKey) {
+        if self.successor == Some(key) {
+            self.successor = None;
+        }
+        self.identity = Some(key);
+    }
+
     /// The log says in `segment` that all up to this number were deleted: never fewer than before.
     fn retire(&mut self, retired: u64, segment: SegmentName) -> Result<(), Fault> {
         if retired < self.retired || retired >= segment.number() {
@@ -327,6 +407,22 @@ fn check_signature(line: &Line<'_>, hash: ChainHash, key: Option<PublicKey>) -> 
             if is_signed { Ok(()) } else { Err(Fault::Signature) }
         }
     }
+}
+
+/// Which of `keys` the line is signed by; the first one is looked at first.
+fn check_any(
+    line: &Line<'_>,
+    hash: ChainHash,
+    keys: [Option<PublicKey>; 3],
+) -> Result<PublicKey, Fault> {
+    let mut fault = Fault::Identity;
+    for key in keys.into_iter().flatten() {
+        match check_signature(line, hash, Some(key)) {
+            Ok(()) => return Ok(key),
+            Err(found) => fault = found,
+        }
+    }
+    Err(fault)
 }
 
 /// The hash that a line itself says comes before it.

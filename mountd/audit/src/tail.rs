@@ -1,13 +1,18 @@
 //! The tail: the end of the chain and of the open segment, where entries are added.
 
+mod held;
+
 use crate::disk::{Disk, SegmentFile, is_full};
 use crate::entry::{Entry, Number};
-use crate::epoch::Epochs;
+use crate::epoch::{Epochs, Signing};
 use crate::fold::Fold;
+use crate::key::Signature;
 use crate::line;
 use crate::names::Keyring;
 use crate::open::Settings;
 use crate::{AppendError, EventType, Head, HeadNote, Record, SegmentName, Stamp, Timestamp};
+use held::Held;
+pub(crate) use held::Owed;
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
@@ -32,8 +37,12 @@ pub(crate) struct Tail {
     log: String,
     segment: SegmentName,
     file: Arc<dyn SegmentFile>,
-    /// Where the last line of the segment ends.
+    /// Lines that are chained, and wait for a signature from elsewhere.
+    held: Held,
+    /// Where the last line of the segment ends, once those that are held are in it.
     length: u64,
+    /// Whether the segment is to end, however short it is.
+    ends_soon: bool,
     /// How long the file is; zeros from `length` on.
     allocated: u64,
     /// Keys, tree and what of it is signed.
@@ -103,7 +112,9 @@ impl Tail {
             log: beginning.log,
             segment: beginning.segment,
             file: beginning.file,
+            held: Held::default(),
             length: 0,
+            ends_soon: false,
             allocated: 0,
             epochs: beginning.epochs,
             fold: beginning.fold,
@@ -147,7 +158,7 @@ impl Tail {
         }
         self.unsynced_since = None;
         Ok(Batch {
-            seq: self.head.map_or(0, |head| head.seq),
+            seq: self.written(),
             file: Arc::clone(&self.file),
             segment: self.segment,
             disk: Arc::clone(&self.disk),
@@ -178,6 +189,10 @@ impl Tail {
         let age = self.settings.segment_age;
         let is_old = self.begun.is_some_and(|begun| begun.after(age) <= now.boot);
         if self.stopped.is_some() || !is_old || !self.epochs.has_records() {
+            return Ok(());
+        }
+        if !self.held.is_empty() {
+            self.end_soon();
             return Ok(());
         }
         match self.roll(now).and_then(|()| self.start_if_empty(now)) {
@@ -283,7 +298,7 @@ impl Tail {
     }
 
     fn append_once(&mut self, record: &Record<'_>, now: Stamp) -> Result<Head, AppendError> {
-        if self.length >= self.settings.segment_bytes || self.is_between() {
+        if self.is_segment_full() {
             self.roll(now)?;
         }
         self.start_if_empty(now)?;
@@ -339,6 +354,7 @@ impl Tail {
         self.file = file;
         self.length = 0;
         self.allocated = 0;
+        self.ends_soon = false;
         // Room that came back since the last refusal on a full disk; no reason to stop without it.
         self.keep_reserve()
             .or_else(|error| if is_full(&error) { Ok(()) } else { Err(error) })
@@ -361,13 +377,28 @@ impl Tail {
         serde_json::to_writer(&mut self.line, &entry)
             .map_err(|source| AppendError::Encode { source })?;
         let (event, end) = (entry.event_type, self.line.len());
-        let signer = self.epochs.signer(event);
-        let hash = line::finish(&mut self.line, self.head.map(|head| head.hash), signer);
-        self.write_line()?;
+        let hash = line::chain(&mut self.line, self.head.map(|head| head.hash));
+        let (signature, elsewhere) = match self.epochs.signing(event) {
+            Signing::Nobody => (None, None),
+            Signing::Segment(key) => (Some(key.sign(hash.as_bytes())), None),
+            Signing::Identity(identity) if identity.is_here() => {
+                let signature = identity.sign(&hash);
+                (Some(signature.map_err(|error| self.stop(error.to_string().into()))?), None)
+            }
+            Signing::Identity(identity) => (Some(Signature([0; 64])), Some(identity.clone())),
+        };
+        line::finish(&mut self.line, signature);
+        let head = Head { seq, hash };
+        match (elsewhere, self.held.is_empty()) {
+            (None, true) => self.write_line()?,
+            (elsewhere, _) => self.hold(head, elsewhere, now)?,
+        }
         let written = line::entry_in(&self.line, end);
         self.epochs.added(event, seq, written, now.boot);
         self.fold.written(event, written);
-        let head = Head { seq, hash };
+        if let (EventType::SignerRotationRequested, Some(signer)) = (event, &entry.signer) {
+            self.epochs.name_successor(signer.key);
+        }
         self.unrecorded = 0;
         self.head = Some(head);
         self.time = time;
@@ -377,25 +408,14 @@ impl Tail {
     }
 
     fn write_line(&mut self) -> Result<(), AppendError> {
-        let end = self.length + self.line.len() as u64;
-        if end > self.allocated {
-            self.extend(end)?;
-        }
-        let mut written = 0;
-        while let Some(rest) = self.line.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.file.write_at(rest, self.length + written as u64) {
-                Ok(0) => {
-                    let error = io::Error::from(io::ErrorKind::WriteZero);
-                    return Err(self.failed(&format!("cannot write {}", self.segment), &error));
-                }
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_full(&error) => return Err(self.undo(&error)),
-                Err(error) => {
-                    return Err(self.failed(&format!("cannot write {}", self.segment), &error));
-                }
+        let end = self.make_room()?;
+        write_all(&*self.file, &self.line, self.length).map_err(|error| {
+            if is_full(&error) {
+                self.undo(&error)
+            } else {
+                self.failed(&format!("cannot write {}", self.segment), &error)
             }
-        }
+        })?;
         self.length = end;
         Ok(())
     }
@@ -462,4 +482,17 @@ impl Tail {
             |stamp: Stamp| i128::from(stamp.wall) - i128::from(stamp.boot.nanoseconds() / 1000);
         drift(now).abs_diff(drift(before)) > tolerance
     }
+}
+
+fn write_all(file: &dyn SegmentFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match file.write_at(rest, offset + written as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -9,8 +9,8 @@ use crate::stored::{Hashed, StoredSegment, compressor};
 use crate::succession::{Fault, Succession};
 use crate::tile::{self, Tiles};
 use crate::{
-    AppendError, Durability, HEAD_FILE, HeadNote, Log, PublicKey, Record, SegmentName, Stamp,
-    Timestamp, TreeHash, TreeHead,
+    AppendError, Durability, HEAD_FILE, HeadNote, Log, Record, SegmentName, Stamp, Timestamp,
+    TreeHash, TreeHead,
 };
 use std::io::{self, BufRead, Read, Write};
 use std::time::Duration;
@@ -55,15 +55,16 @@ impl Log {
     /// # Errors
     /// The segment stays as it is, and what was done of it is done again by the next call.
     pub fn tend(&self, now: Stamp) -> Result<(), TendError> {
-        let (disk, current, identity) = {
-            let mut tail = self.tail()?;
+        let (disk, current, is_begun) = self.change(|tail| {
             tail.roll_if_older(now)?;
-            (tail.disk(), tail.segment(), tail.epochs.identity())
-        };
+            Ok((tail.disk(), tail.segment(), tail.is_begun()))
+        })?;
         let names = disk.names().map_err(TendError::file("the directory"))?;
         for segment in segments_among(&names) {
-            if segment < current && names.contains(&segment.to_string()) {
-                self.put_away(&*disk, segment, identity, now)?;
+            // The one after it tells of its end.
+            let has_ended = segment.next() < current || (segment.next() == current && is_begun);
+            if has_ended && names.contains(&segment.to_string()) {
+                self.put_away(&*disk, segment, now)?;
             }
         }
         Ok(())
@@ -106,14 +107,8 @@ impl Log {
     }
 
     /// Compresses `segment`, and removes its lines once the log says so.
-    fn put_away(
-        &self,
-        disk: &dyn Disk,
-        segment: SegmentName,
-        identity: PublicKey,
-        now: Stamp,
-    ) -> Result<(), TendError> {
-        let ended = compress(disk, segment, identity)?;
+    fn put_away(&self, disk: &dyn Disk, segment: SegmentName, now: Stamp) -> Result<(), TendError> {
+        let ended = compress(disk, segment)?;
         if ended.is_tiled {
             let note = {
                 let tail = self.tail()?;
@@ -139,11 +134,7 @@ struct Ended {
 }
 
 /// Writes the compressed form of `segment` and its tiles, both verified.
-fn compress(
-    disk: &dyn Disk,
-    segment: SegmentName,
-    identity: PublicKey,
-) -> Result<Ended, TendError> {
+fn compress(disk: &dyn Disk, segment: SegmentName) -> Result<Ended, TendError> {
     let name = segment.compressed_name();
     let beside = format!("{name}.new");
     let fault = |source: io::Error| TendError::File { file: name.clone(), source };
@@ -151,9 +142,9 @@ fn compress(
         compressor(Hashed::new(disk.writer(&beside).map_err(fault)?)).map_err(fault)?;
     let mut lines = Hashed::new(io::sink());
     let mut tiles = None;
-    let tree = follow(disk, segment, identity, &mut |bytes, before, leaf| {
+    let tree = follow(disk, segment, &mut |bytes, before, leaf| {
         if before.is_first {
-            tiles = tiles_after(disk, segment, identity, before.size)?;
+            tiles = tiles_after(disk, segment, before.size)?;
         }
         if let Some(tiles) = &mut tiles {
             tiles.push(leaf).map_err(TendError::file(tile::FOLDER))?;
@@ -184,16 +175,15 @@ struct Before {
 /// What is done with a line, its newline included, and its leaf.
 type EachLine<'a> = dyn FnMut(&[u8], Before, TreeHash) -> Result<(), TendError> + 'a;
 
-/// Verifies `segment` as far as it says itself what comes before it; gives each line with its
-/// leaf, and at last the tree.
+/// Verifies `segment` as far as it says itself what comes before it, and that the next one goes on from
+/// it; gives each line with its leaf, and at last the tree.
 fn follow(
     disk: &dyn Disk,
     segment: SegmentName,
-    identity: PublicKey,
     each: &mut EachLine<'_>,
 ) -> Result<TreeHead, TendError> {
     let mut reader = StoredSegment::open(disk, segment).map_err(TendError::file(segment))?.lines;
-    let mut succession = Succession::signed_by(identity);
+    let mut succession = Succession::default();
     let mut bytes = Vec::new();
     for number in 1.. {
         bytes.clear();
@@ -208,7 +198,7 @@ fn follow(
         };
         let line = bytes.strip_suffix(b"\n").ok_or(Fault::Remainder).map_err(broken)?;
         if number == 1 {
-            succession = Succession::before(line, Some(identity)).map_err(broken)?;
+            succession = Succession::before(line).map_err(broken)?;
         }
         let before = Before { is_first: number == 1, size: succession.tree().size() };
         let accepted = match before.is_first {
@@ -219,6 +209,16 @@ fn follow(
         let entry = Line::parse(line).map(|line| line.entry).unwrap_or_default();
         each(&bytes, before, TreeHash::leaf(entry))?;
     }
+    let next = segment.next();
+    let names = disk.names().map_err(TendError::file("the directory"))?;
+    if !is_set_aside(&names, next) {
+        let first = first_line(disk, next).map_err(TendError::file(next))?;
+        succession.clone().accept_first(&first, next).map_err(|fault| TendError::Broken {
+            file: next,
+            line: 1,
+            what: fault.to_string(),
+        })?;
+    }
     let tree = succession.tree();
     Ok(TreeHead { size: tree.size(), root: tree.root() })
 }
@@ -228,7 +228,6 @@ fn follow(
 fn tiles_after<'disk>(
     disk: &'disk dyn Disk,
     segment: SegmentName,
-    identity: PublicKey,
     size: u64,
 ) -> Result<Option<Tiles<'disk>>, TendError> {
     // Leaves that are lost make no tree.
@@ -247,7 +246,7 @@ fn tiles_after<'disk>(
     let mut tiles = Tiles::after(disk, 0).map_err(fault)?;
     let mut before = SegmentName::FIRST;
     while before < segment {
-        follow(disk, before, identity, &mut |_, _, leaf| {
+        follow(disk, before, &mut |_, _, leaf| {
             tiles.push(leaf).map_err(TendError::file(tile::FOLDER))
         })?;
         before = before.next();
@@ -255,12 +254,18 @@ fn tiles_after<'disk>(
     Ok(Some(tiles))
 }
 
+/// The first line of `segment`, without its newline.
+fn first_line(disk: &dyn Disk, segment: SegmentName) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    StoredSegment::open(disk, segment)?.lines.read_until(b'\n', &mut line)?;
+    line.pop_if(|byte| *byte == b'\n');
+    Ok(line)
+}
+
 /// With which entry, and when, `segment` began.
 fn beginning(disk: &dyn Disk, segment: SegmentName) -> Result<(u64, Timestamp), TendError> {
-    let mut line = Vec::new();
-    let mut stored = StoredSegment::open(disk, segment).map_err(TendError::file(segment))?;
-    stored.lines.read_until(b'\n', &mut line).map_err(TendError::file(segment))?;
-    let line = Line::parse(line.strip_suffix(b"\n").unwrap_or_default());
+    let line = first_line(disk, segment).map_err(TendError::file(segment))?;
+    let line = Line::parse(&line);
     let position = line
         .as_ref()
         .and_then(Line::position)

@@ -12,6 +12,7 @@ use crate::segment::{Remainder, is_set_aside, missing_among, segments_among};
 use crate::statement::CompressedStatement;
 use crate::stored::{StoredSegment, is_damaged};
 use crate::succession::{Fault, Succession};
+use crate::trust::{Distrusted, SignerPeriod, Trust};
 use crate::{EventType, Gap, Head, HeadNote, PublicKey, SegmentName, Timestamp, TreeHead};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,6 +52,10 @@ pub struct Extent {
     pub gaps: Vec<Gap>,
     /// How many of its last entries no checkpoint has signed yet.
     pub unsigned: u64,
+    /// Every key that was its identity.
+    pub signers: Vec<SignerPeriod>,
+    /// What stands on such a key that was stolen by then.
+    pub distrusted: Vec<Distrusted>,
 }
 
 /// Whether a log is whole.
@@ -132,11 +137,26 @@ impl Verdict {
 /// # Errors
 /// Only when a file cannot be read; what is wrong with the log is in the report.
 pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, VerifyError> {
+    let (mut report, trust) = walk(directory, expected, Trust::default())?;
+    report.good.signers = trust.signers().to_vec();
+    if trust.has_stolen() {
+        // What a key signed comes before the entry that says it was stolen.
+        let (_, trust) = walk(directory, expected, trust.knowing())?;
+        report.good.distrusted = trust.distrusted();
+    }
+    Ok(report)
+}
+
+fn walk(
+    directory: &Path,
+    expected: Option<TreeHead>,
+    trust: Trust,
+) -> Result<(Report, Trust), VerifyError> {
     let folder = Folder::open(directory)
         .map_err(|source| VerifyError::Directory { directory: directory.to_owned(), source })?;
     let names = folder.names().map_err(VerifyError::file("the directory"))?;
     let segments = segments_among(&names);
-    let mut walk = Walk { expected, ..Walk::default() };
+    let mut walk = Walk { expected, trust, ..Walk::default() };
     let mut verdict = Verdict::Whole;
     let missing = missing_among(&segments);
     let retired = segments.first().map_or(0, |first| first.number() - 1);
@@ -168,7 +188,8 @@ pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, Ve
     if let Some(file) = missing.filter(|_| verdict == Verdict::Whole) {
         verdict = Verdict::MissingSegment { file };
     }
-    Ok(walk.report(verdict))
+    let trust = std::mem::take(&mut walk.trust);
+    Ok((walk.report(verdict), trust))
 }
 
 /// The same with a note of a head that was kept elsewhere, which must be one of this log's.
@@ -206,6 +227,7 @@ fn broken(file: SegmentName, line: u64, fault: &Fault) -> Verdict {
 #[derive(Default)]
 struct Walk {
     succession: Succession,
+    trust: Trust,
     segments: u64,
     retired: u64,
     expected: Option<TreeHead>,
@@ -343,16 +365,17 @@ impl Walk {
     }
 
     fn accept(&mut self, line: &[u8], segment: SegmentName, number: u64) -> Result<(), Fault> {
-        if number == 1 {
+        let event = if number == 1 {
             if self.is_behind_gap {
                 self.succession = self.succession.after_gap(line)?;
                 self.is_behind_gap = false;
                 let next = self.succession.tree().size() + 1;
                 self.aside.values_mut().rev().take(1).for_each(|(gap, _)| gap.until = next);
             } else if self.segments == 1 && segment != SegmentName::FIRST {
-                self.succession = Succession::before(line, None)?;
+                self.succession = Succession::before(line)?;
             }
             self.succession.accept_first(line, segment)?;
+            EventType::SegmentStart
         } else {
             let event = self.succession.accept(line)?;
             if event == EventType::LogGap {
@@ -365,7 +388,9 @@ impl Walk {
                 let stated = stated.ok_or(Fault::Form)?;
                 self.stated.insert(stated.segment.0, stated.compressed);
             }
-        }
+            event
+        };
+        self.trust.line(line, event, &self.succession);
         let tree = self.succession.tree();
         if let Some(expected) = self.expected.filter(|expected| expected.size == tree.size()) {
             self.is_rewritten = expected.root != tree.root();
@@ -396,6 +421,8 @@ impl Walk {
             notes: self.succession.notes(),
             gaps: self.aside.into_values().map(|(gap, _)| gap).collect(),
             unsigned: self.succession.unsigned(),
+            signers: Vec::new(),
+            distrusted: Vec::new(),
         };
         Report { good, verdict }
     }
@@ -419,6 +446,9 @@ impl Extent {
                 " But {segment} is damaged or lost behind entry {after}: what was up to entry \
                  {until} is gone, and that was accepted."
             )?;
+        }
+        for distrusted in &self.distrusted {
+            write!(formatter, " But {distrusted}")?;
         }
         match self.unsigned {
             0 => Ok(()),

@@ -2,7 +2,8 @@
 
 use super::failure::{bad_input, failure};
 use super::message::{
-    AuditHead, AuditProof, AuditVerdict, EvidenceVerdict, Failure, FailureCode, SinkState, Sinks,
+    AuditHead, AuditProof, AuditVerdict, DistrustedEntries, EvidenceVerdict, Failure, FailureCode,
+    SinkState, Sinks,
 };
 use super::session::{About, Control};
 use crate::factor::Recheck;
@@ -83,7 +84,7 @@ impl Control<'_> {
         pipeline.shipping.states().map(shown).collect()
     }
 
-    fn log_folder(&self) -> PathBuf {
+    pub(super) fn log_folder(&self) -> PathBuf {
         self.daemon.root.join(AUDIT)
     }
 }
@@ -94,6 +95,7 @@ impl From<&Report> for AuditVerdict {
             verdict: report.verdict.word().to_owned(),
             entries: report.good.head.map_or(0, |head| head.seq),
             finding: report.to_string(),
+            distrusted: report.good.distrusted.iter().map(DistrustedEntries::from).collect(),
             evidence: None,
         }
     }

@@ -6,6 +6,7 @@
 mod answering;
 mod explained;
 mod result;
+mod signers;
 mod status;
 mod wanted;
 mod whoami;
@@ -14,6 +15,7 @@ pub use crate::owner::Owner;
 pub use answering::*;
 pub use explained::*;
 pub use result::*;
+pub use signers::*;
 pub use status::*;
 pub use wanted::*;
 pub use whoami::{ParentProcess, Whoami};
@@ -406,6 +408,15 @@ pub enum Command {
     AuditProve {
         /// Its number.
         seq: u64,
+    },
+    /// Has the next signer sign the log: [`SignerRotated`].
+    AuditRotateKey {},
+    /// Says that a key that signed the log was stolen: [`SignerDistrusted`].
+    AuditCompromise {
+        /// The name of the key.
+        kid: String,
+        /// From when on what it signed is not to be believed, RFC 3339.
+        since: String,
     },
     /// Whether the root's policy loads as it is in the file now: [`PolicyVerdict`].
     PolicyCheck {},

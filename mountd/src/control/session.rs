@@ -260,6 +260,8 @@ impl Control<'_> {
             Command::AuditHead {} => encoded(self.audit_head()),
             Command::AuditShip {} => encoded(self.audit_ship()),
             Command::AuditProve { seq } => encoded(self.audit_prove(seq)),
+            Command::AuditRotateKey {} => encoded(self.audit_rotate_key()),
+            Command::AuditCompromise { kid, since } => encoded(self.audit_compromise(&kid, &since)),
             Command::PolicyCheck {} => encoded(self.policy_check()),
             Command::PolicyExplain { ask, pid } => encoded(self.policy_explain(&ask, pid)),
             Command::Explain { seq } => encoded(self.explain(seq)),

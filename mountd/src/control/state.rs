@@ -50,6 +50,7 @@ impl Control<'_> {
                     OpenRecords::Written => "written",
                 }
                 .to_owned(),
+                signer: self.signer_state(),
             },
             policy: rules.digest().to_string(),
             layout: daemon.layout.name().to_owned(),
@@ -213,16 +214,17 @@ pub(super) fn shown(lease: &Lease) -> Option<LeaseState> {
     })
 }
 
+/// A time as a client writes it.
+pub(super) fn time_of(text: &str) -> Result<Timestamp, Failure> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    let parsed = parsed.map_err(|_| {
+        bad_input(format!("{text:?} is no time"), "write it like 2026-01-31T08:00:00Z")
+    })?;
+    Ok(Timestamp::from_microseconds(u64::try_from(parsed.as_microsecond()).unwrap_or(0)))
+}
+
 pub(super) fn filter_of(asked: &AuditFilter) -> Result<Filter, Failure> {
-    let time = |text: &Option<String>| -> Result<Option<Timestamp>, Failure> {
-        let Some(text) = text else { return Ok(None) };
-        let parsed: Result<jiff::Timestamp, _> = text.parse();
-        let parsed = parsed.map_err(|_| {
-            bad_input(format!("{text:?} is no time"), "write it like 2026-01-31T08:00:00Z")
-        })?;
-        let microseconds = u64::try_from(parsed.as_microsecond()).unwrap_or(0);
-        Ok(Some(Timestamp::from_microseconds(microseconds)))
-    };
+    let time = |text: &Option<String>| text.as_deref().map(time_of).transpose();
     let word = |what: &str, text: &str| {
         bad_input(format!("{text:?} is no {what}"), "see docs/formats.md for the words of the log")
     };

@@ -1,6 +1,7 @@
 //! As whom helpers run, and what for: told to the monitor once, before anybody could ask it to.
 
 use super::Destination;
+use super::SignerWork;
 use super::webhook::RequestHook;
 use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub(crate) struct Helpers(BTreeMap<String, RunAs>);
 pub(crate) struct RunAs {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    /// What it finds in its environment, for a library.
+    pub(crate) environment: BTreeMap<String, String>,
     pub(crate) work: Work,
 }
 
@@ -28,6 +31,8 @@ pub(crate) enum Work {
     Ship(Destination),
     /// Tells another machine of each new request.
     Tell(RequestHook),
+    /// Has hashes signed elsewhere.
+    Sign(SignerWork),
 }
 
 /// Why a helper cannot be run as it is configured.
@@ -74,6 +79,7 @@ impl RunAs {
         if !ours.is_root() && known.uid != ours {
             return Err(ResolveError::AnotherUser(table(), name()));
         }
-        Ok(Self { uid: known.uid.as_raw(), gid: known.gid.as_raw(), work })
+        let (uid, gid) = (known.uid.as_raw(), known.gid.as_raw());
+        Ok(Self { uid, gid, environment: BTreeMap::new(), work })
     }
 }

@@ -21,6 +21,7 @@ fn start(name: &str, run_as: &RunAs) -> io::Result<OwnedFd> {
     command
         .args(["helper", name])
         .env_clear()
+        .envs(&run_as.environment)
         .current_dir("/")
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())

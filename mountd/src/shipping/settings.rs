@@ -1,8 +1,8 @@
 //! The tables `[[audit.ship]]` of `ward.toml`: who gets the lines of the log.
 
 use crate::helper::{Bucket, Destination, ResolveError, RunAs, Webhook, Work};
-use crate::journal::OF_SYSTEMD;
-use crate::settings::Period;
+
+use crate::settings::{AuditSettings, Period};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -12,17 +12,6 @@ const LONGEST_NAME: usize = 32;
 const EVERY_OBJECT: Period = Period::from_secs(60);
 /// How often others get lines.
 const EVERY_LINE: Period = Period::from_secs(1);
-
-/// The table `[audit]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct AuditSettings {
-    /// Where a journal listens that is told of heads of the log.
-    pub(crate) journal: PathBuf,
-    /// Who gets the lines of the log.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) ship: Vec<SinkSettings>,
-}
 
 /// One sink: exactly one of `file`, `webhook` and `s3`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,12 +51,6 @@ pub(crate) enum SinkError {
     Address(String, String),
     #[error(transparent)]
     User(#[from] ResolveError),
-}
-
-impl Default for AuditSettings {
-    fn default() -> Self {
-        Self { journal: OF_SYSTEMD.into(), ship: Vec::new() }
-    }
 }
 
 impl AuditSettings {

@@ -9,6 +9,7 @@ mod opening;
 mod proofs;
 mod segments;
 mod signatures;
+mod signers;
 mod standing;
 mod support;
 mod tampering;

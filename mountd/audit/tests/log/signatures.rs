@@ -149,7 +149,7 @@ fn a_log_of_another_key_is_refused_by_a_start() {
     let other = LogKey::from_bytes(&SecretBox::make(|| [8; 32]));
     let error = Log::open(place.path(), other, settings(), at(100)).unwrap_err();
     assert!(error.to_string().contains("under another identity"), "{error}");
-    assert!(matches!(error, OpenLogError::Broken { .. }));
+    assert!(matches!(error, OpenLogError::Signer { .. }));
     drop(Log::open(place.path(), log_key(), settings(), at(100)).unwrap());
 }
 

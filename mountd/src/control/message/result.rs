@@ -1,5 +1,6 @@
 //! What commands give back.
 
+use super::DistrustedEntries;
 use super::{LastEnd, MountState, SecretText};
 use serde::{Deserialize, Serialize};
 
@@ -392,6 +393,9 @@ pub struct AuditVerdict {
     pub entries: u64,
     /// What was found, in a sentence that names file, line and number.
     pub finding: String,
+    /// What stands on keys that were stolen by then, when anything does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distrusted: Vec<DistrustedEntries>,
     /// Whether the evidence of answers carries them, when that was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceVerdict>,

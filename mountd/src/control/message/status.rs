@@ -83,6 +83,23 @@ pub struct LogState {
     pub damage: Option<String>,
     /// `durable`, or `written` when the policy relaxes opens.
     pub opens: String,
+    /// What signs for it; an older daemon does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<SignerState>,
+}
+
+/// What signs for the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignerState {
+    /// The name of the key.
+    pub kid: String,
+    /// Where it is: `software`, `pkcs11` or `proxy`.
+    pub source: String,
+    /// Why it did not sign when it was last asked; absent when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// Whether the key in the root signs in its place then.
+    pub standby: bool,
 }
 
 /// Every sink of the log.
