@@ -17,6 +17,7 @@ mod picture;
 mod policy_layout;
 mod policy_text;
 mod private_mount;
+mod progress;
 mod replaced;
 mod run;
 mod secret_reference;

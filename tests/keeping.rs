@@ -217,8 +217,12 @@ fn damage_in_a_mounted_vault_is_in_the_log_and_the_status_before_anybody_reads_i
         log.contains("hurts rarely/read")
     };
     assert!(wait::until(is_told), "nothing in the log");
-    for words in [&["status"][..], &["vault", "status", "default"], &["vault", "list"]] {
-        let shown = root.ward(words).succeed();
+    let views =
+        [(&["status"][..], 10), (&["vault", "status", "default"], 0), (&["vault", "list"], 0)];
+    for (words, exit) in views {
+        let ended = root.run(words);
+        assert_eq!(ended.status, Some(exit), "{ended:?}");
+        let shown = ended.stdout;
         assert!(shown.contains("1 damaged place"), "{words:?}: {shown}");
         assert!(!shown.contains("rarely"), "no name is shown: {shown}");
     }

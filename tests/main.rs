@@ -39,6 +39,7 @@ mod repository;
 mod restart;
 mod rollback;
 mod semantics;
+mod service;
 mod shipping;
 mod signers;
 mod support;

@@ -209,7 +209,7 @@ fn tables_that_cannot_be_shipped_by_are_refused_with_what_is_wrong() {
             format!("{head}webhook = {{ address = \"x\", secret = \"/s\" }}\n"),
             "is no address of http:// or https://",
         ),
-        (format!("{head}fiel = \"/x\"\n"), "did you mean `file`?"),
+        (format!("{head}filex = \"/x\"\n"), "did you mean `file`?"),
     ] {
         crate::support::stage::replace(&settings, &format!("{before}{table}"));
         let ended = stage.root().run(&["daemon", "start"]);

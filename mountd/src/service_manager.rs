@@ -35,7 +35,8 @@ impl ServiceManager {
             socket.set_nonblocking(true).ok()?;
             Some(socket)
         });
-        let is_watching = is_ours("WATCHDOG_PID") && number_in("WATCHDOG_USEC").is_some();
+        let for_another = std::env::var_os("WATCHDOG_PID").is_some() && !is_ours("WATCHDOG_PID");
+        let is_watching = number_in("WATCHDOG_USEC").is_some() && !for_another;
         Self { socket, is_watching, status: Mutex::default() }
     }
 

@@ -5,6 +5,7 @@ use crate::client::{Client, no_root};
 use crate::command::AuditVerifyArguments;
 use crate::exit_code::ExitCode;
 use crate::output::{Report, count, escaped};
+use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::fs::File;
@@ -31,6 +32,7 @@ pub(crate) fn run(
     std::fs::symlink_metadata(root.join(MARK)).map_err(|error| no_root(root, &error))?;
     let head = arguments.head.as_deref().map(read_head).transpose()?;
     let folder = root.join(AUDIT);
+    let progress = Progress::of(settings.form, "reading the log");
     let report = match &head {
         None => verify(&folder, None),
         Some(head) => verify_against(&folder, head),
@@ -54,6 +56,7 @@ pub(crate) fn run(
         },
         Err(error) => return Err(Trouble::new(FailureCode::Failed, error)),
     };
+    drop(progress);
     let mut exit = exit_code(&verdict.verdict)?;
     if !verdict.distrusted.is_empty() && exit != ExitCode::LogMissing {
         exit = ExitCode::LogBroken;

@@ -4,6 +4,7 @@ use crate::command::ExportArguments;
 use crate::exit_code::ExitCode;
 use crate::output::Report;
 use crate::private_mount::{PatientSignals, VaultMount};
+use crate::progress::Progress;
 use crate::run::vault_import::fidelity_of;
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
@@ -27,8 +28,13 @@ pub(crate) fn run(
     let signals = PatientSignals::begin()?;
     let mount = VaultMount::begin(&vault, Purpose::Export, &arguments.unlock, settings)?;
     let source = mount.open()?;
-    let is_interrupted = || signals.came();
+    let progress = Progress::counting(settings.form, &format!("exporting {vault}"));
+    let is_interrupted = || {
+        progress.step();
+        signals.came()
+    };
     let copied = TreeCopy::run((source.as_fd(), target.as_fd()), fidelity, &is_interrupted);
+    drop(progress);
     drop(source);
     mount.end()?;
     Ok(told(copied?, vault, "exported"))

@@ -6,6 +6,7 @@ use crate::command::UnlockedVaultArguments;
 use crate::exit_code::ExitCode;
 use crate::output::{Report, count, escaped};
 use crate::passphrase;
+use crate::progress::Progress;
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -45,8 +46,10 @@ pub(crate) fn run(
         return Err(Trouble::new(FailureCode::NotFound, message).next("see ward vault list"));
     }
     let secret = secret_of(&vault, &root.join(KEYS).join(&vault), arguments)?;
+    let progress = Progress::of(settings.form, &format!("reading {vault}"));
     let report = fsck(&directory, &secret)
         .map_err(|error| Trouble::new(FailureCode::from(&error), error))?;
+    drop(progress);
     let verdict = verdict_of(vault, &report);
     let text = words(&verdict);
     let exit = if verdict.findings.is_empty() { ExitCode::Done } else { ExitCode::Damaged };

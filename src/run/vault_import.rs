@@ -5,6 +5,7 @@ use crate::command::ImportArguments;
 use crate::output::Report;
 use crate::passphrase;
 use crate::private_mount::{GocryptfsMount, PatientSignals, VaultMount};
+use crate::progress::Progress;
 use crate::run::vault_export::told;
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
@@ -50,8 +51,13 @@ fn import(
     let signals = PatientSignals::begin()?;
     let mount = VaultMount::begin(vault, Purpose::Import, &arguments.unlock, settings)?;
     let target = mount.open()?;
-    let is_interrupted = || signals.came();
+    let progress = Progress::counting(settings.form, &format!("importing into {vault}"));
+    let is_interrupted = || {
+        progress.step();
+        signals.came()
+    };
     let copied = TreeCopy::run((source.as_fd(), target.as_fd()), fidelity, &is_interrupted);
+    drop(progress);
     drop(target);
     mount.end()?;
     Ok(told(copied?, vault.to_owned(), "imported"))

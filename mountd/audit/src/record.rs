@@ -3,6 +3,7 @@
 use crate::chain::hex;
 use crate::entry::{Actor, Entry, Number, shown};
 use crate::evidence::Evidence;
+use crate::outcome::Outcome;
 use crate::signer::SignerFact;
 use crate::terms::{Asked, process};
 use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
@@ -15,28 +16,6 @@ use ward_policy::{
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
 const LONGEST_REASON: usize = 1024;
-
-/// What was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Yes.
-    Permitted,
-    /// No.
-    Denied,
-    /// Only if a human says so.
-    NeedsApproval,
-}
-
-impl Outcome {
-    /// The word of the log.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Permitted => "permitted",
-            Self::Denied => "denied",
-            Self::NeedsApproval => "needs-approval",
-        }
-    }
-}
 
 /// The kind of a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
