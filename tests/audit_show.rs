@@ -1,8 +1,10 @@
 //! `ward audit show` before a person: what comes, as it comes, and a page at a time.
 
+use crate::support::person::Person;
 use crate::support::root::Root;
+use crate::support::stage::Stage;
 use crate::support::terminal::Terminal;
-use crate::support::users::STRANGER;
+use crate::support::users::{OWNER, STRANGER, user};
 use crate::support::ward::WARD;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -98,4 +100,24 @@ fn a_terminal_has_its_pager_and_nothing_else_has() {
         assert!(shown.contains("secret.set"), "{script}: {shown}");
         assert_eq!(shown.contains("paged:1"), is_paged, "{script}: {shown}");
     }
+}
+
+#[test]
+fn entries_are_shown_by_the_client_that_the_policy_knows_their_actor_as() {
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("both/plain", "x");
+    Person::of(OWNER).reads(&path).unwrap();
+    Person::of(STRANGER).reads(&path).unwrap();
+    let shown = |client: &str| -> Vec<Value> {
+        let page = stage.root().run(&["--json", "audit", "show", "--client", client]).json();
+        page["result"]["entries"].as_array().unwrap().clone()
+    };
+    let entries = shown("stranger");
+    let uid = user(STRANGER).uid.as_raw();
+    assert!(!entries.is_empty());
+    assert!(entries.iter().all(|shown| shown["entry"]["actor"]["uid"] == uid), "{entries:?}");
+    assert!(entries.iter().any(|shown| shown["entry"]["eventType"] == "file.open"));
+    let unknown = stage.root().run(&["audit", "show", "--client", "nobody"]);
+    assert_eq!(unknown.status, Some(7), "{unknown:?}");
+    assert!(unknown.stderr.contains("no client of the policy is named"), "{unknown:?}");
 }

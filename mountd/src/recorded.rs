@@ -82,7 +82,8 @@ fn words(words: &[Cow<'_, str>]) -> Vec<String> {
     words.iter().map(ToString::to_string).collect()
 }
 
-fn caller(actor: &Actor<'_>) -> Result<DescribedCaller, NotRecorded> {
+/// Who an entry says did it, as far as entries keep facts.
+pub(crate) fn caller(actor: &Actor<'_>) -> Result<DescribedCaller, NotRecorded> {
     Ok(DescribedCaller {
         uid: actor.uid,
         gid: Some(actor.gid),

@@ -121,6 +121,9 @@ pub(crate) struct AuditShowArguments {
     /// Only of paths that match this glob
     #[arg(long, value_name = "GLOB")]
     pub(crate) path: Option<String>,
+    /// Only by this client of the policy, by the facts that entries keep
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client: Option<String>,
     /// Only of this user number
     #[arg(long)]
     pub(crate) uid: Option<u32>,

@@ -61,9 +61,9 @@ fn follow(filter: AuditFilter, settings: &Settings) -> Result<ExitCode, Trouble>
 }
 
 fn filter(arguments: AuditShowArguments) -> AuditFilter {
-    let AuditShowArguments { vault, path, uid, event, decision, .. } = arguments;
+    let AuditShowArguments { vault, path, client, uid, event, decision, .. } = arguments;
     let AuditShowArguments { since, until, after, limit, .. } = arguments;
-    AuditFilter { vault, path, uid, event, decision, since, until, after, limit }
+    AuditFilter { vault, path, client, uid, event, decision, since, until, after, limit }
 }
 
 /// The entries of a page, under columns that were so wide.

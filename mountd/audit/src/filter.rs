@@ -10,8 +10,6 @@ pub struct Filter {
     pub vault: Option<VaultName>,
     /// About a path like this.
     pub path: Option<PathGlob>,
-    /// By this client.
-    pub client: Option<String>,
     /// By this user.
     pub uid: Option<UserId>,
     /// Decided so.
@@ -34,10 +32,6 @@ impl Filter {
     /// Whether the entry is wanted, as far as its own facts go.
     pub fn matches(&self, entry: &Entry<'_>) -> bool {
         let actor = entry.actor.as_ref();
-        let is_by = |client: &String| {
-            let clients = actor.and_then(|actor| actor.clients.as_ref());
-            clients.is_some_and(|clients| clients.iter().any(|each| each == client))
-        };
         let is_about = |request: &RequestId| {
             let text = request.0.to_string();
             [&entry.request, &entry.approval].into_iter().flatten().any(|id| *id == text)
@@ -47,7 +41,6 @@ impl Filter {
         };
         self.vault.as_ref().is_none_or(|vault| entry.vault.as_deref() == Some(vault.as_str()))
             && self.path.as_ref().is_none_or(has_path)
-            && self.client.as_ref().is_none_or(is_by)
             && self.uid.is_none_or(|uid| actor.is_some_and(|actor| actor.uid == uid.0))
             && self.decision.is_none_or(|each| entry.decision.as_deref() == Some(each.name()))
             && self.event.is_none_or(|event| entry.event_type == event)

@@ -12,12 +12,13 @@ use super::vaults::number;
 use crate::clock;
 use crate::guard_table::Limited;
 use crate::metrics;
+use crate::recorded;
 use crate::refusals::Refusal;
 use crate::whoami::whoami;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use ward_audit::{EventType, Filter, Outcome, PathGlob, Timestamp};
+use ward_audit::{Entry, EventType, Filter, Outcome, PathGlob, Timestamp};
 use ward_policy::{Basis, Decision, Lease, OpenRecords, Operation, UserId, VaultName};
 
 /// How many entries a page of the log has, unless asked otherwise, and at most.
@@ -153,9 +154,13 @@ impl Control<'_> {
         let limit = filter.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let wanted = filter_of(filter)?;
+        let client = self.client_of(filter)?;
         let mut page = std::collections::VecDeque::new();
         let mut has_more = false;
         let read = self.daemon.pipeline.log.read(&wanted, |entry| {
+            if !self.is_by(&entry.entry, client) {
+                return ControlFlow::Continue(());
+            }
             if page.len() == limit {
                 if filter.after.is_some() {
                     has_more = true;
@@ -173,6 +178,25 @@ impl Control<'_> {
         let entries = page.iter().map(serde_json::to_value).collect::<Result<_, _>>();
         let entries = entries.map_err(|error| failure(FailureCode::Failed, error, "try again"))?;
         Ok(AuditPage { entries, next, damaged })
+    }
+
+    /// The client that is asked for, which the policy must have.
+    pub(super) fn client_of<'a>(&self, asked: &'a AuditFilter) -> Result<Option<&'a str>, Failure> {
+        let Some(client) = asked.client.as_deref() else { return Ok(None) };
+        if self.daemon.pipeline.policy.rules().client_names().contains(&client) {
+            return Ok(Some(client));
+        }
+        let message = format!("no client of the policy is named {client:?}");
+        Err(bad_input(message, "name one of [clients] of the policy"))
+    }
+
+    /// Whether the policy knows who did it as `client`, by the facts that entries keep.
+    pub(super) fn is_by(&self, entry: &Entry<'_>, client: Option<&str>) -> bool {
+        let Some(client) = client else { return true };
+        let described = entry.actor.as_ref().and_then(|actor| recorded::caller(actor).ok());
+        let caller = described.and_then(|described| described.read().ok());
+        let rules = self.daemon.pipeline.policy.rules();
+        caller.is_some_and(|caller| rules.clients_of(&caller).contains(&client))
     }
 
     /// Names in the log are sealed under keys of their vaults: those that need no passphrase open.

@@ -55,6 +55,7 @@ impl Control<'_> {
     ) -> Option<Zeroizing<Vec<u8>>> {
         let before = self.daemon.pipeline.log.synced().unwrap_or_default();
         let shown = filter_of(asked).and_then(|filter| Ok((filter, self.audit_show(asked)?)));
+        let client = asked.client.as_deref();
         let (filter, mut page) = match shown {
             Ok(shown) => shown,
             Err(failure) => return Some(encoded::<()>(Err(failure))),
@@ -68,7 +69,7 @@ impl Control<'_> {
         loop {
             connection.send(&encoded(Ok(page)), None).ok()?;
             page = loop {
-                match self.log_page(&mut follower, &filter) {
+                match self.log_page(&mut follower, (&filter, client)) {
                     Ok(Some(page)) => break page,
                     Ok(None) => {}
                     Err(failure) => return Some(encoded::<()>(Err(failure))),
@@ -84,14 +85,14 @@ impl Control<'_> {
     fn log_page(
         &self,
         follower: &mut Follower,
-        filter: &Filter,
+        (filter, client): (&Filter, Option<&str>),
     ) -> Result<Option<AuditPage>, Failure> {
         let log = &self.daemon.pipeline.log;
         let fault =
             |error: ReadLogError| failure(FailureCode::Damaged, error, "run: ward audit verify");
         let Some(lines) = log.follow(follower, MOST).map_err(fault)? else { return Ok(None) };
         let mut entries = log.shown(&lines).map_err(fault)?;
-        entries.retain(|shown| filter.matches(&shown.entry));
+        entries.retain(|shown| filter.matches(&shown.entry) && self.is_by(&shown.entry, client));
         if entries.is_empty() {
             return Ok(None);
         }

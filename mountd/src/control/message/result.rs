@@ -358,6 +358,8 @@ pub struct AuditFilter {
     pub path: Option<String>,
     /// Only entries of this user.
     pub uid: Option<u32>,
+    /// Only entries by this client of the policy in force, by the facts that entries keep.
+    pub client: Option<String>,
     /// Only entries of this event type.
     pub event: Option<String>,
     /// Only entries with this decision: `permitted`, `denied` or `needs-approval`.
