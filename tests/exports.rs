@@ -48,6 +48,21 @@ fn export(root: &Root, form: &str, more: &[&str]) -> (PathBuf, u64) {
 }
 
 #[test]
+fn a_table_for_spreadsheets_has_a_row_for_each_entry_and_no_formula() {
+    let root = root();
+    let formula = "=HYPERLINK(\"x\"), \"now\"";
+    root.ward(&["set", formula, "--value", "x"]).succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    let (file, count) = export(&root, "csv", &["--names"]);
+    let script = "import csv,sys\nrows=list(csv.DictReader(open(sys.argv[1],newline='')))\n\
+                  print(len(rows)); print([r['path'] for r in rows if 'HYPER' in r['path']][0])\n\
+                  print(sum(r['path']=='db/password' and r['event']=='secret.set' for r in rows))";
+    let output = Command::new("python3").args(["-c", script]).arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, format!("{count}\n'{formula}\n1\n"), "{:?}", output.stderr);
+}
+
+#[test]
 fn lines_for_agent_safe_follow_its_chain_and_a_changed_one_does_not() {
     let root = root();
     let (file, count) = export(&root, "agent-safe", &[]);

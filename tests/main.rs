@@ -7,6 +7,7 @@
 )]
 
 mod agents;
+mod anchors;
 mod answers;
 mod asking;
 mod attacks;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 /// A stage, and a folder of `STRANGER`, as whom helpers run.
-fn stage() -> Option<(Stage, PathBuf)> {
+pub(crate) fn stage() -> Option<(Stage, PathBuf)> {
     let stage = Stage::served("10s", "")?;
     let folder = stage.root().directory().join("sink");
     std::fs::create_dir(&folder).unwrap();
@@ -30,7 +30,7 @@ fn give(path: &Path) {
 }
 
 /// A file of `STRANGER` alone.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
     std::fs::File::create(&path).unwrap().write_all(bytes).unwrap();
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
@@ -39,7 +39,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 /// Starts the daemon anew with a sink that `table` describes.
-fn ship(stage: &Stage, name: &str, table: &str) {
+pub(crate) fn ship(stage: &Stage, name: &str, table: &str) {
     let text = format!("[[audit.ship]]\nname = \"{name}\"\nuser = \"{STRANGER}\"\n{table}\n");
     let settings = stage.root().path().join("ward.toml");
     stage.root().ward(&["daemon", "stop"]).succeed();
@@ -49,7 +49,7 @@ fn ship(stage: &Stage, name: &str, table: &str) {
     stage.mount(&[]);
 }
 
-fn state(stage: &Stage, sink: &str) -> Value {
+pub(crate) fn state(stage: &Stage, sink: &str) -> Value {
     let status = stage.root().run(&["status", "--json"]).json();
     let sinks = status["result"]["sinks"].as_array().unwrap().clone();
     sinks.into_iter().find(|it| it["sink"] == sink).unwrap()
@@ -200,7 +200,11 @@ fn tables_that_cannot_be_shipped_by_are_refused_with_what_is_wrong() {
     let before = read_to_string(&settings).unwrap();
     let head = format!("[[audit.ship]]\nname = \"a\"\nuser = \"{STRANGER}\"\n");
     for (table, why) in [
-        (head.clone(), "is to have exactly one of file, webhook and s3"),
+        (head.clone(), "is to have exactly one of file, webhook, s3, heads and witness"),
+        (
+            format!("{head}witness = {{ address = \"http://w\", key = \"w+00000000+AAAA\" }}\n"),
+            "the key of a witness is such as",
+        ),
         (format!("{head}file = \"x\"\n"), "names x, which is no absolute path"),
         (format!("{head}file = \"/x\"\n{head}file = \"/y\"\n"), "names two sinks \"a\""),
         (head.replace("\"a\"", "\"A b\""), "a name has 1 to 32"),

@@ -143,7 +143,7 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let announcement = Announcement::prepare();
     let metrics = metrics::bind(&settings.metrics)?;
     let (listener, bound) = listen(&root, &settings, inherited)?;
-    let journal = Journal::open(&settings.audit.journal);
+    let journal = Journal::open(&settings.audit.journal, &settings.audit.syslog);
     // From here on nothing new can be reached, and no key has been read yet.
     let confinement = confine(&root)?;
     let (events, happened) = bounded(8);

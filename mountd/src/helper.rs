@@ -15,7 +15,9 @@ use notify::NOTIFY;
 pub(crate) use notify::{Notice, Notifier};
 pub(crate) use run_as::{Helpers, ResolveError, RunAs, Work};
 pub(crate) use settings::Notify;
-pub(crate) use ship::{Bucket, Destination, IsUsable, MOST, Webhook, deliver};
+pub(crate) use ship::{
+    Bucket, Destination, IsUsable, MOST, Seen, Webhook, Witness, deliver, deliver_head,
+};
 pub(crate) use signer::{Order, Reply, SignerPlace, SignerWork, Want};
 
 use crate::monitor::message::receive;

@@ -1,12 +1,13 @@
-//! Shipping: lines of the log go to sinks, each at its own pace. A sink that is dead delays nothing:
+//! Shipping: lines of the log, or its heads, go to sinks, each at its own pace. A sink that is dead delays nothing:
 //! not the log, not a daemon that stops, and no other sink.
 //!
 //! At least once: how far a sink is, is an entry of the log (`ship.cursor`), now and then. That entry
 //! is no news, and goes along with some: otherwise each would make the next.
 
+mod heads;
 mod settings;
 
-pub(crate) use settings::{SinkError, SinkSettings};
+pub(crate) use settings::{SinkError, SinkSettings, Wants};
 
 use crate::clock;
 use crate::helper::{IsUsable, MOST, deliver};
@@ -122,7 +123,8 @@ impl Shipping {
                 .is_some_and(|hold| u128::from(waits) > hold.duration().as_micros());
             if is_given_up { u64::MAX } else { shipped }
         };
-        self.sinks.iter().map(needs).min().unwrap_or(u64::MAX)
+        let wants_lines = |sink: &&Arc<Sink>| sink.settings.wants() == Wants::Lines;
+        self.sinks.iter().filter(wants_lines).map(needs).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -190,7 +192,11 @@ impl<'a> Shipper<'a> {
             self.look();
             let has_news = self.sink.lock().waits_since.is_some();
             if is_asked || (has_news && self.next <= clock::now()) {
-                let outcome = self.ship();
+                let outcome = match self.sink.settings.wants() {
+                    Wants::Lines => self.ship(),
+                    Wants::Heads => self.ship_head(None),
+                    Wants::Signature(key) => self.ship_head(Some(key)),
+                };
                 self.note(outcome);
             }
             self.record_cursor_after(if is_asked { Duration::ZERO } else { CURSOR_PERIOD });
@@ -220,13 +226,7 @@ impl<'a> Shipper<'a> {
             && let Some(lines) = self.next_lines()?
         {
             let id = self.log.id().map_err(|error| error.to_string())?;
-            let helper = match self.helper.take() {
-                Some(helper) => helper,
-                None => self
-                    .monitor
-                    .start_helper(&self.sink.settings.helper())
-                    .map_err(|error| error.to_string())?,
-            };
+            let helper = self.helper()?;
             match deliver(&helper, &id, &lines) {
                 Ok(()) => {
                     self.helper = Some(helper);
@@ -244,6 +244,17 @@ impl<'a> Shipper<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The helper that there is, or a new one.
+    fn helper(&mut self) -> Result<OwnedFd, String> {
+        match self.helper.take() {
+            Some(helper) => Ok(helper),
+            None => {
+                let started = self.monitor.start_helper(&self.sink.settings.helper());
+                started.map_err(|error| error.to_string())
+            }
+        }
     }
 
     /// The lines that come next: those that failed before others.

@@ -83,6 +83,8 @@ pub(crate) struct AuditExportArguments {
 pub(crate) enum ExportForm {
     /// JSON Lines of agent-safe, with a chain of their own
     AgentSafe,
+    /// Comma-separated values, for spreadsheets
+    Csv,
     /// Rows of ILLUVRSE's `audit_events`, as SQL for `PostgreSQL`
     Illuvrse,
 }

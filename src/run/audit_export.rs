@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use ward_audit::{AgentSafe, Filter, ShownEntry};
+use ward_audit::{AgentSafe, Filter, ShownEntry, csv_head, csv_row};
 use ward_mountd::control::message::{AuditFilter, AuditPage, Command, FailureCode};
 use ward_mountd::export_rows;
 use ward_mountd::root::AUDIT;
@@ -29,7 +29,7 @@ pub(crate) fn run(
     arguments: &AuditExportArguments,
     settings: &Settings,
 ) -> Result<Report<Exported>, Trouble> {
-    let AuditExportArguments { form, output, signers, names } = arguments;
+    let AuditExportArguments { form, output, signers, names: _ } = arguments;
     let mut file = BufWriter::new(new_file(output)?);
     let entries = match form {
         ExportForm::Illuvrse => {
@@ -42,24 +42,41 @@ pub(crate) fn run(
         }
         ExportForm::AgentSafe => {
             let mut chain = AgentSafe::default();
-            let mut count = 0;
-            let mut each = |shown: &ShownEntry| {
-                count += 1;
+            each_entry(arguments, settings, &mut |shown| {
                 file.write_all(chain.line(&shown.entry, shown.hash).as_bytes())
-            };
-            let written = if *names {
-                from_the_daemon(settings, &mut each)?
-            } else {
-                from_the_files(settings, &mut each)?
-            };
-            written.map_err(|error| failed(output, &error))?;
-            count
+            })?
+        }
+        ExportForm::Csv => {
+            file.write_all(csv_head().as_bytes()).map_err(|error| failed(output, &error))?;
+            each_entry(arguments, settings, &mut |shown| {
+                file.write_all(csv_row(&shown.entry, shown.hash).as_bytes())
+            })?
         }
     };
     let synced = file.into_inner().map_err(io::IntoInnerError::into_error);
     synced.and_then(|file| file.sync_all()).map_err(|error| failed(output, &error))?;
     let text = format!("{entries} entries in {}\n", escaped(&output.display().to_string()));
     Ok(Report::new(Exported { entries }, text))
+}
+
+/// Gives each entry, with names opened where that is wanted; how many.
+fn each_entry(
+    arguments: &AuditExportArguments,
+    settings: &Settings,
+    write: &mut dyn FnMut(&ShownEntry) -> io::Result<()>,
+) -> Result<u64, Trouble> {
+    let mut count = 0;
+    let mut each = |shown: &ShownEntry| {
+        count += 1;
+        write(shown)
+    };
+    let written = if arguments.names {
+        from_the_daemon(settings, &mut each)?
+    } else {
+        from_the_files(settings, &mut each)?
+    };
+    written.map_err(|error| failed(&arguments.output, &error))?;
+    Ok(count)
 }
 
 /// Each entry, in the form in which it lies there.

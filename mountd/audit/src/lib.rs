@@ -10,6 +10,7 @@
 mod chain;
 mod commit;
 mod counted;
+mod csv;
 mod disk;
 mod entry;
 mod epoch;
@@ -49,9 +50,11 @@ mod tile;
 mod tree;
 mod trust;
 mod verify;
+mod witness;
 
 pub use chain::ChainHash;
 pub use counted::{ClientCounts, CountedEntry, Counts, FileCounts};
+pub use csv::{csv_head, csv_row};
 pub use entry::{Actor, Entry, Number, Opener, SignerText};
 pub use epoch::TreeHead;
 pub use event::EventType;
@@ -81,3 +84,4 @@ pub use terms::{Asked, Terms};
 pub use tree::TreeHash;
 pub use trust::{Distrusted, SignerPeriod};
 pub use verify::{Extent, Report, Verdict, VerifyError, verify, verify_against};
+pub use witness::WitnessKey;

@@ -4,6 +4,7 @@
 //! (c2sp.org/signed-note), signed by a key for nothing else.
 
 use crate::key::{PublicKey, Signature, SigningKey};
+use crate::witness::WitnessKey;
 use crate::{TreeHash, TreeHead};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -58,6 +59,14 @@ impl HeadNote {
     pub fn is_signed_by(&self, key: PublicKey) -> bool {
         let body = body(&self.log, self.head);
         self.key_id == key_id(&self.log, key) && key.has_signed(body.as_bytes(), &self.signature)
+    }
+
+    /// The same with the signature of `witness`, which is among `lines`; `None` when it is not, or not
+    /// over this head.
+    pub fn cosigned(&self, lines: &str, witness: &WitnessKey) -> Option<Self> {
+        let line =
+            lines.lines().find(|line| witness.has_signed(line, &body(&self.log, self.head)))?;
+        Some(Self { text: format!("{}{line}\n", self.text), ..self.clone() })
     }
 
     fn read(text: &str) -> Option<Self> {

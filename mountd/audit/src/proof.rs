@@ -9,13 +9,15 @@ use crate::statement::StartStatement;
 use crate::stored::StoredSegment;
 use crate::tend::tiled_size;
 use crate::tile;
-use crate::{HEAD_FILE, HeadNote, PublicKey, SegmentName, TreeHash};
+use crate::{HEAD_FILE, HeadNote, Log, PublicKey, SegmentName, TreeHash};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
+/// The folder with what witnesses signed.
+const WITNESSED: &str = "witnessed";
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 
 /// Why there is no head or no proof.
@@ -54,6 +56,9 @@ pub enum ProveError {
     /// The files do not make the tree that the head states.
     #[error("the log does not make the tree of its head. Run ward audit verify")]
     Broken,
+    /// Nothing is written to it any more.
+    #[error("the log has stopped. Restart the daemon")]
+    Stopped,
 }
 
 impl ProveError {
@@ -61,7 +66,7 @@ impl ProveError {
     pub fn kind(&self) -> Option<io::ErrorKind> {
         match self {
             Self::Directory { source, .. } | Self::File { source, .. } => Some(source.kind()),
-            Self::NotSigned { .. } | Self::NoEntry { .. } | Self::Broken => None,
+            Self::NotSigned { .. } | Self::NoEntry { .. } | Self::Broken | Self::Stopped => None,
         }
     }
 
@@ -137,18 +142,46 @@ pub fn prove(directory: &Path, seq: u64) -> Result<Proof, ProveError> {
     if seq > size {
         return Err(ProveError::NotSigned { seq, size });
     }
-    let tiled = tiled_size(&folder).min(size);
-    let names = folder.names().map_err(ProveError::file("the directory"))?;
-    let segments = segments_among(&names);
+    let segments = segments_of(&folder)?;
     let mut entry = None;
     each_entry(&folder, &segments, index..index + 1, &mut |bytes| entry = Some(bytes.to_vec()))?;
-    let mut rest = Vec::new();
-    each_entry(&folder, &segments, tiled..size, &mut |bytes| rest.push(TreeHash::leaf(bytes)))?;
-    let leaves = Leaves { disk: &folder, tiled, rest };
-    let hashes = leaves.path(index, 0, size)?;
+    let hashes = Leaves::of(&folder, &segments, size)?.path(index, 0, size)?;
     let entry = entry.ok_or(ProveError::NoEntry { seq })?;
     let proof = Proof { entry, index, hashes, head };
     if proof.root() == Some(proof.head.head.root) { Ok(proof) } else { Err(ProveError::Broken) }
+}
+
+impl Log {
+    /// The newest head that is signed and synced.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn head_note(&self) -> Result<HeadNote, ProveError> {
+        read_head(&*self.tail().map_err(|_| ProveError::Stopped)?.disk())
+    }
+
+    /// Keeps what the witness `name` signed: the newest note beside the log.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_witnessed(&self, name: &str, note: &HeadNote) -> Result<(), ProveError> {
+        let disk = self.tail().map_err(|_| ProveError::Stopped)?.disk();
+        let file = format!("{WITNESSED}/{name}");
+        disk.replace(&file, note.to_string().as_bytes()).map_err(ProveError::file(file))
+    }
+
+    /// What proves that the tree of `size` entries continues the one of the first `old` of them (RFC
+    /// 6962, 2.1.2).
+    ///
+    /// # Errors
+    /// The log cannot be read, or does not have all that it takes any more.
+    pub fn consistency(&self, old: u64, size: u64) -> Result<Vec<TreeHash>, ProveError> {
+        let disk = self.tail().map_err(|_| ProveError::Stopped)?.disk();
+        if old == 0 || old >= size {
+            return Ok(Vec::new());
+        }
+        Leaves::of(&*disk, &segments_of(&*disk)?, size)?.continuation(old, (0, size), true)
+    }
 }
 
 impl Proof {
@@ -232,7 +265,37 @@ struct Leaves<'disk> {
     rest: Vec<TreeHash>,
 }
 
-impl Leaves<'_> {
+impl<'disk> Leaves<'disk> {
+    /// Those of the first `size` entries.
+    fn of(disk: &'disk dyn Disk, segments: &[SegmentName], size: u64) -> Result<Self, ProveError> {
+        let tiled = tiled_size(disk).min(size);
+        let mut rest = Vec::new();
+        each_entry(disk, segments, tiled..size, &mut |bytes| rest.push(TreeHash::leaf(bytes)))?;
+        Ok(Self { disk, tiled, rest })
+    }
+
+    /// What proves that the leaves from `from` to `to` continue the first `old` of them, of which
+    /// `is_known` says that the other side has their hash.
+    fn continuation(
+        &self,
+        old: u64,
+        (from, to): (u64, u64),
+        is_known: bool,
+    ) -> Result<Vec<TreeHash>, ProveError> {
+        if old == to - from {
+            return if is_known { Ok(Vec::new()) } else { Ok(vec![self.hash(from, to)?]) };
+        }
+        let part = largest_part(to - from);
+        let middle = from + part;
+        let (mut hashes, other) = if old <= part {
+            (self.continuation(old, (from, middle), is_known)?, self.hash(middle, to)?)
+        } else {
+            (self.continuation(old - part, (middle, to), false)?, self.hash(from, middle)?)
+        };
+        hashes.push(other);
+        Ok(hashes)
+    }
+
     /// What proves the leaf `index` of those from `from` to `to` (RFC 6962, 2.1.1).
     fn path(&self, index: u64, from: u64, to: u64) -> Result<Vec<TreeHash>, ProveError> {
         if to - from <= 1 {
@@ -268,6 +331,11 @@ impl Leaves<'_> {
 /// The largest power of two below `count`, which is at least 2.
 const fn largest_part(count: u64) -> u64 {
     1 << (u64::BITS - 1 - (count - 1).leading_zeros())
+}
+
+fn segments_of(disk: &dyn Disk) -> Result<Vec<SegmentName>, ProveError> {
+    let names = disk.names().map_err(ProveError::file("the directory"))?;
+    Ok(segments_among(&names).into_iter().collect())
 }
 
 fn read_head(disk: &dyn Disk) -> Result<HeadNote, ProveError> {

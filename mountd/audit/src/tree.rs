@@ -45,7 +45,7 @@ impl TreeHash {
     }
 
     /// As base64, the way that notes and proofs write it.
-    pub(crate) fn to_base64(self) -> String {
+    pub fn to_base64(self) -> String {
         STANDARD.encode(self.0)
     }
 

@@ -124,6 +124,7 @@ impl From<&ProveError> for FailureCode {
             ProveError::NotSigned { .. } | ProveError::NoEntry { .. } => Self::NotFound,
             ProveError::Directory { .. } | ProveError::File { .. } => Self::Failed,
             ProveError::Broken => Self::Damaged,
+            ProveError::Stopped => Self::LogFailed,
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `ship`: brings lines of the log to a sink. Both ends of it: what the core says, and what the
+//! `ship`: brings lines or heads of the log to a sink. Both ends of it: what the core says, and what the
 //! helper does. One parcel is on its way at a time, and is answered when the sink has it.
 
 mod bucket;
 mod webhook;
+mod witness;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use webhook::Webhook;
+pub(crate) use witness::{Seen, Witness};
 
 use super::http::{Answer, Http, HttpError, Identity};
 use super::is_ready;
@@ -19,7 +21,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ward_audit::Lines;
+use ward_audit::{HeadNote, Lines};
 
 /// The most bytes of lines in a parcel.
 pub(crate) const MOST: usize = 1 << 20;
@@ -39,6 +41,8 @@ pub(crate) enum Destination {
     Webhook(Webhook),
     /// They become an object.
     S3(Bucket),
+    /// Heads go there to be signed.
+    Witness(Witness),
 }
 
 /// Lines on their way; their bytes follow.
@@ -57,6 +61,9 @@ struct Parcel {
 #[derive(Debug, Serialize, Deserialize)]
 struct Delivered {
     failure: Option<String>,
+    /// What a witness said.
+    #[serde(default)]
+    seen: Option<Seen>,
 }
 
 /// The HTTP client of a sink, made when it is first needed, and anew while its files are not there.
@@ -76,7 +83,6 @@ pub(crate) fn deliver(
     log: &str,
     lines: &Lines,
 ) -> Result<(), (String, IsUsable)> {
-    let gone = |error: io::Error| (format!("the helper is gone ({error})"), IsUsable::No);
     let parcel = Parcel {
         log: log.to_owned(),
         first: lines.first,
@@ -84,14 +90,42 @@ pub(crate) fn deliver(
         hash: lines.hash.to_string(),
         bytes: lines.bytes.len(),
     };
-    send(helper.as_fd(), &parcel, &[]).map_err(gone)?;
-    send_bytes(helper.as_fd(), &lines.bytes).map_err(gone)?;
+    hand_over(helper, &parcel, &lines.bytes).map(|_| ())
+}
+
+/// Has the helper bring a head, which `text` is about, to its sink: what a witness says of it.
+///
+/// # Errors
+/// As [`deliver`].
+pub(crate) fn deliver_head(
+    helper: &OwnedFd,
+    note: &HeadNote,
+    text: &str,
+) -> Result<Option<Seen>, (String, IsUsable)> {
+    let parcel = Parcel {
+        log: note.log.clone(),
+        first: note.head.size,
+        last: note.head.size,
+        hash: note.head.root.to_string(),
+        bytes: text.len(),
+    };
+    hand_over(helper, &parcel, text.as_bytes())
+}
+
+fn hand_over(
+    helper: &OwnedFd,
+    parcel: &Parcel,
+    bytes: &[u8],
+) -> Result<Option<Seen>, (String, IsUsable)> {
+    let gone = |error: io::Error| (format!("the helper is gone ({error})"), IsUsable::No);
+    send(helper.as_fd(), parcel, &[]).map_err(gone)?;
+    send_bytes(helper.as_fd(), bytes).map_err(gone)?;
     if !is_ready(helper, PATIENCE) {
         return Err(("the helper does not answer".to_owned(), IsUsable::No));
     }
     match receive::<Delivered>(helper.as_fd()).map_err(gone)? {
-        Some((Delivered { failure: None }, _)) => Ok(()),
-        Some((Delivered { failure: Some(failure) }, _)) => Err((failure, IsUsable::Yes)),
+        Some((Delivered { failure: None, seen }, _)) => Ok(seen),
+        Some((Delivered { failure: Some(failure), .. }, _)) => Err((failure, IsUsable::Yes)),
         None => Err(("the helper ended".to_owned(), IsUsable::No)),
     }
 }
@@ -110,23 +144,39 @@ pub(super) fn serve(socket: &OwnedFd, destination: &Destination) -> io::Result<(
         Destination::File(_) => &nobody,
         Destination::Webhook(webhook) => &webhook.tls,
         Destination::S3(bucket) => &bucket.tls,
+        Destination::Witness(witness) => &witness.tls,
     };
     let mut client = Client { identity, http: None };
     while let Some((parcel, _)) = receive::<Parcel>(socket.as_fd())? {
         let bytes = receive_bytes(socket.as_fd(), parcel.bytes.min(MOST * 2))?;
         let delivered = match destination {
             Destination::File(file) => append(file, &bytes)
-                .map_err(|error| format!("cannot append to {} ({error})", file.display())),
-            Destination::Webhook(webhook) => webhook.deliver(&mut client, &parcel, &bytes),
-            Destination::S3(bucket) => bucket.deliver(&mut client, &parcel, &bytes),
+                .map_err(|error| format!("cannot append to {} ({error})", file.display()))
+                .map(|()| None),
+            Destination::Webhook(webhook) => {
+                webhook.deliver(&mut client, &parcel, &bytes).map(|()| None)
+            }
+            Destination::S3(bucket) => bucket.deliver(&mut client, &parcel, &bytes).map(|()| None),
+            Destination::Witness(witness) => witness.deliver(&mut client, &bytes).map(Some),
         };
-        send(socket.as_fd(), &Delivered { failure: delivered.err() }, &[])?;
+        let delivered = match delivered {
+            Ok(seen) => Delivered { failure: None, seen },
+            Err(failure) => Delivered { failure: Some(failure), seen: None },
+        };
+        send(socket.as_fd(), &delivered, &[])?;
     }
     Ok(())
 }
 
 impl Client<'_> {
     fn send(&mut self, request: &super::http::Request<'_>) -> Result<(), String> {
+        match self.exchange(request)? {
+            Answer { status: 200..=299, .. } => Ok(()),
+            Answer { status, body } => Err(refusal(status, &body)),
+        }
+    }
+
+    fn exchange(&mut self, request: &super::http::Request<'_>) -> Result<Answer, String> {
         let http = match &self.http {
             Some(http) => http,
             None => {
@@ -134,11 +184,7 @@ impl Client<'_> {
                 self.http.insert(made)
             }
         };
-        let answer = http.send(request).map_err(|error: HttpError| error.to_string())?;
-        match answer {
-            Answer { status: 200..=299, .. } => Ok(()),
-            Answer { status, body } => Err(refusal(status, &body)),
-        }
+        http.send(request).map_err(|error: HttpError| error.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The table `[audit]`: who signs the log, and who gets it.
 
-use crate::journal::OF_SYSTEMD;
+use crate::journal::{OF_SYSLOG, OF_SYSTEMD};
 use crate::shipping::SinkSettings;
 use crate::signer::SignerSettings;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub(crate) struct AuditSettings {
     /// Where a journal listens that is told of heads of the log.
     pub(crate) journal: PathBuf,
+    /// Where syslog listens, which is told of them where there is no journal.
+    pub(crate) syslog: PathBuf,
     /// Who gets the lines of the log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ship: Vec<SinkSettings>,
@@ -25,6 +27,12 @@ pub(crate) struct AuditSettings {
 
 impl Default for AuditSettings {
     fn default() -> Self {
-        Self { journal: OF_SYSTEMD.into(), ship: Vec::new(), signer: None, next_signer: None }
+        Self {
+            journal: OF_SYSTEMD.into(),
+            syslog: OF_SYSLOG.into(),
+            ship: Vec::new(),
+            signer: None,
+            next_signer: None,
+        }
     }
 }

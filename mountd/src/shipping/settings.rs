@@ -1,19 +1,20 @@
 //! The tables `[[audit.ship]]` of `ward.toml`: who gets the lines of the log.
 
-use crate::helper::{Bucket, Destination, ResolveError, RunAs, Webhook, Work};
-
+use crate::helper::{Bucket, Destination, ResolveError, RunAs, Webhook, Witness, Work};
 use crate::settings::{AuditSettings, Period};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use ward_audit::WitnessKey;
 
 /// The longest name of a sink.
 const LONGEST_NAME: usize = 32;
-/// How often a bucket gets an object, unless it says otherwise: each costs its owner something.
+/// How often a bucket or a witness gets something, unless it says otherwise: each costs its owner
+/// something.
 const EVERY_OBJECT: Period = Period::from_secs(60);
 /// How often others get lines.
 const EVERY_LINE: Period = Period::from_secs(1);
 
-/// One sink: exactly one of `file`, `webhook` and `s3`.
+/// One sink: exactly one of `file`, `webhook`, `s3`, `heads` and `witness`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SinkSettings {
@@ -34,6 +35,22 @@ pub(crate) struct SinkSettings {
     webhook: Option<Webhook>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     s3: Option<Bucket>,
+    /// A file that heads of the log are appended to, as notes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heads: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness: Option<Witness>,
+}
+
+/// What of the log a sink gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants<'a> {
+    /// Every line.
+    Lines,
+    /// The newest head, now and then.
+    Heads,
+    /// The same, which the witness with this key signs.
+    Signature(&'a str),
 }
 
 /// Why a sink cannot be shipped to.
@@ -45,10 +62,14 @@ pub(crate) enum SinkError {
     Name(String),
     #[error("[[audit.ship]] names two sinks {0:?}")]
     Twice(String),
-    #[error("[[audit.ship]] {0:?} is to have exactly one of file, webhook and s3")]
+    #[error("[[audit.ship]] {0:?} is to have exactly one of file, webhook, s3, heads and witness")]
     Destinations(String),
     #[error("[[audit.ship]] {0:?}: {1:?} is no address of http:// or https://")]
     Address(String, String),
+    #[error(
+        "[[audit.ship]] {0:?}: the key of a witness is such as \"witness.example+1a2b3c4d+BASE64\""
+    )]
+    Key(String),
     #[error(transparent)]
     User(#[from] ResolveError),
 }
@@ -74,21 +95,28 @@ impl SinkSettings {
         format!("ship {}", self.name)
     }
 
-    /// `file`, `webhook` or `s3`.
+    /// The key of its table.
     pub(crate) const fn kind(&self) -> &'static str {
-        match (&self.file, &self.webhook) {
-            (Some(_), _) => "file",
-            (None, Some(_)) => "webhook",
-            (None, None) => "s3",
+        match (&self.file, &self.webhook, &self.s3, &self.heads) {
+            (Some(_), ..) => "file",
+            (None, Some(_), ..) => "webhook",
+            (None, None, Some(_), _) => "s3",
+            (None, None, None, Some(_)) => "heads",
+            (None, None, None, None) => "witness",
+        }
+    }
+
+    pub(crate) fn wants(&self) -> Wants<'_> {
+        match (&self.heads, &self.witness) {
+            (Some(_), _) => Wants::Heads,
+            (None, Some(witness)) => Wants::Signature(&witness.key),
+            (None, None) => Wants::Lines,
         }
     }
 
     pub(crate) fn every(&self) -> Period {
-        match (self.every, &self.s3) {
-            (Some(every), _) => every,
-            (None, Some(_)) => EVERY_OBJECT,
-            (None, None) => EVERY_LINE,
-        }
+        let is_costly = self.s3.is_some() || self.witness.is_some();
+        self.every.unwrap_or(if is_costly { EVERY_OBJECT } else { EVERY_LINE })
     }
 
     fn resolve(&self) -> Result<RunAs, SinkError> {
@@ -98,12 +126,22 @@ impl SinkSettings {
             return Err(SinkError::Name(self.name.clone()));
         }
         let table = format!("[[audit.ship]] {:?}", self.name);
-        let destination = match (&self.file, &self.webhook, &self.s3) {
-            (Some(file), None, None) => Destination::File(file.clone()),
-            (None, Some(webhook), None) => Destination::Webhook(webhook.clone()),
-            (None, None, Some(bucket)) => Destination::S3(bucket.clone()),
-            (_, _, _) => return Err(SinkError::Destinations(self.name.clone())),
+        let destinations = [
+            self.file.clone().map(Destination::File),
+            self.webhook.clone().map(Destination::Webhook),
+            self.s3.clone().map(Destination::S3),
+            self.heads.clone().map(Destination::File),
+            self.witness.clone().map(Destination::Witness),
+        ];
+        let mut named = destinations.into_iter().flatten();
+        let (Some(destination), None) = (named.next(), named.next()) else {
+            return Err(SinkError::Destinations(self.name.clone()));
         };
+        if let Wants::Signature(key) = self.wants()
+            && WitnessKey::parse(key).is_none()
+        {
+            return Err(SinkError::Key(self.name.clone()));
+        }
         let address = destination.address().unwrap_or("https://");
         if !address.starts_with("https://") && !address.starts_with("http://") {
             return Err(SinkError::Address(self.name.clone(), address.to_owned()));
@@ -122,6 +160,7 @@ impl Destination {
             Self::File(_) => None,
             Self::Webhook(webhook) => Some(&webhook.address),
             Self::S3(bucket) => Some(&bucket.endpoint),
+            Self::Witness(witness) => Some(&witness.address),
         }
     }
 
@@ -135,6 +174,7 @@ impl Destination {
             Self::S3(bucket) => {
                 std::iter::once(&bucket.credentials).chain(bucket.tls.files()).collect()
             }
+            Self::Witness(witness) => witness.tls.files().collect(),
         }
     }
 }

@@ -68,3 +68,30 @@ fn a_proof_with_any_byte_changed_proves_nothing() {
     }
     assert_eq!(Proof::parse("").unwrap_err(), CheckError::Form);
 }
+
+#[test]
+fn an_independent_checker_takes_that_each_head_continues_every_one_before() {
+    let (place, log) = place();
+    let mut heads = Vec::new();
+    for round in 0..40 {
+        append(&log, 2100 + round * 100..2101 + round * 100 + round * round % 17);
+        log.keep(Duration::ZERO, at(2190 + round * 100)).unwrap();
+        heads.push(log.head_note().unwrap().head);
+    }
+    let theirs = |hash: ward_audit::TreeHash| tlog_tiles::Hash(*hash.as_bytes());
+    let mut checked = 0;
+    for (place, old) in heads.iter().enumerate() {
+        for new in heads.get(place + 1..).unwrap().iter().filter(|new| new.size > old.size) {
+            let proof = log.consistency(old.size, new.size).unwrap();
+            let proof = proof.into_iter().map(theirs).collect();
+            let check =
+                |root| tlog_tiles::check_tree(&proof, new.size, root, old.size, theirs(old.root));
+            check(theirs(new.root)).unwrap();
+            assert!(check(theirs(old.root)).is_err());
+            checked += 1;
+        }
+    }
+    assert!(checked > 700, "{checked}");
+    assert_eq!(log.consistency(0, 10).unwrap(), []);
+    drop(place);
+}

@@ -114,7 +114,7 @@ pub struct Sinks {
 pub struct SinkState {
     /// Its name.
     pub sink: String,
-    /// `file`, `webhook` or `s3`.
+    /// `file`, `webhook`, `s3`, `heads` or `witness`.
     pub kind: String,
     /// It has everything up to this entry.
     pub shipped: u64,
