@@ -5,6 +5,7 @@ mod audit;
 mod config;
 mod help;
 mod policy;
+mod secrets;
 mod vault;
 
 pub(crate) use approval::*;
@@ -12,6 +13,7 @@ pub(crate) use audit::*;
 pub(crate) use config::*;
 pub(crate) use help::*;
 pub(crate) use policy::*;
+pub(crate) use secrets::*;
 pub(crate) use vault::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -24,7 +26,8 @@ use zeroize::Zeroizing;
 
 /// Secrets as files: each open is decided when it happens.
 #[derive(Debug, Parser)]
-#[command(name = "ward", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "ward", version, max_term_width = 100)]
+#[command(disable_help_subcommand = true, infer_subcommands = true)]
 pub(crate) struct Arguments {
     /// The root: the directory with vaults, policy and log. Otherwise `WARD_ROOT`, or
     /// /var/lib/ward for root and ~/.local/state/ward for others
@@ -33,9 +36,21 @@ pub(crate) struct Arguments {
     /// Answer with one JSON object on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// The same as --json, or nothing
+    #[arg(long, global = true, value_name = "FORM")]
+    pub(crate) error_format: Option<ErrorFormat>,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How trouble is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ErrorFormat {
+    /// For people.
+    Text,
+    /// As `--json` tells it.
+    Json,
 }
 
 /// Everything `ward` can do.
@@ -51,6 +66,7 @@ pub(crate) enum Command {
     /// Show a secret
     Get(GetArguments),
     /// List names, or with --pending the requests that wait for an answer
+    #[command(visible_alias = "ls")]
     List(ListArguments),
     /// Destroy every version of a secret
     Revoke(SecretArguments),
@@ -58,6 +74,9 @@ pub(crate) enum Command {
     History(SecretArguments),
     /// Make an older version current again, or bring a removed secret back
     Restore(RestoreArguments),
+    /// The same commands about secrets, in a group
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Ask a human ahead of an open
     Request(RequestArguments),
     /// Answer a request with yes
@@ -68,8 +87,8 @@ pub(crate) enum Command {
     ApprovalPassphrase(ApprovalPassphraseArguments),
     /// Look at the requests that wait, as they come, and answer them by a key
     Watch(SigningArguments),
-    /// Walk through the requests that wait
-    #[command(subcommand)]
+    /// List the requests that wait, answer one, or walk through them
+    #[command(subcommand, visible_alias = "req")]
     Requests(RequestsCommand),
     /// List what approvals gave, or take it back
     #[command(subcommand)]

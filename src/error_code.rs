@@ -22,21 +22,29 @@ const USAGE: ErrorCode = ErrorCode {
 };
 
 /// Every class of trouble, with its code.
-const CODES: [(FailureCode, ErrorCode); 14] = [
+const CODES: [(FailureCode, ErrorCode); 19] = [
     (
         FailureCode::BadInput,
         ErrorCode {
             name: "E100",
-            means: "a name, value, time, id, policy or setting is none; the message says which, and where",
+            means: "a value, time, policy or setting is none; the message says which, and where",
             next: "mend what the message names; ward help TOPIC has the forms",
         },
     ),
     (
-        FailureCode::Malformed,
+        FailureCode::BadName,
         ErrorCode {
             name: "E101",
-            means: "what came over the control socket is no request",
-            next: "use a ward of the same version as the daemon: ward --version",
+            means: "it cannot name a vault, a secret or an agent; the message says why",
+            next: "a secret is PATH or VAULT:PATH, such as db/password; ward list shows those there are",
+        },
+    ),
+    (
+        FailureCode::BadId,
+        ErrorCode {
+            name: "E102",
+            means: "it is no id of a request or a grant",
+            next: "ward list --pending and ward grants list show ids",
         },
     ),
     (
@@ -53,6 +61,14 @@ const CODES: [(FailureCode, ErrorCode); 14] = [
             name: "E200",
             means: "the policy says no; which rule is for those who keep the policy",
             next: "ward check OP TARGET asks ahead; who keeps the policy: ward explain NUMBER",
+        },
+    ),
+    (
+        FailureCode::Unauthorized,
+        ErrorCode {
+            name: "E201",
+            means: "a signature, passphrase or token was asked for, and what was shown is not it",
+            next: "to answer a request: ward approve ID --sign or --passphrase",
         },
     ),
     (
@@ -77,6 +93,22 @@ const CODES: [(FailureCode, ErrorCode); 14] = [
             name: "E301",
             means: "something is there already, or in use",
             next: "ward status shows what is in use, and by whom",
+        },
+    ),
+    (
+        FailureCode::Expired,
+        ErrorCode {
+            name: "E302",
+            means: "it was there, and its time is over",
+            next: "store it again with a later end: ward set NAME --replace; or ask again",
+        },
+    ),
+    (
+        FailureCode::SourceRefused,
+        ErrorCode {
+            name: "E400",
+            means: "the source of the secret, such as pass with GnuPG, does not give it",
+            next: "the message has the words of the source; try it there by hand",
         },
     ),
     (
@@ -112,10 +144,18 @@ const CODES: [(FailureCode, ErrorCode); 14] = [
         },
     ),
     (
+        FailureCode::Malformed,
+        ErrorCode {
+            name: "E502",
+            means: "what came over the control socket is no request",
+            next: "use a ward of the same version as the daemon: ward --version",
+        },
+    ),
+    (
         FailureCode::Unreachable,
         ErrorCode {
             name: "E900",
-            means: "no daemon answers, and none could be started",
+            means: "input or output failed: no daemon answers, and none could be started",
             next: "the owner of the root: ward daemon start; ward doctor looks around",
         },
     ),

@@ -13,7 +13,7 @@ pub(crate) enum ExitCode {
     Denied,
     /// A human must say yes first.
     ApprovalNeeded,
-    /// No such vault, secret, request, mount or root.
+    /// No such vault, secret, request, mount or root, or none any more.
     NotFound,
     /// Something is there already or in use.
     Conflict,
@@ -40,7 +40,7 @@ pub(crate) enum ExitCode {
 }
 
 impl ExitCode {
-    /// The number that scripts see. 2, wrong usage, is clap's.
+    /// The number that scripts see; 2, wrong usage, is clap's.
     pub(crate) const fn number(self) -> u8 {
         match self {
             Self::OfCommand(number) => number,
@@ -58,22 +58,45 @@ impl ExitCode {
             Self::LogFailed => 12,
         }
     }
+
+    /// The same for a program of which scripts know no more than done, failed, and a command's own end.
+    pub(crate) const fn coarse(self) -> Self {
+        match self {
+            Self::Done | Self::OfCommand(_) => self,
+            Self::Failed
+            | Self::Denied
+            | Self::ApprovalNeeded
+            | Self::NotFound
+            | Self::Conflict
+            | Self::BadInput
+            | Self::Locked
+            | Self::Unreachable
+            | Self::Damaged
+            | Self::Unsupported
+            | Self::LogFailed
+            | Self::LogTorn
+            | Self::LogBroken
+            | Self::LogMissing => Self::Failed,
+        }
+    }
 }
 
 impl From<FailureCode> for ExitCode {
     fn from(code: FailureCode) -> Self {
         match code {
-            FailureCode::Denied => Self::Denied,
+            FailureCode::Denied | FailureCode::Unauthorized => Self::Denied,
             FailureCode::ApprovalNeeded => Self::ApprovalNeeded,
-            FailureCode::NotFound => Self::NotFound,
+            FailureCode::NotFound | FailureCode::Expired => Self::NotFound,
             FailureCode::Conflict => Self::Conflict,
-            FailureCode::BadInput => Self::BadInput,
+            FailureCode::BadInput | FailureCode::BadName | FailureCode::BadId => Self::BadInput,
             FailureCode::Locked | FailureCode::WrongKey => Self::Locked,
             FailureCode::Damaged | FailureCode::Version => Self::Damaged,
             FailureCode::Unsupported => Self::Unsupported,
             FailureCode::Unreachable => Self::Unreachable,
             FailureCode::LogFailed => Self::LogFailed,
-            FailureCode::Malformed | FailureCode::Failed => Self::Failed,
+            FailureCode::Malformed | FailureCode::Failed | FailureCode::SourceRefused => {
+                Self::Failed
+            }
         }
     }
 }

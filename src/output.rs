@@ -3,7 +3,7 @@
 //! Data goes to stdout, words about trouble to stderr. With `--json` stdout gets the answer of the
 //! protocol, and nothing else is said.
 
-use crate::command::Arguments;
+use crate::command::{Arguments, ErrorFormat};
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
 use crate::trouble::Trouble;
@@ -37,7 +37,8 @@ pub(crate) struct Report<T> {
 impl Form {
     /// The form that was asked for.
     pub(crate) const fn of(arguments: &Arguments) -> Self {
-        if arguments.json { Self::Json } else { Self::Text }
+        let is_json = arguments.json || matches!(arguments.error_format, Some(ErrorFormat::Json));
+        if is_json { Self::Json } else { Self::Text }
     }
 }
 

@@ -94,9 +94,8 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             print(form, approval_passphrase::run(&arguments, settings)?)
         }
         Command::Watch(arguments) => watch::run(&arguments, settings),
-        Command::Requests(RequestsCommand::Review(arguments)) => {
-            print(form, requests_review::run(&arguments, settings)?)
-        }
+        Command::Secrets(command) => run(command.into(), settings),
+        Command::Requests(command) => run_requests(command, settings),
         Command::Grants(GrantsCommand::List) => print(form, grants::list(settings)?),
         Command::Grants(GrantsCommand::Revoke(arguments)) => {
             print(form, grants::revoke(arguments, settings)?)
@@ -130,6 +129,17 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         }
         Command::Config(ConfigCommand::Validate(arguments)) => {
             print(form, config::validate(&arguments, settings)?)
+        }
+    }
+}
+
+fn run_requests(command: RequestsCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    match command {
+        RequestsCommand::List => print(settings.form, pending::run(settings)?),
+        RequestsCommand::Approve(arguments) => run(Command::Approve(arguments), settings),
+        RequestsCommand::Deny(arguments) => run(Command::Deny(arguments), settings),
+        RequestsCommand::Review(arguments) => {
+            print(settings.form, requests_review::run(&arguments, settings)?)
         }
     }
 }

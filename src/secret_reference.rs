@@ -19,14 +19,14 @@ impl SecretReference {
     /// Reads `text`; what stands before its first `:` is the vault.
     pub(crate) fn parse(text: &str) -> Result<Self, Trouble> {
         let (vault, path) = text.split_once(':').unwrap_or((DEFAULT_VAULT, text));
-        SecretPath::try_from(path).map_err(Trouble::bad_input)?;
+        SecretPath::try_from(path).map_err(Trouble::bad_name)?;
         Ok(Self { vault: vault_name(vault)?, path: path.to_owned() })
     }
 }
 
 /// Reads the name of a vault.
 pub(crate) fn vault_name(text: &str) -> Result<String, Trouble> {
-    VaultName::try_from(text).map(|name| name.to_string()).map_err(Trouble::bad_input)
+    VaultName::try_from(text).map(|name| name.to_string()).map_err(Trouble::bad_name)
 }
 
 #[cfg(test)]

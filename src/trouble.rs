@@ -21,9 +21,14 @@ impl Trouble {
         Self::from(Failure { code, message: message.to_string(), next: None, request: None })
     }
 
-    /// The input is no name, policy, value or id.
+    /// The input is no policy, value or time.
     pub(crate) fn bad_input(message: impl Display) -> Self {
         Self::new(FailureCode::BadInput, message)
+    }
+
+    /// It cannot name a vault, a secret or an agent.
+    pub(crate) fn bad_name(message: impl Display) -> Self {
+        Self::new(FailureCode::BadName, message)
     }
 
     /// No daemon answers, and none could be started.

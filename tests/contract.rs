@@ -82,6 +82,8 @@ fn every_command_of_the_program_is_in_the_contract() {
         "daemon start",
         "daemon stop",
         "daemon status",
+        "secrets set",
+        "requests list",
         "set",
         "get",
         "list",

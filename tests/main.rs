@@ -30,6 +30,7 @@ mod lifecycle;
 mod log;
 mod mounts;
 mod mounts_of_copies;
+mod names;
 mod notify;
 mod ownership;
 mod passphrases;

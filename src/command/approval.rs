@@ -6,6 +6,13 @@ use std::path::PathBuf;
 /// What `ward requests` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestsCommand {
+    /// List the requests that wait for an answer
+    #[command(visible_alias = "ls")]
+    List,
+    /// Answer a request with yes
+    Approve(ApproveArguments),
+    /// Answer a request with no
+    Deny(DenyArguments),
     /// Walk through all that wait: approve, deny with a reason, skip or quit each
     Review(SigningArguments),
 }

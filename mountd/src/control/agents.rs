@@ -1,6 +1,6 @@
 //! Commands about agent sessions: begin one, and what is known of those that run.
 
-use super::failure::{bad_input, denied, failure, of_monitor, of_open};
+use super::failure::{bad_name, denied, failure, of_monitor, of_open};
 use super::message::{AgentBegun, AgentState, Failure, FailureCode, ScriptPinned};
 use super::session::{About, Control};
 use crate::agent_table::RunningAgent;
@@ -17,8 +17,8 @@ impl Control<'_> {
     /// already stays in it, and takes no other name.
     pub(super) fn agent_run(&self, name: &str) -> Result<AgentBegun, Failure> {
         let next = "name it like claude or ci-bot";
-        let name = AgentName::try_from(name).map_err(|error| bad_input(error, next))?;
-        let path = SecretPath::try_from(name.as_str()).map_err(|error| bad_input(error, next))?;
+        let name = AgentName::try_from(name).map_err(|error| bad_name(error, next))?;
+        let path = SecretPath::try_from(name.as_str()).map_err(|error| bad_name(error, next))?;
         if let Some(own) = &self.caller.agent {
             return self.join(own, &name, &path);
         }
@@ -50,7 +50,7 @@ impl Control<'_> {
         let script = pinned.map_err(|error| of_monitor(&error))?;
         let next = "name it like claude or ci-bot";
         let path = SecretPath::try_from(session.name.as_str());
-        let path = path.map_err(|error| bad_input(error, next))?;
+        let path = path.map_err(|error| bad_name(error, next))?;
         let reason = format!("pid {process} runs the script {}", script.sha256);
         let record = Record::new(EventType::Command).by(&self.caller).named(&path).reason(&reason);
         let record = record.operations(OperationSet::of(Operation::AgentRun));

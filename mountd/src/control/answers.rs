@@ -1,6 +1,6 @@
 //! Commands that answer requests: what is to be signed, yes, no.
 
-use super::failure::{bad_input, failure, of_answer, of_identity, of_open};
+use super::failure::{bad_id, bad_input, failure, of_answer, of_identity, of_open};
 use super::message::{
     Approved, Binding, Done, Failure, FailureCode, Passphrase, RequestState, YesEvidence, YesScope,
     YesTerms,
@@ -202,7 +202,7 @@ impl Control<'_> {
 
 fn id_of(request: &str) -> Result<RequestId, Failure> {
     let id = ulid::Ulid::from_string(request).map(RequestId);
-    id.map_err(|_| bad_input("this is no request id", "see ward list --pending"))
+    id.map_err(|_| bad_id("this is no request id", "see ward list --pending"))
 }
 
 fn narrowing(terms: &YesTerms) -> Result<Narrowing, Failure> {

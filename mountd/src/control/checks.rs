@@ -1,6 +1,6 @@
 //! Commands that ask the policy, and touch nothing: what it would decide, and whether it loads.
 
-use super::failure::{bad_input, failure};
+use super::failure::{bad_input, bad_name, failure};
 use super::message::{
     Ask, CheckVerdict, Demands, Failure, FailureCode, PlanVerdict, PolicyVerdict,
 };
@@ -47,7 +47,7 @@ impl Ask {
         Ok(Named {
             operations: operations_of(&self.operations)?,
             vault: self.vault.as_deref().map(vault_name).transpose()?,
-            path: path.map_err(|error| bad_input(error, "name it like db/password"))?,
+            path: path.map_err(|error| bad_name(error, "name it like db/password"))?,
             ticket: ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?,
         })
     }

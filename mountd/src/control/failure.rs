@@ -19,9 +19,19 @@ pub(super) fn failure(code: FailureCode, message: impl ToString, next: &str) -> 
     Failure { code, message: message.to_string(), next: Some(next.to_owned()), request: None }
 }
 
-/// Bad input, named.
+/// Bad input.
 pub(super) fn bad_input(message: impl ToString, next: &str) -> Failure {
     failure(FailureCode::BadInput, message, next)
+}
+
+/// It cannot name a vault, a secret or an agent.
+pub(super) fn bad_name(message: impl ToString, next: &str) -> Failure {
+    failure(FailureCode::BadName, message, next)
+}
+
+/// It is no id.
+pub(super) fn bad_id(message: impl ToString, next: &str) -> Failure {
+    failure(FailureCode::BadId, message, next)
 }
 
 /// Policy says no; only the id is told.
@@ -312,7 +322,7 @@ pub(super) fn of_answer(error: &GiveAnswerError) -> Failure {
             }
             AnswerError::Factor(_) => {
                 let next = "sign it: ward approve ID --sign, or with --sign --key FILE";
-                failure(FailureCode::Denied, error, next)
+                failure(FailureCode::Unauthorized, error, next)
             }
             AnswerError::TooWide(_) => {
                 failure(FailureCode::BadInput, error, "give less; see ward list --pending")

@@ -81,14 +81,24 @@ pub struct Failure {
 pub enum FailureCode {
     /// Policy says no. The rule is not named.
     Denied,
+    /// What was shown as proof of who asks or answers proves it not.
+    Unauthorized,
     /// A human must say yes first; `request` waits for it.
     ApprovalNeeded,
     /// No such vault, secret, request or mount, or none that the caller may know of.
     NotFound,
+    /// It was there, and its time is over.
+    Expired,
     /// Something is there already or in use.
     Conflict,
-    /// The input is no name, policy, value or id.
+    /// The input is no policy, value or time.
     BadInput,
+    /// It cannot name a vault, a secret or an agent.
+    BadName,
+    /// It is no id of a request or a grant.
+    BadId,
+    /// The source of a secret, such as `GnuPG`, does not give it.
+    SourceRefused,
     /// The vault needs a passphrase first.
     Locked,
     /// The passphrase or key file does not open the vault.

@@ -1,6 +1,6 @@
 //! Commands about requests: ask, list, answer.
 
-use super::failure::{bad_input, failure, no_such_secret, of_open};
+use super::failure::{bad_id, bad_input, bad_name, failure, no_such_secret, of_open};
 use super::message::{
     Done, Failure, FailureCode, MissedRequest, Pending, PendingRequest, Process, Requested,
 };
@@ -79,7 +79,7 @@ impl Control<'_> {
     pub(super) fn grant_revoke(&self, lease: &str) -> Result<Done, Failure> {
         let pipeline = &self.daemon.pipeline;
         let id = ulid::Ulid::from_string(lease).map(LeaseId);
-        let id = id.map_err(|_| bad_input("this is no id of a grant", "see ward grants list"))?;
+        let id = id.map_err(|_| bad_id("this is no id of a grant", "see ward grants list"))?;
         let found = pipeline.leases.approved().into_iter().find(|lease| lease.id() == id);
         let found = found.ok_or_else(|| {
             failure(FailureCode::NotFound, "no such grant lives", "see ward grants list")
@@ -113,13 +113,13 @@ pub(super) fn of_ahead(error: &AheadError) -> Failure {
 pub(super) fn names(vault: &str, path: &str) -> Result<(VaultName, SecretPath), Failure> {
     let vault = vault_name(vault)?;
     let path = SecretPath::try_from(path);
-    let path = path.map_err(|error| bad_input(error, "name it like db/password"))?;
+    let path = path.map_err(|error| bad_name(error, "name it like db/password"))?;
     Ok((vault, path))
 }
 
 /// A well-formed vault name.
 pub(super) fn vault_name(vault: &str) -> Result<VaultName, Failure> {
-    VaultName::try_from(vault).map_err(|error| bad_input(error, "see ward vault list"))
+    VaultName::try_from(vault).map_err(|error| bad_name(error, "see ward vault list"))
 }
 
 fn shown(view: &PendingView, may_answer: bool) -> PendingRequest {

@@ -1,6 +1,6 @@
 //! Commands about the daemon itself: status, stop, the log.
 
-use super::failure::{bad_input, failure};
+use super::failure::{bad_input, bad_name, failure};
 use super::message::{
     AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LastEnd, LeaseState,
     LimitedClient, LogState, Metrics, PendingRequest, Refused, Status, Whoami,
@@ -262,7 +262,7 @@ pub(super) fn filter_of(asked: &AuditFilter) -> Result<Filter, Failure> {
         named.ok_or_else(|| word("decision", text))
     });
     let vault = asked.vault.as_deref().map(|text| {
-        VaultName::try_from(text).map_err(|error| bad_input(error, "see ward vault list"))
+        VaultName::try_from(text).map_err(|error| bad_name(error, "see ward vault list"))
     });
     Ok(Filter {
         vault: vault.transpose()?,

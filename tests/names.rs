@@ -1,0 +1,3 @@
+//! The names of commands, of errors, of the program, and of who acts.
+
+mod program;
