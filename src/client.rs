@@ -22,27 +22,29 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub(crate) struct Client {
     connection: Connection,
+    /// The name that commands are asked under.
+    agent: Option<String>,
 }
 
 impl Client {
     /// Connects to the daemon of the root, and starts it when none runs and the caller may.
     pub(crate) fn connect(settings: &Settings) -> Result<Self, Trouble> {
-        if let Some(client) = Self::running(&settings.root)? {
-            return Ok(client);
+        let agent = settings.agent.clone();
+        match Self::running(settings)? {
+            Some(client) => Ok(client),
+            None => Ok(Self { agent, connection: daemon_start::start(&settings.root)? }),
         }
-        daemon_start::start(&settings.root)
     }
 
     /// Connects to the daemon of the root; `None` when none runs.
-    pub(crate) fn running(root: &Path) -> Result<Option<Self>, Trouble> {
-        match open_root(root).map(|root| Connection::connect(root.as_fd(), SOCKET))? {
-            Ok(connection) => Ok(Some(Self { connection })),
-            Err(error) if is_nobody(&error) => Ok(None),
-            Err(error) => Err(Trouble::unreachable(format!(
-                "cannot reach the daemon of {}: {error}",
-                root.display()
-            ))),
-        }
+    pub(crate) fn running(settings: &Settings) -> Result<Option<Self>, Trouble> {
+        let agent = settings.agent.clone();
+        Ok(connected(&settings.root)?.map(|connection| Self { connection, agent }))
+    }
+
+    /// Asks under no name from here on.
+    pub(crate) fn act_as_ourselves(&mut self) {
+        self.agent = None;
     }
 
     /// The process number of the daemon.
@@ -54,7 +56,7 @@ impl Client {
 
     /// Asks for `command` and waits for what comes of it.
     pub(crate) fn ask<T: DeserializeOwned>(&mut self, command: Command) -> Result<T, Trouble> {
-        self.ask_line(&line_of(command)?, None)
+        self.ask_line(&self.line_of(command)?, None)
     }
 
     /// The same for a command that needs `vault` unlocked: if it is locked, unlocks it and asks
@@ -66,7 +68,7 @@ impl Client {
         vault: &str,
         unlock: &UnlockArguments,
     ) -> Result<T, Trouble> {
-        let line = line_of(command)?;
+        let line = self.line_of(command)?;
         match self.ask_line(&line, directory) {
             Err(trouble) if trouble.failure.code == FailureCode::Locked => {
                 let passphrase = passphrase::for_locked_vault(vault, unlock)?;
@@ -112,6 +114,20 @@ impl Client {
         answered.map(|answer| read_answer(&answer.bytes)).transpose()
     }
 
+    /// A command as a line. Room for the longest, so that no copy of a secret stays behind.
+    fn line_of(&self, command: Command) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let mut line = Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
+        let request = Request { version: VERSION, agent: self.agent.clone(), command };
+        serde_json::to_writer(&mut *line, &request).map_err(|error| {
+            Trouble::new(FailureCode::Failed, format!("cannot write the command: {error}"))
+        })?;
+        if line.len() > LONGEST_LINE {
+            let message = format!("the command is over {LONGEST_LINE} bytes long");
+            return Err(Trouble::bad_input(message));
+        }
+        Ok(line)
+    }
+
     fn ask_line<T: DeserializeOwned>(
         &mut self,
         line: &[u8],
@@ -119,6 +135,18 @@ impl Client {
     ) -> Result<T, Trouble> {
         self.connection.send(line, descriptor).map_err(lost)?;
         self.receive()
+    }
+}
+
+/// A connection to the daemon of the root; `None` when none runs.
+pub(crate) fn connected(root: &Path) -> Result<Option<Connection>, Trouble> {
+    match open_root(root).map(|root| Connection::connect(root.as_fd(), SOCKET))? {
+        Ok(connection) => Ok(Some(connection)),
+        Err(error) if is_nobody(&error) => Ok(None),
+        Err(error) => Err(Trouble::unreachable(format!(
+            "cannot reach the daemon of {}: {error}",
+            root.display()
+        ))),
     }
 }
 
@@ -149,18 +177,6 @@ fn is_nobody(error: &io::Error) -> bool {
 fn lost(reason: impl std::fmt::Display) -> Trouble {
     Trouble::unreachable(format!("the daemon did not answer: {reason}"))
         .next("see whether it runs with ward daemon status, then try again")
-}
-
-/// A command as a line. Room for the longest, so that no copy of a secret stays behind.
-fn line_of(command: Command) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let mut line = Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
-    serde_json::to_writer(&mut *line, &Request { version: VERSION, command }).map_err(|error| {
-        Trouble::new(FailureCode::Failed, format!("cannot write the command: {error}"))
-    })?;
-    if line.len() > LONGEST_LINE {
-        return Err(Trouble::bad_input(format!("the command is over {LONGEST_LINE} bytes long")));
-    }
-    Ok(line)
 }
 
 /// The version is read first: an answer of another version may have any form.

@@ -33,6 +33,10 @@ pub(crate) struct Arguments {
     /// /var/lib/ward for root and ~/.local/state/ward for others
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) root: Option<PathBuf>,
+    /// Act under NAME: as that client of the policy and by its rules alone, or else with NAME in the log.
+    /// Otherwise `WARD_AGENT`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
     /// Answer with one JSON object on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -363,7 +367,7 @@ also what leaves its terminal or its parent. It ends when nothing of it is left,
 of the command, or 128 and the number of the signal that ended it. Ending `ward run` ends all of it.")]
 pub(crate) struct RunArguments {
     /// The agent: a name that the policy lets you take (operation agent.run, the name as its path)
-    #[arg(long, value_name = "NAME")]
+    #[arg(id = "session", long = "agent", value_name = "NAME")]
     pub(crate) agent: String,
     /// Have CMD read a sealed copy of this script, which the policy knows by its hash: FILE must be a
     /// word of CMD, as in `--script a.py -- python3 -I a.py`

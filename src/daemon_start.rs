@@ -1,6 +1,6 @@
 //! Starting the daemon of a root: who may, which program, and what it inherits, which is nothing.
 
-use crate::client::{Client, no_root};
+use crate::client::{connected, no_root};
 use crate::output;
 use crate::trouble::Trouble;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use ward_mountd::control::Connection;
 
 /// The program of the daemon, beside ours.
 const PROGRAM: &str = "ward-mountd";
@@ -26,7 +27,7 @@ const PAUSE: u8 = 10;
 
 /// Starts the daemon of `root` and connects to it. Of several at once one wins; the others connect
 /// to it, too.
-pub(crate) fn start(root: &Path) -> Result<Client, Trouble> {
+pub(crate) fn start(root: &Path) -> Result<Connection, Trouble> {
     check_owner(root)?;
     let end = now().saturating_add(PATIENCE);
     let complaint = match spawn(root).and_then(|child| wait_until_ready(child, end)) {
@@ -34,8 +35,8 @@ pub(crate) fn start(root: &Path) -> Result<Client, Trouble> {
         Err(error) => return Err(cannot(root, &error).next("run ward daemon start --foreground")),
     };
     loop {
-        if let Some(client) = Client::running(root)? {
-            return Ok(client);
+        if let Some(connection) = connected(root)? {
+            return Ok(connection);
         }
         let lost_the_race = complaint.contains(ANOTHER);
         if !lost_the_race || now() >= end {

@@ -1,7 +1,7 @@
 //! Help: what `--help` says besides the words of the command line, and topics that are no command.
 
 use crate::command::Arguments;
-use clap::{Command, CommandFactory};
+use clap::{Arg, ArgMatches, Command, CommandFactory};
 
 /// A line with the words of a command, and indented lines with examples of it.
 const EXAMPLES: &str = include_str!("help/examples.txt");
@@ -18,8 +18,29 @@ const TOPICS: [(&str, &str); 7] = [
 
 /// The command line, with the examples of every command.
 pub(crate) fn command() -> Command {
-    with_examples(Arguments::command(), "")
+    with_examples(with_agent(Arguments::command()), "")
         .after_help("ward help TOPIC: ".to_owned() + &names().join(", ") + ", errors")
+}
+
+/// Under which name commands are asked: the last one that was said.
+///
+/// A global argument of clap would not do: `ward --agent a run --agent b` has two that differ.
+pub(crate) fn agent(matches: &ArgMatches) -> Option<String> {
+    let inner = matches.subcommand().and_then(|(_, inner)| agent(inner));
+    inner.or_else(|| matches.try_get_one::<String>("agent").ok().flatten().cloned())
+}
+
+/// Has every command take `--agent`, but those that mean another one by it.
+fn with_agent(mut command: Command) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, with_agent);
+    }
+    if command.get_arguments().any(|argument| argument.get_long() == Some("agent")) {
+        return command;
+    }
+    let help = "Act under NAME: as that client of the policy, or else with NAME in the log";
+    command.arg(Arg::new("agent").long("agent").value_name("NAME").help(help))
 }
 
 /// The names of all topics.
@@ -89,20 +110,37 @@ mod tests {
     #[test]
     fn every_command_has_an_example_that_it_accepts_and_no_example_is_of_none() {
         let mut commands = Vec::new();
-        leaves(&Arguments::command(), "", &mut commands);
+        leaves(&super::command(), "", &mut commands);
         assert!(commands.len() > 50, "{commands:?}");
         for command in &commands {
             let examples = examples(command);
             assert!(!examples.is_empty(), "{command} has no example");
             for example in examples {
                 let words = parsed(example);
-                let read = Arguments::command().try_get_matches_from(&words);
+                let read = super::command().try_get_matches_from(&words);
                 assert!(read.is_ok(), "{example}: {words:?}: {}", read.unwrap_err());
                 assert!(example.contains(&format!("ward {command}")) || example.contains("--json"));
             }
         }
         for title in EXAMPLES.lines().filter(|line| !line.starts_with(' ')) {
             assert!(commands.iter().any(|command| command == title), "{title} is no command");
+        }
+    }
+
+    #[test]
+    fn the_name_a_command_acts_under_is_told_from_the_one_it_is_about() {
+        let cases = [
+            ("ward get a", None),
+            ("ward --agent a get x", Some("a")),
+            ("ward get x --agent a", Some("a")),
+            ("ward vault --agent a status x", Some("a")),
+            ("ward --agent a vault status x --agent b", Some("b")),
+            ("ward run --agent b -- true", None),
+            ("ward --agent a run --agent b -- true", Some("a")),
+        ];
+        for (line, expected) in cases {
+            let matches = super::command().try_get_matches_from(line.split(' ')).unwrap();
+            assert_eq!(agent(&matches).as_deref(), expected, "{line}");
         }
     }
 

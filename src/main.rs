@@ -32,7 +32,8 @@ use clap::FromArgMatches;
 fn main() -> std::process::ExitCode {
     let matches = help::command().get_matches();
     let arguments = command::Arguments::from_arg_matches(&matches);
-    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    let mut arguments = arguments.unwrap_or_else(|error| error.exit());
+    arguments.agent = help::agent(&matches);
     let form = output::Form::of(&arguments);
     let done = settings::Settings::read(&arguments)
         .and_then(|settings| run::run(arguments.command, &settings));

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) root: PathBuf,
     /// Where that was said.
     pub(crate) root_from: From,
+    /// The name that commands are asked under (`WARD_AGENT`).
+    pub(crate) agent: Option<String>,
     /// How long a mount lasts without `--ttl` (`WARD_TTL`).
     pub(crate) ttl: Option<OsString>,
     /// When a mount that nobody uses ends without `--idle` (`WARD_IDLE`).
@@ -71,6 +73,7 @@ impl Settings {
         Ok(Self {
             root: absolute,
             root_from,
+            agent: arguments.agent.clone().or_else(agent),
             ttl: variable("WARD_TTL").map(PathBuf::into_os_string),
             idle: variable("WARD_IDLE").map(PathBuf::into_os_string),
             runtime: runtime(),
@@ -93,6 +96,10 @@ fn default_root() -> Result<PathBuf, Trouble> {
                 .next("give one with --root PATH or WARD_ROOT")
         })?;
     Ok(state.join("ward"))
+}
+
+fn agent() -> Option<String> {
+    Some(variable("WARD_AGENT")?.to_string_lossy().into_owned())
 }
 
 fn pager() -> Option<OsString> {

@@ -1,3 +1,4 @@
 //! The names of commands, of errors, of the program, and of who acts.
 
+mod acting;
 mod program;

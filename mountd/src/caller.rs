@@ -259,6 +259,7 @@ impl Callers {
             executable: facts.executable,
             script: facts.script,
             session: facts.session,
+            acting: None,
             invocation: facts.invocation,
             terminal: facts.terminal,
             namespaces: facts.namespaces,

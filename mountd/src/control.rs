@@ -1,6 +1,7 @@
 //! The control socket: who connects, is attested like a reader of a file, and policy decides what
 //! it may do.
 
+mod acting;
 mod agents;
 mod answers;
 mod audit;

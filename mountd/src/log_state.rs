@@ -13,10 +13,11 @@ use std::time::Duration;
 use ulid::Ulid;
 use ward_audit::{Actor, BootId, Entry, Opener, Recovered, Stamp, Standing, Terms, Timestamp};
 use ward_policy::{
-    AgentName, AgentSession, AgentSessionId, ApprovalRequest, Approvers, Caller, Cgroup, Digest,
-    Doubt, Executable, Factor, Factors, FileId, Fingerprint, Grade, Grant, GroupId, HandleTerms,
-    LeaseId, Mapping, Moment, Obligations, Operation, OperationSet, ProcessId, RequestId, Require,
-    Scope, ScopeKind, SecretPath, Session, Share, ThreadId, Ticket, UserId, VaultName,
+    Acting, AgentName, AgentSession, AgentSessionId, ApprovalRequest, Approvers, Caller, Cgroup,
+    Digest, Doubt, Executable, Factor, Factors, FileId, Fingerprint, Grade, Grant, GroupId,
+    HandleTerms, LeaseId, Mapping, Moment, Obligations, Operation, OperationSet, ProcessId,
+    RequestId, Require, Scope, ScopeKind, SecretPath, Session, Share, ThreadId, Ticket, UserId,
+    VaultName,
 };
 
 /// What the log had standing when this daemon began, less what was taken up.
@@ -164,8 +165,7 @@ impl Recalled {
         }
         let scope = scope(terms, actor)?;
         let asker = caller(actor, terms)?;
-        let holder =
-            Fingerprint::recalled(asker.uid, asker.program(), asker.agent_session(), scope);
+        let holder = Fingerprint::recalled(&asker, scope);
         Some(Self {
             id: RequestId(ulid(made.request.as_deref())?),
             request: ApprovalRequest::recalled(grant(made, terms)?, obligations(terms)?),
@@ -265,6 +265,11 @@ fn caller(actor: &Actor<'_>, terms: &Terms<'_>) -> Option<Caller> {
         })),
         (_, None) | (None, _) => None,
     };
+    let acting = actor.acting.as_deref().map(|name| {
+        let is_client = actor.acting_client().is_some();
+        AgentName::try_from(name).map(|name| Acting::recalled(name, is_client))
+    });
+    let acting = acting.transpose().ok()?;
     Some(Caller {
         thread: ThreadId(actor.pid),
         process,
@@ -276,6 +281,7 @@ fn caller(actor: &Actor<'_>, terms: &Terms<'_>) -> Option<Caller> {
         script: None,
         session: terms.leader.and_then(|leader| session(leader, actor)),
         agent,
+        acting,
         invocation: None,
         terminal: None,
         namespaces: None,

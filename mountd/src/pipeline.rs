@@ -46,7 +46,7 @@ use crate::shipping::Shipping;
 use crate::signer::Signers;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log};
-use ward_policy::{Decision, LeaseEnd, Mapping, Operation, ScopeKind};
+use ward_policy::{Acting, Decision, LeaseEnd, Mapping, Operation, ScopeKind};
 use ward_store::{DecryptError, Revealed};
 
 /// Everything an open passes through. One for the daemon.
@@ -124,8 +124,18 @@ impl Pipeline {
         place: &Arc<Place>,
         request: OpenRequest,
     ) -> Result<Opening, OpenError> {
+        self.open_under(None, place, request)
+    }
+
+    /// The same of who acts under a name.
+    pub(crate) fn open_under(
+        self: &Arc<Self>,
+        acting: Option<&Acting>,
+        place: &Arc<Place>,
+        request: OpenRequest,
+    ) -> Result<Opening, OpenError> {
         let mut lap = self.meter.lap();
-        let caller = self.callers.identify(request.asker)?; // [2] caller.rs
+        let caller = self.callers.identify(request.asker)?.under(acting); // [2] caller.rs
         lap.done(Step::OpenCaller);
         let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
         let attempt = self.attempt(place, secret, caller, request);

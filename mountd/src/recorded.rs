@@ -95,6 +95,7 @@ pub(crate) fn caller(actor: &Actor<'_>) -> Result<DescribedCaller, NotRecorded> 
         cgroup: actor.cgroup.as_deref().map(unshown).transpose()?.unwrap_or_default(),
         tty: None,
         session: actor.agent.as_deref().map(str::to_owned),
+        acting: actor.acting_client().map(str::to_owned),
         sandbox: None,
         parents: Vec::new(),
         grade: actor.grade.to_string(),

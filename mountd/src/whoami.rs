@@ -25,6 +25,7 @@ pub(crate) fn whoami(caller: &Caller, rules: &Rules) -> Whoami {
         grade: caller.grade().name().to_owned(),
         doubts: caller.doubts.iter().map(|doubt| shown(doubt.to_string().as_bytes())).collect(),
         agent: caller.agent.as_ref().map(|agent| agent.name.as_str().to_owned()),
+        acting: caller.acting.as_ref().map(|acting| acting.name().to_string()),
         clients: rules.clients_of(caller).into_iter().map(str::to_owned).collect(),
         session: caller.session.as_ref().map(|session| session.leader.number),
         cgroup: cgroup.map(|cgroup| shown(cgroup.as_bytes())),

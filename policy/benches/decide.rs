@@ -124,6 +124,7 @@ fn caller(uid: u32) -> Caller {
         executable: Some(Executable { path, device: 1, inode: 2, sha256 }.into()),
         session: Some(Session { leader: process, cgroup: Cgroup::default() }),
         script: None,
+        acting: None,
         invocation: None,
         terminal: None,
         namespaces: None,

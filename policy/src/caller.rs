@@ -2,7 +2,7 @@
 //!
 //! Facts that could not be read are absent, and an absent fact never matches a rule.
 
-use crate::{AgentSession, AgentSessionId, Cgroup, Digest, Doubt, Grade};
+use crate::{Acting, AgentName, AgentSession, AgentSessionId, Cgroup, Digest, Doubt, Grade};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -107,6 +107,8 @@ pub struct Caller {
     pub session: Option<Session>,
     /// The `ward run` session it belongs to, whatever it runs.
     pub agent: Option<Arc<AgentSession>>,
+    /// The name it acts under, for one command.
+    pub acting: Option<Acting>,
     /// The run of the systemd unit it belongs to, 32 hex digits.
     pub invocation: Option<Arc<str>>,
     /// The controlling terminal, such as `pts/3`.
@@ -154,8 +156,7 @@ impl Caller {
                 Scope::Program
             }
         };
-        let (program, agent) = (self.program(), self.agent_session());
-        Some(Fingerprint { uid: self.uid, program, agent, scope })
+        Some(Fingerprint::of(self, scope))
     }
 
     /// The profile that its `ward run` session was confined to.
@@ -210,18 +211,24 @@ pub struct Fingerprint {
     uid: UserId,
     program: Option<Digest>,
     agent: Option<AgentSessionId>,
+    acting: Option<AgentName>,
     scope: Scope,
 }
 
 impl Fingerprint {
     /// A holder as the log has kept it.
-    pub const fn recalled(
-        uid: UserId,
-        program: Option<Digest>,
-        agent: Option<AgentSessionId>,
-        scope: Scope,
-    ) -> Self {
-        Self { uid, program, agent, scope }
+    pub fn recalled(caller: &Caller, scope: Scope) -> Self {
+        Self::of(caller, scope)
+    }
+
+    fn of(caller: &Caller, scope: Scope) -> Self {
+        Self {
+            uid: caller.uid,
+            program: caller.program(),
+            agent: caller.agent_session(),
+            acting: caller.acting_client().cloned(),
+            scope,
+        }
     }
 
     /// The user.
@@ -237,6 +244,11 @@ impl Fingerprint {
     /// The `ward run` session it is within.
     pub const fn agent(&self) -> Option<AgentSessionId> {
         self.agent
+    }
+
+    /// The client it acts as.
+    pub const fn acting(&self) -> Option<&AgentName> {
+        self.acting.as_ref()
     }
 
     /// How widely it reaches.
@@ -256,5 +268,6 @@ impl Fingerprint {
             && self.uid == caller.uid
             && self.program == caller.program()
             && self.agent == caller.agent_session()
+            && self.acting.as_ref() == caller.acting_client()
     }
 }

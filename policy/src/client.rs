@@ -249,9 +249,11 @@ impl Client {
         self.ancestor.is_some()
     }
 
-    /// Whether `caller` shows its facts in a grade it accepts.
+    /// Whether `caller` shows its facts in a grade it accepts, and acts as no other client.
     pub(crate) fn accepts(&self, caller: &Caller) -> bool {
-        caller.grade() >= self.least_grade(Grade::Weak) && self.is(caller, UnknownHash::Differs)
+        caller.speaks_as(&self.name)
+            && caller.grade() >= self.least_grade(Grade::Weak)
+            && self.is(caller, UnknownHash::Differs)
     }
 
     /// Whether the user and the groups of `caller` are among its facts, whatever the others are.
@@ -302,12 +304,15 @@ impl Clients {
         }
     }
 
-    /// Whether `caller` is one of them in at least the grade that it, or else `least`, demands.
+    /// Whether `caller` is one of them in at least the grade that it, or else `least`, demands, and acts as
+    /// no other.
     pub(crate) fn admit(&self, caller: &Caller, least: Grade, unknown_hash: UnknownHash) -> bool {
         match self {
             Self::Everybody => caller.grade() >= least,
             Self::AnyOf(clients) => clients.iter().any(|client| {
-                caller.grade() >= client.least_grade(least) && client.is(caller, unknown_hash)
+                caller.speaks_as(client.name())
+                    && caller.grade() >= client.least_grade(least)
+                    && client.is(caller, unknown_hash)
             }),
         }
     }

@@ -138,6 +138,46 @@ impl Rules {
         time: LocalTime,
         voices: &mut Voices<'rules>,
     ) -> Result<(), Denial> {
+        let (strongest, is_denied) = self.strongest(operation, caller, subject, time);
+        if APPROVER_OPERATIONS.contains(operation)
+            && !is_denied
+            && let Some(client) = self.approver_role(caller)
+        {
+            voices.role = Some(client.table());
+            return Ok(());
+        }
+        if self.risk(operation).is_none() {
+            return Err(Denial::UnlistedOperation);
+        }
+        match self.first_of(&strongest).ok_or(Denial::NoRule)? {
+            Rule { verdict: Verdict::Deny, name, .. } => {
+                return Err(Denial::Rule(Arc::clone(name)));
+            }
+            Rule { verdict: Verdict::Allow | Verdict::Approve(_), .. } => {}
+        }
+        voices.rules.extend(strongest.places);
+        // What restricts a caller goes on to do so under another name.
+        if let Some(unbound) = caller.unbound() {
+            let (all, _) = self.strongest(operation, &unbound, subject, time);
+            match self.first_of(&all).ok_or(Denial::NoRule)? {
+                Rule { verdict: Verdict::Deny, name, .. } => {
+                    return Err(Denial::Rule(Arc::clone(name)));
+                }
+                Rule { verdict: Verdict::Approve(_), .. } => voices.rules.extend(all.places),
+                Rule { verdict: Verdict::Allow, .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules that count for one operation, and whether a deny rule forbids an answer.
+    fn strongest(
+        &self,
+        operation: Operation,
+        caller: &Caller,
+        subject: &Subject<'_>,
+        time: LocalTime,
+    ) -> (Strongest, bool) {
         let mut strongest = Strongest::default();
         let mut is_denied = false;
         let is_answer = APPROVER_OPERATIONS.contains(operation);
@@ -152,27 +192,12 @@ impl Rules {
                 }
             }
         });
-        if is_answer
-            && !is_denied
-            && let Some(client) = self.approver_role(caller)
-        {
-            voices.role = Some(client.table());
-            return Ok(());
-        }
-        if self.risk(operation).is_none() {
-            return Err(Denial::UnlistedOperation);
-        }
-        let first = strongest.places.iter().min().and_then(|place| self.rules.get(*place));
-        match first {
-            None => Err(Denial::NoRule),
-            Some(first) => match first.verdict {
-                Verdict::Deny => Err(Denial::Rule(Arc::clone(&first.name))),
-                Verdict::Allow | Verdict::Approve(_) => {
-                    voices.rules.extend(strongest.places);
-                    Ok(())
-                }
-            },
-        }
+        (strongest, is_denied)
+    }
+
+    /// The first of them in the text.
+    fn first_of(&self, strongest: &Strongest) -> Option<&Rule> {
+        strongest.places.iter().min().and_then(|place| self.rules.get(*place))
     }
 
     /// The rules among them.

@@ -2,9 +2,9 @@
 
 use crate::case::wrong;
 use crate::{
-    AgentName, AgentSession, AgentSessionId, Caller, CaseError, Cgroup, Digest, Doubt, Executable,
-    Grade, GroupId, Operation, OperationSet, Parent, ProcessId, Question, Script, SecretPath,
-    Session, ThreadId, Ticket, UserId, VaultName,
+    Acting, AgentName, AgentSession, AgentSessionId, Caller, CaseError, Cgroup, Digest, Doubt,
+    Executable, Grade, GroupId, Operation, OperationSet, Parent, ProcessId, Question, Script,
+    SecretPath, Session, ThreadId, Ticket, UserId, VaultName,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,6 +42,9 @@ pub struct DescribedCaller {
     /// The agent of its `ward run` session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// The client of the policy that it acts as, for one command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting: Option<String>,
     /// The profile that the session is confined to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
@@ -188,6 +191,11 @@ impl DescribedCaller {
             let sandbox = self.sandbox.as_deref().map(Into::into);
             Ok(Arc::new(AgentSession { id, name, first: process, sandbox }))
         });
+        let acting = self.acting.as_deref().map(|name| {
+            let name = AgentName::try_from(name);
+            let name = name.map_err(|error| wrong(&format!("`caller.acting`: {error}")))?;
+            Ok(Acting::recalled(name, true))
+        });
         let script = self.script.as_ref().map(|script| {
             let path = script.path.as_bytes().into();
             Ok(Arc::new(Script { path, sha256: digest(&script.sha256)? }))
@@ -207,6 +215,7 @@ impl DescribedCaller {
             namespaces: None,
             tracer: None,
             agent: agent.transpose()?,
+            acting: acting.transpose()?,
             parents: self.parents.iter().map(DescribedParent::read).collect::<Result<_, _>>()?,
             doubts: doubts(&self.grade)?,
         })
@@ -231,6 +240,7 @@ impl From<&Caller> for DescribedCaller {
             cgroup: caller.cgroup().map(|cgroup| shown(cgroup.as_bytes())).unwrap_or_default(),
             tty: caller.terminal.as_deref().map(str::to_owned),
             session: caller.agent.as_ref().map(|agent| agent.name.to_string()),
+            acting: caller.acting_client().map(ToString::to_string),
             sandbox: caller.sandbox().map(str::to_owned),
             parents: caller.parents.iter().filter_map(DescribedParent::of).collect(),
             grade: caller.grade().name().to_owned(),

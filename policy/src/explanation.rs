@@ -254,6 +254,14 @@ impl Asker<'_> {
                 must_be: self.document.of_client(client.name(), fact.name).unwrap_or_default(),
             })
             .collect();
+        // A deny rule speaks to whoever shows the facts.
+        if least.is_some() && !self.caller.speaks_as(client.name()) {
+            unmet.push(Unmet {
+                what: "acting".to_owned(),
+                is: self.caller.acting_client().map(ToString::to_string),
+                must_be: format!("{:?}", client.name()),
+            });
+        }
         let least = least.map(|least| client.least_grade(least));
         unmet.extend(self.unmet_grade(&format!("{table}.grade"), least));
         unmet

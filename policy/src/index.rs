@@ -248,8 +248,8 @@ impl Index {
         if let Some(user) = caller.login_uid.filter(|_| self.has(Kind::Login)) {
             self.find(Kind::Login, number(user.0), visit);
         }
-        if let Some(agent) = caller.agent.as_ref().filter(|_| self.has(Kind::Agent)) {
-            self.find(Kind::Agent, Hash::of(agent.name.as_str().as_bytes()), visit);
+        for name in caller.agent_names().filter(|_| self.has(Kind::Agent)) {
+            self.find(Kind::Agent, Hash::of(name.as_str().as_bytes()), visit);
         }
         let program = caller.executable.as_ref().and_then(|program| program.path.as_deref());
         if let Some(program) = program.filter(|_| self.has(Kind::Program)) {

@@ -4,6 +4,7 @@
 //! arguments, so every decision can be computed again from a log.
 #![forbid(unsafe_code)]
 
+mod acting;
 mod agent;
 mod caller;
 mod case;
@@ -47,6 +48,7 @@ mod vault_name;
 mod visibility;
 mod window;
 
+pub use acting::{Acting, Claim};
 pub use agent::{AgentName, AgentNameError, AgentSession, AgentSessionId};
 pub use caller::{
     Caller, Executable, Fingerprint, GroupId, Namespaces, Parent, ProcessId, Scope, ScopeKind,

@@ -5,6 +5,7 @@
     reason = "a case that cannot be made should stop its test"
 )]
 
+mod acting;
 mod allocation;
 mod bad_rule_files;
 mod changes;

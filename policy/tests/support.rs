@@ -32,6 +32,7 @@ pub(crate) fn caller(uid: u32) -> Caller {
         namespaces: None,
         tracer: None,
         agent: None,
+        acting: None,
         parents: [].into(),
         doubts: [].into(),
     }

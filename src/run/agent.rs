@@ -14,7 +14,7 @@ use ward_mountd::control::message::{self, AgentBegun, ScriptPinned};
 
 /// Runs it to the end of all that it started.
 pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
-    let mut client = match Client::running(&settings.root)? {
+    let mut client = match Client::running(settings)? {
         Some(client) => client,
         None => {
             start_apart(&settings.root);
@@ -27,6 +27,8 @@ pub(crate) fn run(arguments: &RunArguments, settings: &Settings) -> Result<ExitC
     let tree = AgentTree::prepare()?;
     let command = message::Command::AgentRun { agent: arguments.agent.clone() };
     let AgentBegun { .. } = client.ask(command)?;
+    // From here on we are within the session, which has a name of its own.
+    client.act_as_ourselves();
     // The daemon vouches from here on for whatever we start.
     let process = match AgentCommand::start(&words, script.is_some())? {
         AgentCommand::Ended(code) => return Ok(ExitCode::OfCommand(code)),

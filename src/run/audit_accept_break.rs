@@ -27,7 +27,7 @@ pub(crate) fn run(
 ) -> Result<Report<Accepted>, Trouble> {
     let root = &settings.root;
     std::fs::symlink_metadata(root.join(MARK)).map_err(|error| no_root(root, &error))?;
-    if Client::running(root)?.is_some() {
+    if Client::running(settings)?.is_some() {
         let trouble = Trouble::new(FailureCode::Failed, "a daemon writes the log");
         return Err(trouble.next("stop it first: ward daemon stop"));
     }

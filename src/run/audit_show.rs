@@ -148,7 +148,9 @@ fn actor(actor: Option<&Value>) -> String {
     let uid = u32::try_from(number("uid")).unwrap_or(u32::MAX);
     let agent = actor.get("agent").and_then(Value::as_str);
     let agent = agent.map(|agent| format!(" for {}", escaped(agent))).unwrap_or_default();
-    format!("{}/{} {}{agent}", user(uid), number("pid"), escaped(exe))
+    let acting = actor.get("acting").and_then(Value::as_str);
+    let acting = acting.map(|name| format!(" as {}", escaped(name))).unwrap_or_default();
+    format!("{}/{} {}{agent}{acting}", user(uid), number("pid"), escaped(exe))
 }
 
 /// The secret, the vault or the agent, and before it what was asked for where the event does not say.

@@ -39,7 +39,7 @@ pub(crate) fn start(
     if arguments.foreground {
         return Err(become_daemon(&settings.root));
     }
-    let running = Client::running(&settings.root)?;
+    let running = Client::running(settings)?;
     let changed = running.is_none();
     let client = running.map_or_else(|| Client::connect(settings), Ok)?;
     let pid = client.daemon()?;
@@ -49,7 +49,7 @@ pub(crate) fn start(
 
 /// Ends it and every mount.
 pub(crate) fn stop(settings: &Settings) -> Result<Report<DaemonState>, Trouble> {
-    let Some(mut client) = Client::running(&settings.root)? else {
+    let Some(mut client) = Client::running(settings)? else {
         return Ok(report(settings, None, false, "does not run"));
     };
     let process = client.process()?;
@@ -60,7 +60,7 @@ pub(crate) fn stop(settings: &Settings) -> Result<Report<DaemonState>, Trouble> 
 
 /// Says whether it runs.
 pub(crate) fn status(settings: &Settings) -> Result<Report<DaemonState>, Trouble> {
-    let Some(client) = Client::running(&settings.root)? else {
+    let Some(client) = Client::running(settings)? else {
         let message = format!("no daemon runs for {}", settings.root.display());
         return Err(Trouble::unreachable(message)
             .next(format!("start it with {} daemon start", settings.program)));

@@ -64,7 +64,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Findings>, Trouble> {
 }
 
 fn ask(settings: &Settings) -> Result<Option<Status>, Trouble> {
-    let client = Client::running(&settings.root)?;
+    let client = Client::running(settings)?;
     client.map(|mut client| client.ask(Command::Status {})).transpose()
 }
 

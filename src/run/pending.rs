@@ -43,6 +43,9 @@ pub(crate) fn show(request: &PendingRequest, program: &str) -> String {
     if let Some(agent) = &asker.agent {
         say("within", format!("a session of the agent {}", escaped(agent)));
     }
+    if let Some(acting) = &asker.acting {
+        say("acts as", escaped(acting).to_string());
+    }
     match &request.reason {
         Some(reason) => {
             let labels = std::iter::once("reason").chain(std::iter::repeat(""));
@@ -161,6 +164,7 @@ mod tests {
                 sha256: Some("9f86d081884c7d659a2feaa0c55ad015".to_owned()),
                 grade: "weak".to_owned(),
                 agent: Some("claude".to_owned()),
+                acting: Some("codex".to_owned()),
             },
             reason: Some("nightly\n+--+ backup\u{202e}".to_owned()),
             ticket: Some("OPS-1".to_owned()),
@@ -181,6 +185,7 @@ mod tests {
 program  /usr/bin/cat (weak), sha256 9f86d081884c
 who      uid 4000000000 (uid 4000000000), pid 42, waits in open() now
 within   a session of the agent claude
+acts as  codex
 reason   +------------------------------+
          | nightly\n+--+ backup\u{202e} |
          +------------------------------+

@@ -277,6 +277,7 @@ mod tests {
             program: Some("/usr/bin/cat".to_owned()),
             sha256: None,
             grade: "verified".to_owned(),
+            acting: None,
             agent: Some("claude".to_owned()),
         }
     }

@@ -42,7 +42,7 @@ fn run_in(state: &MountState, arguments: &ExecArguments) -> Result<ExitCode, Tro
 
 /// Comes back when the mount is gone, if nobody else uses it.
 fn leave(state: MountState, settings: &Settings) -> Result<(), Trouble> {
-    let (Some(hold), Some(mut client)) = (state.hold, Client::running(&settings.root)?) else {
+    let (Some(hold), Some(mut client)) = (state.hold, Client::running(settings)?) else {
         return Ok(());
     };
     match client.ask(Command::VaultLeave { vault: state.vault, hold }) {

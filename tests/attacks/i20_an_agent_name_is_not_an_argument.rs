@@ -2,7 +2,7 @@
 
 use crate::support::agent::{agent, sessions, stage, words};
 use crate::support::person::Person;
-use crate::support::users::OWNER;
+use crate::support::users::{OWNER, STRANGER};
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -15,10 +15,10 @@ fn an_agent_name_is_not_an_argument() {
     assert!(person.must(&read)[2].as_str().unwrap().contains("No such file"));
     person.must("open('/proc/self/comm', 'w').write('claude')");
     assert_eq!(person.reads(&path), Err("ENOENT".to_owned()));
-    // Neither an option nor a field of the protocol takes one but the command that policy decides.
+    // An option takes one for a command, of whom the policy lets run it; a field within it is none.
     let words = words(stage.root(), "claude").map(|word| format!("{word:?}"));
     let get = format!("run({}, '--agent', 'claude', 'get', 'claude/token')", words[..3].join(", "));
-    assert_eq!(person.must(&get)[0], 2);
+    assert_eq!(Person::of(STRANGER).must(&get)[0], 3);
     let socket = stage.root().path().join("control.sock");
     person.must("control = socket.socket(socket.AF_UNIX)");
     person.must(&format!("control.connect({:?})", socket.to_str().unwrap()));

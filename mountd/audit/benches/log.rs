@@ -55,6 +55,7 @@ fn caller() -> Caller {
         executable: Some(executable.into()),
         session: None,
         script: None,
+        acting: None,
         invocation: None,
         terminal: None,
         namespaces: None,

@@ -197,6 +197,9 @@ pub struct Entry<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Actor<'a> {
+    /// The name it acts under; one of a client of the policy is among `clients`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acting: Option<Text<'a>>,
     /// The agent whose session it is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<Text<'a>>,
@@ -228,6 +231,15 @@ pub struct Actor<'a> {
     pub start_ticks: Number,
     /// Its uid.
     pub uid: u32,
+}
+
+impl Actor<'_> {
+    /// The name it acted under. Rules of the client of that name alone gave it anything when it was one of
+    /// its clients.
+    pub fn acting_client(&self) -> Option<&str> {
+        let clients = self.clients.as_deref().unwrap_or_default();
+        self.acting.as_deref().filter(|name| clients.iter().any(|client| client == name))
+    }
 }
 
 /// A key that signs for the log.

@@ -10,8 +10,8 @@ use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
-    ActiveLease, Basis, Caller, Digest, Grant, Handoff, Lease, LeaseId, Moment, OperationSet,
-    ProcessId, Question, RequestId, SecretPath, Share, Ticket, VaultName,
+    ActiveLease, AgentName, Basis, Caller, Digest, Grant, Handoff, Lease, LeaseId, Moment,
+    OperationSet, ProcessId, Question, RequestId, SecretPath, Share, Ticket, VaultName,
 };
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
@@ -437,12 +437,16 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
     let path = executable.and_then(|executable| executable.path.as_deref());
     let digest = executable.and_then(|executable| executable.sha256.as_ref());
     let agent = caller.agent.as_deref();
+    let acting = caller.acting.as_ref();
+    let client = caller.acting_client().map(AgentName::as_str);
+    let clients: Vec<Cow<'a, str>> =
+        clients.iter().copied().chain(client).map(Cow::Borrowed).collect();
     Actor {
+        acting: acting.map(|acting| Cow::Borrowed(acting.name().as_str())),
         agent: agent.map(|agent| Cow::Borrowed(agent.name.as_str())),
         agent_session: agent.map(|agent| Cow::Owned(agent.id.to_string())),
         cgroup: caller.cgroup().map(|cgroup| shown(cgroup.as_bytes())),
-        clients: (!clients.is_empty())
-            .then(|| clients.iter().copied().map(Cow::Borrowed).collect()),
+        clients: (!clients.is_empty()).then_some(clients),
         exe: path.map(shown),
         exe_sha256: digest.map(digest_text),
         gid: caller.gid.0,

@@ -49,6 +49,8 @@ struct Binding<'a> {
 #[derive(Serialize)]
 struct Asker<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    acting: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exe: Option<String>,
@@ -70,6 +72,8 @@ struct Granted<'a> {
 /// What the question is a hash of.
 #[derive(Serialize)]
 struct Asked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acting: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +106,7 @@ impl Pending {
         let path = executable.and_then(|executable| executable.path.as_deref());
         let binding = Binding {
             asker: Asker {
+                acting: asker.acting.as_ref().map(|acting| acting.name().as_str()),
                 agent: asker.agent.as_deref().map(|agent| agent.name.as_str()),
                 exe: path.map(|path| String::from_utf8_lossy(path).into_owned()),
                 grade: asker.grade().name(),
@@ -131,6 +136,7 @@ impl Pending {
 impl Question {
     fn digest(&self) -> Result<Digest, AnswerError> {
         let asked = Asked {
+            acting: self.holder.acting().map(ToString::to_string),
             agent: self.holder.agent().map(|agent| agent.to_string()),
             file: self.file.map(|file| file.0.to_string()),
             operations: self.operations.iter().map(|each| each.name()).collect(),

@@ -151,7 +151,7 @@ impl Control<'_> {
         let approver = self.daemon.pipeline.callers.describe(self.asker);
         let approver = approver.map_err(|error| of_identity(&error))?;
         if approver.process == self.caller.process && approver.program() == self.caller.program() {
-            Ok(approver)
+            Ok(Caller { acting: self.caller.acting.clone(), ..approver })
         } else {
             Err(not_counted(AnswerError::NotApprover))
         }

@@ -5,6 +5,7 @@
 
 mod answering;
 mod explained;
+mod process;
 mod result;
 mod signers;
 mod status;
@@ -14,6 +15,7 @@ mod whoami;
 pub use crate::owner::Owner;
 pub use answering::*;
 pub use explained::*;
+pub use process::*;
 pub use result::*;
 pub use signers::*;
 pub use status::*;
@@ -35,6 +37,10 @@ pub const LONGEST_VALUE: usize = 512 << 10;
 pub struct Request {
     /// The version of the protocol, [`VERSION`].
     pub version: u32,
+    /// The name under which it is to be decided and recorded: that of a client of the policy that the
+    /// caller may be, or any that no client has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// What to do.
     pub command: Command,
 }

@@ -171,5 +171,6 @@ pub(super) fn process(caller: &Caller) -> Process {
         sha256: caller.program().map(|digest| digest.to_string()),
         grade: caller.grade().name().to_owned(),
         agent: caller.agent.as_ref().map(|agent| agent.name.to_string()),
+        acting: caller.acting.as_ref().map(|acting| acting.name().to_string()),
     }
 }

@@ -80,13 +80,14 @@ impl Control<'_> {
             handed: None,
         };
         let pipeline = &self.daemon.pipeline;
-        let opened = pipeline.open(&place, request).map_err(|error| {
-            if let OpenError::NeedsApproval(id) = error {
-                return self.waits_for_approval(id, None);
-            }
-            let (vault, path) = (Some(&vault), Some(&path));
-            self.refused(&error, &Question { vault, path, ..Question::default() })
-        });
+        let opened =
+            pipeline.open_under(self.caller.acting.as_ref(), &place, request).map_err(|error| {
+                if let OpenError::NeedsApproval(id) = error {
+                    return self.waits_for_approval(id, None);
+                }
+                let (vault, path) = (Some(&vault), Some(&path));
+                self.refused(&error, &Question { vault, path, ..Question::default() })
+            });
         match opened? {
             Opening::Admitted(handle) => {
                 let value = self.read_all(handle);

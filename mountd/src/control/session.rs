@@ -124,6 +124,13 @@ fn answer(
     };
     let descriptor = line.descriptor;
     let control = Control { daemon, caller, asker, descriptor, connection: connection.as_fd() };
+    let control = match &request.agent {
+        None => control,
+        Some(name) => match control.acting(name) {
+            Ok(control) => control,
+            Err(failure) => return Some(encoded::<()>(Err(failure))),
+        },
+    };
     if matches!(request.command, Command::Watch {}) {
         return control.follow(connection);
     }
@@ -310,7 +317,7 @@ impl Control<'_> {
     }
 
     /// What was granted; where a human must be asked, by a lease that answers it already.
-    fn grant(
+    pub(super) fn grant(
         &self,
         question: &Question<'_>,
         decision: Decision,

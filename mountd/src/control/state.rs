@@ -139,6 +139,7 @@ impl Control<'_> {
         let pipeline = &self.daemon.pipeline;
         let caller = pipeline.callers.describe(self.asker);
         let caller = caller.map_err(|error| failure(FailureCode::Denied, error, "ask again"))?;
+        let caller = Arc::new(caller).under(self.caller.acting.as_ref());
         Ok(whoami(&caller, &pipeline.policy.rules()))
     }
 
@@ -233,6 +234,7 @@ pub(super) fn shown(lease: &Lease) -> Option<LeaseState> {
         path: grant.path.as_ref().map(ToString::to_string).unwrap_or_default(),
         operations: words(grant.operations),
         uid: lease.holder().uid().0,
+        acting: lease.holder().acting().map(ToString::to_string),
         request: request.to_string(),
         ends_in: lease.ends().remaining(clock::now()).as_secs(),
     })

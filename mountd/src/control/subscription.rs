@@ -1,7 +1,7 @@
 //! Subscriptions: of what waits for an answer, told anew with each change; and of the log, entry by entry.
 
 use super::connection::Connection;
-use super::failure::{failure, of_identity};
+use super::failure::failure;
 use super::message::{AuditFilter, AuditPage, Failure, FailureCode, Pending};
 use super::session::{About, Control, encoded};
 use super::state::filter_of;
@@ -112,8 +112,7 @@ impl Control<'_> {
 
     /// Whether who was told before may still know: looked at anew, and not recorded.
     fn may_still(&self, operation: Operation) -> Result<bool, Failure> {
-        let callers = &self.daemon.pipeline.callers;
-        let caller = callers.identify(self.asker).map_err(|error| of_identity(&error))?;
+        let caller = self.asker_now()?;
         let is_same = self.caller.fingerprint(ScopeKind::Process).is_some_and(|it| it.is(&caller));
         let question = About::default().question(operation);
         match self.daemon.pipeline.policy.evaluate(&caller, &question) {

@@ -85,7 +85,8 @@ impl Pipeline {
         asker: Asker,
         operation: Operation,
     ) -> Result<Right, OpenError> {
-        let user = self.callers.recognise(asker)?;
+        // A file that was opened under a name is read under it.
+        let user = self.callers.recognise(asker)?.under(handle.opener.acting.as_ref());
         if handle.lease.holder().is(&user) {
             return Ok(Right { user, lease: Arc::clone(&handle.lease), whose: Whose::Holder });
         }

@@ -76,10 +76,11 @@ static FACTS: [Fact; 13] = [
         name: "session",
         is_given: |client| client.sessions.is_some(),
         is_shown: |client, caller, _| {
-            let name = caller.agent.as_ref().map(|agent| agent.name.as_str());
-            holds(client.sessions.as_ref(), |glob| is_word(glob, name))
+            holds(client.sessions.as_ref(), |glob| {
+                caller.agent_names().any(|name| is_word(glob, Some(name.as_str())))
+            })
         },
-        show: |caller| caller.agent.as_ref().map(|agent| agent.name.to_string()),
+        show: |caller| caller.agent_names().last().map(ToString::to_string),
         is_known_of_ancestors: false,
         is_recorded: true,
     },

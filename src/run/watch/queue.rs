@@ -223,6 +223,7 @@ pub(super) mod tests {
                 program: Some("/usr/bin/cat".to_owned()),
                 sha256: None,
                 grade: "weak".to_owned(),
+                acting: None,
                 agent: None,
             },
             reason: Some("nightly\u{1b}[2J backup".to_owned()),

@@ -175,6 +175,7 @@ pub(crate) fn caller() -> Caller {
         executable: Some(Arc::new(executable)),
         session: Some(Session { leader: process, cgroup: Cgroup::new(b"/user.slice") }),
         script: None,
+        acting: None,
         invocation: None,
         terminal: None,
         namespaces: None,

@@ -245,6 +245,9 @@ pub struct LeaseState {
     pub operations: Vec<String>,
     /// Whose it is.
     pub uid: u32,
+    /// The client that its holder acts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting: Option<String>,
     /// The request it answered.
     pub request: String,
     /// Seconds until it ends.

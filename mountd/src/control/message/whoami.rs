@@ -36,6 +36,9 @@ pub struct Whoami {
     pub agent: Option<String>,
     /// The clients of the policy that it is.
     pub clients: Vec<String>,
+    /// The name it acts under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acting: Option<String>,
     /// The process that leads its session.
     pub session: Option<u32>,
     /// Its cgroup.
@@ -85,6 +88,7 @@ impl Display for Whoami {
             ("script", &self.script.clone().or(sealed)),
             ("", &self.script_sha256),
             ("agent", &self.agent),
+            ("acts as", &self.acting),
             ("cgroup", &self.cgroup),
             ("unit", &self.unit),
             ("invocation", &self.invocation),

@@ -26,6 +26,7 @@ pub(crate) fn caller() -> Caller {
         executable: None,
         session: None,
         script: None,
+        acting: None,
         invocation: None,
         terminal: None,
         namespaces: None,
