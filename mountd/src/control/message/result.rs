@@ -1,6 +1,7 @@
 //! What commands give back.
 
 use super::DistrustedEntries;
+use super::Process;
 use super::{LastEnd, MountState, SecretText};
 use serde::{Deserialize, Serialize};
 
