@@ -6,6 +6,7 @@ mod config;
 mod help;
 mod policy;
 mod secrets;
+mod shown;
 mod vault;
 
 pub(crate) use approval::*;
@@ -14,6 +15,7 @@ pub(crate) use config::*;
 pub(crate) use help::*;
 pub(crate) use policy::*;
 pub(crate) use secrets::*;
+pub(crate) use shown::*;
 pub(crate) use vault::*;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
     /// /var/lib/ward for root and ~/.local/state/ward for others
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) root: Option<PathBuf>,
+    /// A ward.toml or .gloves.toml that says where the root is, and nothing more
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
     /// Act under NAME: as that client of the policy and by its rules alone, or else with NAME in the log.
     /// Otherwise `WARD_AGENT`
     #[arg(long, value_name = "NAME")]
@@ -97,6 +102,13 @@ pub(crate) enum Command {
     /// List what approvals gave, or take it back
     #[command(subcommand)]
     Grants(GrantsCommand),
+    /// Print a line for a shell that puts a secret into a variable, without the secret
+    Env(EnvArguments),
+    /// Show what a client of the policy may do
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Check that the log and every vault are whole; deletes nothing
+    Verify,
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
     /// Ask the policy about several things at once, without doing them; exits as the worst of them does

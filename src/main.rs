@@ -5,6 +5,7 @@ mod agent_command;
 mod agent_tree;
 mod client;
 mod command;
+mod config_file;
 mod daemon_start;
 mod error_code;
 mod exit_code;

@@ -1,5 +1,6 @@
 //! One command per file: each asks for something and says what came of it.
 
+mod access_paths;
 mod agent;
 mod approval_passphrase;
 mod approve;
@@ -16,6 +17,7 @@ mod config;
 mod daemon;
 mod deny;
 mod doctor;
+mod env;
 mod evidence;
 mod generate;
 mod get;
@@ -59,14 +61,15 @@ mod vault_mount;
 mod vault_rekey;
 mod vault_status;
 mod vault_unmount;
+mod verify;
 mod watch;
 mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments, GenerateCommand,
-    GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand, RequestsCommand,
-    StatusArguments, VaultCommand,
+    AccessCommand, AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments,
+    GenerateCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
+    RequestsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -100,6 +103,11 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Grants(GrantsCommand::Revoke(arguments)) => {
             print(form, grants::revoke(arguments, settings)?)
         }
+        Command::Env(arguments) => print(form, env::run(&arguments, settings)?),
+        Command::Access(AccessCommand::Paths(arguments)) => {
+            print(form, access_paths::run(&arguments, settings)?)
+        }
+        Command::Verify => print(form, verify::run(settings)?),
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),

@@ -1,6 +1,7 @@
 //! Settings: where the root is and how to answer. The only file that reads the environment.
 
 use crate::command::Arguments;
+use crate::config_file::ConfigFile;
 use crate::output::Form;
 use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
@@ -16,6 +17,8 @@ const SYSTEM_RUNTIME: &str = "/run";
 /// What a command needs to know besides its own arguments.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// The file of `--config`.
+    pub(crate) config: Option<ConfigFile>,
     /// The root, absolute.
     pub(crate) root: PathBuf,
     /// Where that was said.
@@ -58,19 +61,20 @@ pub(crate) enum From {
 impl Settings {
     /// From the arguments, then the environment, then who we are.
     pub(crate) fn read(arguments: &Arguments) -> Result<Self, Trouble> {
-        let (root, root_from) = match (&arguments.root, variable("WARD_ROOT")) {
-            (Some(root), _) => (root.clone(), From::Flag),
+        let config = arguments.config.as_deref().map(ConfigFile::read).transpose()?;
+        let named = arguments.root.clone().or_else(|| Some(config.as_ref()?.root.clone()));
+        let (root, root_from) = match (named.clone(), variable("WARD_ROOT")) {
+            (Some(root), _) => (root, From::Flag),
             (None, Some(root)) => (root, From::Environment),
             (None, None) => (default_root()?, From::Default),
         };
         let absolute = std::path::absolute(&root).map_err(|error| {
             Trouble::bad_input(format!("{} is no path of a root: {error}", root.display()))
         })?;
-        let program = arguments
-            .root
-            .as_ref()
+        let program = named
             .map_or_else(|| "ward".to_owned(), |_| format!("ward --root {}", quoted(&absolute)));
         Ok(Self {
+            config,
             root: absolute,
             root_from,
             agent: arguments.agent.clone().or_else(agent),
@@ -132,10 +136,18 @@ fn variable(name: &str) -> Option<PathBuf> {
 
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+    shell_word(&path.display().to_string())
+}
+
+/// A text as one word of a shell.
+pub(crate) fn shell_word(text: &str) -> String {
     let is_plain =
         |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod state;
 mod subscription;
 mod upkeep;
 mod vaults;
+mod verify;
 
 pub use connection::{Connection, Line, ReceiveError, Sender};
 pub(crate) use connection_table::ConnectionTable;

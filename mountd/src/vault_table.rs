@@ -3,7 +3,7 @@
 mod keeper;
 mod restore;
 
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, check_all};
 pub(crate) use restore::{AcceptError, RolledBackVault};
 
 use crate::clock;

@@ -36,4 +36,21 @@ impl Document {
         let (_, table) = self.rules().find(|(name, _)| *name == rule)?;
         table.get(key).map(Value::to_string)
     }
+
+    /// The patterns of a rule and of its targets.
+    pub(crate) fn paths_of(&self, rule: &str) -> Vec<String> {
+        let texts = |value: Option<&Value>| -> Vec<String> {
+            let items = value.and_then(Value::as_array).into_iter().flatten();
+            items.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let Some((_, table)) = self.rules().find(|(name, _)| *name == rule) else {
+            return Vec::new();
+        };
+        let mut paths = texts(table.get("path"));
+        for target in texts(table.get("targets")) {
+            let found = self.entries("targets").find(|(name, _)| **name == target);
+            paths.extend(texts(found.and_then(|(_, target)| target.get("path"))));
+        }
+        paths
+    }
 }

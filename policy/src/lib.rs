@@ -4,6 +4,7 @@
 //! arguments, so every decision can be computed again from a log.
 #![forbid(unsafe_code)]
 
+mod access;
 mod acting;
 mod agent;
 mod caller;
@@ -48,6 +49,7 @@ mod vault_name;
 mod visibility;
 mod window;
 
+pub use access::Access;
 pub use acting::{Acting, Claim};
 pub use agent::{AgentName, AgentNameError, AgentSession, AgentSessionId};
 pub use caller::{

@@ -1,6 +1,6 @@
 //! The ACL of a `.gloves.toml`: agents, the names they may touch, and what they may do there.
 
-use super::{Draft, Here, ImportError, comment, list, literal, operation, text};
+use super::{Draft, Here, ImportError, comment, list, literal, operation, text, word};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use toml::{Table, Value};
@@ -102,6 +102,13 @@ fn entries(table: &Table) -> Result<BTreeMap<String, Vec<Entry>>, ImportError> {
         }
     }
     Ok(entries)
+}
+
+/// The clients that its ACL is about.
+pub(crate) fn agents(file: &str) -> Result<Vec<String>, ImportError> {
+    let table: Table = toml::from_str(file).map_err(|error| ImportError(error.to_string()))?;
+    let client = |id: &String| if id == "*" { "any-agent".to_owned() } else { word(id) };
+    Ok(entries(&table)?.keys().map(client).collect())
 }
 
 fn secrets(table: &Table) -> Option<&Table> {

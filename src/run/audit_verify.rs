@@ -28,6 +28,19 @@ pub(crate) fn run(
     arguments: &AuditVerifyArguments,
     settings: &Settings,
 ) -> Result<Report<AuditVerdict>, Trouble> {
+    let (verdict, text, exit) = judge(arguments, settings)?;
+    Ok(Report::new(verdict, text).ending(exit))
+}
+
+/// What becomes of the log alone, told.
+pub(super) fn of_log(settings: &Settings) -> Result<(AuditVerdict, String, ExitCode), Trouble> {
+    judge(&AuditVerifyArguments { head: None, evidence: false }, settings)
+}
+
+fn judge(
+    arguments: &AuditVerifyArguments,
+    settings: &Settings,
+) -> Result<(AuditVerdict, String, ExitCode), Trouble> {
     let root = &settings.root;
     std::fs::symlink_metadata(root.join(MARK)).map_err(|error| no_root(root, &error))?;
     let head = arguments.head.as_deref().map(read_head).transpose()?;
@@ -68,7 +81,7 @@ pub(crate) fn run(
             exit = ExitCode::LogBroken;
         }
     }
-    Ok(Report::new(verdict, text).ending(exit))
+    Ok((verdict, text, exit))
 }
 
 /// The evidence of answers, from the log and the keys as they are on disk.

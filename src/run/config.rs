@@ -2,6 +2,7 @@
 
 use crate::client::no_root;
 use crate::command::{ConfigShowArguments, ConfigValidateArguments};
+use crate::config_file::ConfigFile;
 use crate::output::{Report, escaped, table};
 use crate::picture;
 use crate::settings::{From, Settings};
@@ -35,6 +36,9 @@ struct One {
 #[derive(Debug, Serialize)]
 pub(crate) struct Valid {
     file: String,
+    /// What to do about an ACL that the policy of the root does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
 }
 
 /// Shows them.
@@ -66,6 +70,17 @@ pub(crate) fn validate(
     arguments: &ConfigValidateArguments,
     settings: &Settings,
 ) -> Result<Report<Valid>, Trouble> {
+    let is_foreign = |path: &Path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".gloves.toml"))
+    };
+    let foreign = match (&arguments.file, &settings.config) {
+        (Some(file), _) if is_foreign(file) => Some(&ConfigFile::read(file)?),
+        (None, Some(config)) if !config.path.ends_with(MARK) => Some(config),
+        (_, _) => None,
+    };
+    if let Some(config) = foreign {
+        return Ok(validated(config));
+    }
     let path = arguments.file.clone().unwrap_or_else(|| settings.root.join(MARK));
     let name = path.display().to_string();
     let text = std::fs::read_to_string(&path)
@@ -77,7 +92,18 @@ pub(crate) fn validate(
             .next("see ward config show --template")
     })?;
     let said = format!("{} has no mistake\n", escaped(&name));
-    Ok(Report::new(Valid { file: name }, said))
+    Ok(Report::new(Valid { file: name, missing: None }, said))
+}
+
+/// A file of the other program has no mistake; what of it does not count is said.
+fn validated(config: &ConfigFile) -> Report<Valid> {
+    let file = config.path.display().to_string();
+    let missing = config.missing_in(&config.root);
+    let mut said = format!("{} has no mistake\n", escaped(&file));
+    if let Some(missing) = &missing {
+        said.push_str(&format!("  {}\n", escaped(missing)));
+    }
+    Report::new(Valid { file, missing }, said)
 }
 
 /// What the environment says counts more than the file.

@@ -57,12 +57,16 @@ pub(crate) fn run(
         Initialised::AlreadyThere => Ok(there_already(root)),
         Initialised::Made => {
             let UserId(uid) = owner;
-            let text = format!(
+            let mut text = format!(
                 "made {} for {}, with the vault default\n{}\n",
                 escaped(&root),
                 user(uid),
                 protection(layout.name())
             );
+            let config = settings.config.as_ref();
+            if let Some(missing) = config.and_then(|file| file.missing_in(&settings.root)) {
+                text.push_str(&format!("{}\n", escaped(&missing)));
+            }
             let layout = Some(layout.name());
             Ok(Report::new(RootState { root, made: true, layout, owner: Some(uid) }, text))
         }

@@ -17,7 +17,10 @@ fn an_agent_name_is_not_an_argument() {
     assert_eq!(person.reads(&path), Err("ENOENT".to_owned()));
     // An option takes one for a command, of whom the policy lets run it; a field within it is none.
     let words = words(stage.root(), "claude").map(|word| format!("{word:?}"));
-    let get = format!("run({}, '--agent', 'claude', 'get', 'claude/token')", words[..3].join(", "));
+    let get = format!(
+        "run({}, '--agent', 'claude', 'get', 'claude/token', '--raw')",
+        words[..3].join(", ")
+    );
     assert_eq!(Person::of(STRANGER).must(&get)[0], 3);
     let socket = stage.root().path().join("control.sock");
     person.must("control = socket.socket(socket.AF_UNIX)");

@@ -9,6 +9,7 @@ mod process;
 mod result;
 mod signers;
 mod status;
+mod verified;
 mod wanted;
 mod whoami;
 
@@ -19,6 +20,7 @@ pub use process::*;
 pub use result::*;
 pub use signers::*;
 pub use status::*;
+pub use verified::*;
 pub use wanted::*;
 pub use whoami::{ParentProcess, Whoami};
 
@@ -407,6 +409,13 @@ pub enum Command {
         /// Which entries.
         filter: AuditFilter,
     },
+    /// What the rules say to a client of the policy: [`AccessVerdict`].
+    Access {
+        /// The client.
+        client: String,
+    },
+    /// Reads all of every vault that is unlocked or unlocks itself: [`Verified`].
+    Verify {},
     /// Whether the log is whole: [`AuditVerdict`].
     AuditVerify {
         /// A head that was kept elsewhere: the text of [`AuditHead`].

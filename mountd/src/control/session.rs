@@ -261,6 +261,8 @@ impl Control<'_> {
             Command::AuditShow { filter } | Command::AuditFollow { filter } => {
                 encoded(self.audit_show(&filter))
             }
+            Command::Access { client } => encoded(self.access(&client)),
+            Command::Verify {} => encoded(self.verify()),
             Command::AuditVerify { head, evidence } => {
                 encoded(self.audit_verify(head.as_deref(), evidence))
             }

@@ -58,7 +58,12 @@ impl Keeper {
 /// Checks a part of a vault, and says in the log, once, what is damaged.
 fn patrol(open: &OpenVault, vaults: &VaultTable) {
     let size = open.vault.usage().map_or(0, |usage| usage.disk_bytes);
-    let budget = (size / PATROLS_A_DAY).max(LEAST_PATROLLED);
+    let _noted_and_logged = check(open, vaults, (size / PATROLS_A_DAY).max(LEAST_PATROLLED));
+}
+
+/// Checks so many bytes of a vault from where the last check stopped, and gives what is damaged.
+fn check(open: &OpenVault, vaults: &VaultTable, budget: u64) -> Vec<String> {
+    let mut damaged = Vec::new();
     for finding in open.vault.patrol(budget, clock::file_time()).findings {
         let words = finding.to_string();
         if vaults.note_damage(&open.name, &words) {
@@ -66,7 +71,19 @@ fn patrol(open: &OpenVault, vaults: &VaultTable) {
             // A log that takes no records refuses every open already.
             let _log_has_stopped = vaults.log.append(record, Durability::Durable, clock::stamp());
         }
+        damaged.push(words);
     }
+    damaged
+}
+
+/// Checks all of a vault now, and gives what is damaged.
+pub(crate) fn check_all(open: &OpenVault, vaults: &VaultTable) -> Vec<String> {
+    // What is left of the round that goes on, and then a whole one.
+    let mut damaged = check(open, vaults, u64::MAX);
+    damaged.extend(check(open, vaults, u64::MAX));
+    damaged.sort();
+    damaged.dedup();
+    damaged
 }
 
 fn keep_one(open: &OpenVault) -> Result<(), ward_store::ChangeError> {
