@@ -28,7 +28,7 @@ impl ConfigFile {
     pub(crate) fn read(path: &Path) -> Result<Self, Trouble> {
         let path = std::path::absolute(path).map_err(|error| odd(path, &error.to_string()))?;
         if path.ends_with(MARK) {
-            let root = path.parent().unwrap_or(Path::new("/")).to_owned();
+            let root = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
             return Ok(Self { root, path, agents: Vec::new() });
         }
         let text = policy_text::read(&path, "file")?;

@@ -91,7 +91,7 @@ fn check(variable: &str) -> Result<(), Trouble> {
         Some(stem) => variable.starts_with(stem),
         None => variable == *known,
     };
-    if OBEYED.iter().any(|known| is_obeyed(&known)) {
+    if OBEYED.iter().any(is_obeyed) {
         let message =
             format!("{variable} says what programs run or load; a secret does not belong there");
         return Err(Trouble::bad_input(message).next("choose a variable of the program's own"));
