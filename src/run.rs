@@ -40,6 +40,8 @@ mod request;
 mod requests_review;
 mod restore;
 mod revoke;
+mod secret_grant;
+mod secret_status;
 mod set;
 mod status;
 mod vault_accept_restore;
@@ -66,7 +68,7 @@ use crate::agent_command;
 use crate::command::{
     AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments, GenerateCommand,
     GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand, RequestsCommand,
-    StatusArguments, VaultCommand,
+    SecretsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -94,6 +96,9 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             print(form, approval_passphrase::run(&arguments, settings)?)
         }
         Command::Watch(arguments) => watch::run(&arguments, settings),
+        Command::Secrets(SecretsCommand::Grant(arguments)) => {
+            print(form, secret_grant::run(arguments, settings)?)
+        }
         Command::Secrets(command) => run(command.into(), settings),
         Command::Requests(command) => run_requests(command, settings),
         Command::Grants(GrantsCommand::List) => print(form, grants::list(settings)?),
@@ -103,8 +108,11 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
-        Command::Status(StatusArguments { metrics: true }) => {
+        Command::Status(StatusArguments { metrics: true, .. }) => {
             print(form, status::metrics(settings)?)
+        }
+        Command::Status(StatusArguments { name: Some(name), unlock, .. }) => {
+            print(form, secret_status::run(&name, &unlock, settings)?)
         }
         Command::Status(_) => print(form, status::run(settings)?),
         Command::Whoami => print(form, whoami::run(settings)?),

@@ -2,12 +2,14 @@
 
 use crate::agent_table::AgentTable;
 use crate::approval_queue::ApprovalQueue;
+use crate::calendar::Calendar;
 use crate::caller::Callers;
 use crate::clock;
 use crate::confinement::{Confinement, confine_core};
 use crate::control::{self, Connection, ConnectionTable};
 use crate::cpu_latency::CpuLatency;
 use crate::factor::ApprovalPassphrase;
+use crate::grant_table::GrantTable;
 use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
 use crate::handoff_table::HandoffTable;
@@ -24,6 +26,7 @@ use crate::missed::MissedTable;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
+use crate::read_table::ReadTable;
 use crate::refusals::RefusalTable;
 use crate::root::{AUDIT, Layout, MARK, POLICY, Root};
 use crate::service_manager::{ServiceManager, inherited_socket};
@@ -212,6 +215,7 @@ fn assemble(
     named.map_err(|error| StartError::Log(error.to_string()))?;
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
+    let last = recovered.time;
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
@@ -229,12 +233,15 @@ fn assemble(
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
         handoffs: HandoffTable::default(),
+        grants: GrantTable::recall(&recovered.granted),
         missed: MissedTable::default(),
+        reads: ReadTable::default(),
         left: LogState::new(recovered, boot),
         log_finding: LogFinding::default(),
         signers,
         handles: HandleTable::default(),
         log,
+        calendar: Calendar::new(last, clock::stamp()),
         cpu_latency,
         meter: Meter::default(),
         notifier,
@@ -389,6 +396,7 @@ fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
                 daemon.pipeline.leases.record_ends();
                 daemon.service_manager.living(|| daemon.in_short());
                 daemon.pipeline.end_late_handoffs();
+                daemon.pipeline.end_late_grants();
             }
         }
     }

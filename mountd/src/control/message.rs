@@ -7,6 +7,7 @@ mod answering;
 mod explained;
 mod process;
 mod result;
+mod secrets;
 mod signers;
 mod status;
 mod wanted;
@@ -17,6 +18,7 @@ pub use answering::*;
 pub use explained::*;
 pub use process::*;
 pub use result::*;
+pub use secrets::*;
 pub use signers::*;
 pub use status::*;
 pub use wanted::*;
@@ -145,6 +147,12 @@ pub enum Command {
         path: String,
         /// Where the value comes from.
         value: Value,
+        /// How long it is served; for ever when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ttl: Option<Lifetime>,
+        /// Whether it takes the place of a value that is there, of which the versions are kept.
+        #[serde(default)]
+        replace: bool,
     },
     /// Reads a secret: [`Secret`].
     Get {
@@ -164,6 +172,25 @@ pub enum Command {
         vault: String,
         /// The secret.
         path: String,
+    },
+    /// How a secret stands for who asks: [`SecretState`].
+    SecretStatus {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+    },
+    /// Lets a client of the policy read a secret: [`GrantState`].
+    SecretGrant {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+        /// The client.
+        client: String,
+        /// For so many seconds; until it is taken back when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
     },
     /// Versions of a secret, or of one that was removed: [`History`].
     History {
@@ -255,9 +282,9 @@ pub enum Command {
         /// For so many seconds.
         seconds: Option<u64>,
     },
-    /// Ends what an approval gave: [`Done`].
+    /// Ends what an approval gave, or a grant of a secret: [`Done`].
     GrantRevoke {
-        /// The id of the lease.
+        /// The id of the lease or grant.
         lease: String,
     },
     /// Makes a vault: [`VaultState`].

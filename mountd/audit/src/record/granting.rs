@@ -1,0 +1,18 @@
+//! Records of grants of secrets.
+
+use crate::{EventType, Record, Timestamp};
+use ward_policy::{Grant, SecretGrant};
+
+impl<'a> Record<'a> {
+    /// `grant` was given, until `until` if it ends by itself, by somebody who had `granting`.
+    pub fn giving(grant: &'a SecretGrant, until: Option<Timestamp>, granting: &'a Grant) -> Self {
+        let record = Self::new(EventType::SecretGranted).granted(granting);
+        Self { granted: Some(grant.id()), given: Some((grant, until)), ..record }
+    }
+
+    /// `grant` is over, or was taken back.
+    pub const fn taking(grant: &'a SecretGrant) -> Self {
+        let record = Self::new(EventType::SecretGrantEnded).within(grant.vault());
+        Self { granted: Some(grant.id()), ..record }
+    }
+}
