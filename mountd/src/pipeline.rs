@@ -6,6 +6,7 @@
 mod ahead;
 mod answer;
 mod change;
+mod decrypt;
 mod expiry;
 mod granted;
 mod guarded;

@@ -66,9 +66,9 @@ fn a_grant_outlives_a_killed_daemon_a_new_name_and_a_new_value_and_ends_with_the
     let Some(stage) = Stage::set() else { return };
     let path = stage.secret("free/token", "s3cret");
     grant(&stage, "free/token", &[]);
-    stage.root().ward(&["set", "free/token", "--value", "newer", "--replace"]).succeed();
     let moved = stage.path("free/moved");
     Person::of(OWNER).must(&format!("os.rename({path:?}, {moved:?})"));
+    stage.root().ward(&["set", "free/moved", "--value", "newer", "--replace"]).succeed();
     let daemon = stage.root().running().unwrap();
     kill(Pid::from_raw(i32::try_from(daemon).unwrap()), Signal::SIGKILL).unwrap();
     assert!(wait::has_ended(daemon) && wait::until(|| stage.root().mounts().is_empty()));

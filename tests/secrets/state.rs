@@ -70,8 +70,8 @@ fn thirty_reads_at_once_are_all_counted_also_after_the_daemon_was_killed() {
     root.ward(&["get", "a", "--raw"]).succeed();
     assert_eq!(reads()["reads"], 31);
     let text = root.ward(&["secrets", "status", "a"]).succeed();
-    assert!(text.contains("opened   31 times, last 20"), "{text}");
-    assert!(text.contains("state    available") && text.contains("expires 20"), "{text}");
+    assert!(text.contains("opened  31 times, last 20"), "{text}");
+    assert!(text.contains("state   available") && text.contains("expires 20"), "{text}");
     root.ward(&["revoke", "a"]).succeed();
     root.ward(&["set", "a", "--value", "y"]).succeed();
     assert_eq!(reads()["reads"], 0, "another secret of that name");

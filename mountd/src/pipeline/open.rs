@@ -1,7 +1,7 @@
 //! The steps of an open that take more than a line: refuse, ask, hold, admit.
 
+use super::Pipeline;
 use super::expiry::current;
-use super::{Pipeline, ReadError};
 use crate::approval_queue::{AskError, Freshness, PATIENCE, Resume, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
@@ -15,10 +15,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ward_audit::{AppendError, Asked, Counts, Durability, Record, Timestamp};
 use ward_policy::{
-    ActiveLease, ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease,
-    NameFault, OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
+    ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease, NameFault,
+    OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
 };
-use ward_store::{DecryptError, Plaintext, VaultKind};
+use ward_store::{DecryptError, VaultKind};
 
 /// An open as asked for.
 #[derive(Clone, Copy, Debug)]
@@ -450,35 +450,6 @@ impl Pipeline {
             }
             Decision::NeedsApproval(ask) => self.leases.find(&ask, caller).is_some(),
             Decision::Denied(_) => false,
-        }
-    }
-}
-
-impl Handle {
-    /// Decrypts what the handle reads: the writer's own draft, or the version it was opened on.
-    pub(super) fn decrypt(
-        &self,
-        lease: &ActiveLease<'_>,
-        offset: u64,
-        length: usize,
-    ) -> Result<Plaintext, ReadError> {
-        if !self.permits(Operation::FileRead) {
-            return Err(ReadError::NotOpen);
-        }
-        let vault = &self.place.vault.vault;
-        match &self.opened {
-            Opened::Secret { draft: Some(draft), .. } => {
-                let read =
-                    |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
-                Ok(draft.with_bytes(read)?)
-            }
-            Opened::Secret { draft: None, version: Some(version) } => {
-                Ok(vault.decrypt(lease, (self.file, *version), offset, length)?)
-            }
-            Opened::Secret { draft: None, version: None } => {
-                Ok(vault.read_back(lease, (self.file, &[]), offset, length)?)
-            }
-            Opened::Node(_) => Ok(vault.read_node(lease, self.file, offset, length)?),
         }
     }
 }
