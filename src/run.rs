@@ -108,13 +108,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
-        Command::Status(StatusArguments { metrics: true, .. }) => {
-            print(form, status::metrics(settings)?)
-        }
-        Command::Status(StatusArguments { name: Some(name), unlock, .. }) => {
-            print(form, secret_status::run(&name, &unlock, settings)?)
-        }
-        Command::Status(_) => print(form, status::run(settings)?),
+        Command::Status(arguments) => run_status(arguments, settings),
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
@@ -138,6 +132,17 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Config(ConfigCommand::Validate(arguments)) => {
             print(form, config::validate(&arguments, settings)?)
         }
+    }
+}
+
+fn run_status(arguments: StatusArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match arguments {
+        StatusArguments { metrics: true, .. } => print(form, status::metrics(settings)?),
+        StatusArguments { name: Some(name), unlock, .. } => {
+            print(form, secret_status::run(&name, &unlock, settings)?)
+        }
+        StatusArguments { name: None, .. } => print(form, status::run(settings)?),
     }
 }
 

@@ -215,7 +215,6 @@ fn assemble(
     named.map_err(|error| StartError::Log(error.to_string()))?;
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
-    let last = recovered.time;
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
@@ -236,20 +235,19 @@ fn assemble(
         grants: GrantTable::recall(&recovered.granted),
         missed: MissedTable::default(),
         reads: ReadTable::default(),
+        calendar: Calendar::new(recovered.time, clock::stamp()),
         left: LogState::new(recovered, boot),
         log_finding: LogFinding::default(),
         signers,
         handles: HandleTable::default(),
         log,
-        calendar: Calendar::new(last, clock::stamp()),
         cpu_latency,
         meter: Meter::default(),
         notifier,
         shipping,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
-    let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
-    pipeline.callers.look_at_ancestors(asks_for_ancestors);
+    pipeline.callers.look_at_ancestors(pipeline.policy.rules().asks_for_ancestors());
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
     Ok(Arc::new(Daemon {

@@ -133,22 +133,20 @@ impl Pipeline {
 impl Event {
     /// What an entry tells; `None` when it is about something else.
     fn of(entry: &Entry<'_>) -> Option<Self> {
-        let what = match entry.event_type {
-            EventType::FileOpen => {
-                let read = Operation::FileRead.name();
-                let actor = entry.actor.as_ref()?;
-                if !entry.operations.iter().flatten().any(|each| each == read) {
-                    return None;
-                }
-                let reader = Reader {
-                    uid: actor.uid,
-                    agent: actor.agent.as_deref().map(str::to_owned),
-                    program: actor.exe.as_deref().map(str::to_owned),
-                };
-                What::Read(entry.ts, reader)
-            }
-            EventType::SecretRevoked => What::Revoked,
-            _ => return None,
+        let what = if entry.event_type == EventType::SecretRevoked {
+            What::Revoked
+        } else if entry.event_type == EventType::FileOpen
+            && entry.operations.iter().flatten().any(|each| each == Operation::FileRead.name())
+        {
+            let actor = entry.actor.as_ref()?;
+            let reader = Reader {
+                uid: actor.uid,
+                agent: actor.agent.as_deref().map(str::to_owned),
+                program: actor.exe.as_deref().map(str::to_owned),
+            };
+            What::Read(entry.ts, reader)
+        } else {
+            return None;
         };
         Some(Self { seq: entry.seq.0, path: entry.path.as_deref()?.to_owned(), what })
     }

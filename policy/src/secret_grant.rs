@@ -101,6 +101,15 @@ impl Rules {
                     && caller.grade() != Grade::Untrusted
                     && self.clients_of(caller).contains(&&*granted.client) =>
             {
+                // What restricts a caller goes on to do so under another name.
+                if let Some(unbound) = caller.unbound() {
+                    match self.evaluate(&unbound, question, time) {
+                        Decision::Permitted(_) | Decision::Denied(Denial::NoRule) => {}
+                        restricted @ (Decision::NeedsApproval(_) | Decision::Denied(_)) => {
+                            return restricted;
+                        }
+                    }
+                }
                 let grant = Grant {
                     operations: question.operations,
                     vault: question.vault.cloned(),
@@ -125,6 +134,10 @@ impl Rules {
     pub fn hides(&self, caller: &Caller, question: &Question<'_>, time: LocalTime) -> bool {
         let listing = OperationSet::of(Operation::FileList);
         let question = Question { operations: listing, ..*question };
-        matches!(self.evaluate(caller, &question, time), Decision::Denied(Denial::Rule(_)))
+        let unbound = caller.unbound();
+        let mut callers = std::iter::once(caller).chain(&unbound);
+        callers.any(|caller| {
+            matches!(self.evaluate(caller, &question, time), Decision::Denied(Denial::Rule(_)))
+        })
     }
 }

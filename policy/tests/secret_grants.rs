@@ -3,8 +3,9 @@
 use crate::support::{NOON, caller, doubts, path, rules, vault};
 use ulid::Ulid;
 use ward_policy::{
-    Basis, Caller, Decision, Denial, FileId, Grade, Moment, Operation, OperationSet, Permit,
-    Question, Reading, Rules, SecretGrant, SecretGrantId, SecretPath, VaultName,
+    Acting, AgentName, Basis, Caller, Decision, Denial, FileId, Grade, Moment, Operation,
+    OperationSet, Permit, Question, Reading, Rules, SecretGrant, SecretGrantId, SecretPath,
+    VaultName,
 };
 
 const TEXT: &str = "version = 1\n[ops]\n'file.read' = 'low'\n'file.write' = 'low'\n'file.list' = 'low'\n\
@@ -86,6 +87,18 @@ fn a_rule_about_the_client_counts_all_the_same() {
     assert!(matches!(it.ask(&caller(3), &question), Decision::NeedsApproval(_)));
     assert!(it.rules.hides(&caller(2), &question, NOON));
     assert!(!it.rules.hides(&caller(5), &question, NOON));
+}
+
+#[test]
+fn who_acts_as_the_client_is_restricted_by_its_other_rules_all_the_same() {
+    let it = Subject::new();
+    let question = it.question(Operation::FileRead, 3);
+    let name = AgentName::try_from("taker").unwrap();
+    let acting = |uid| Caller { acting: Some(Acting::recalled(name.clone(), true)), ..caller(uid) };
+    assert!(matches!(it.ask(&acting(5), &question), Decision::Permitted(_)));
+    assert!(matches!(it.ask(&acting(2), &question), Decision::Denied(Denial::Rule(_))));
+    assert!(matches!(it.ask(&acting(3), &question), Decision::NeedsApproval(_)));
+    assert!(it.rules.hides(&acting(2), &question, NOON));
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
-    ActiveLease, AgentName, Basis, Caller, Digest, Grant, Handoff, Lease, LeaseId, Moment,
-    OperationSet, ProcessId, Question, RequestId, SecretGrant, SecretGrantId, SecretPath, Share,
-    Ticket, VaultName,
+    ActiveLease, AgentName, Basis, Caller, Digest, Grant, Lease, LeaseId, Moment, OperationSet,
+    ProcessId, Question, RequestId, SecretGrant, SecretGrantId, SecretPath, Share, Ticket,
+    VaultName,
 };
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
@@ -140,13 +140,6 @@ impl<'a> Record<'a> {
             Basis::SecretGrant { grant, .. } => Self { granted: Some(*grant), ..record },
         };
         record.lease(lease.id())
-    }
-
-    /// What `handoff` permits was handed out, for the opens that `reach` names.
-    pub fn handing(handoff: &'a Handoff, reach: &'a str) -> Self {
-        let record = Self::new(EventType::HandoffGiven).granted(handoff.grant());
-        let record = record.request(handoff.request());
-        Self { ends: Some(handoff.ends()), reach: Some(reach), ..record }
     }
 
     /// An approval gave `lease`, which serves the opens that `reach` names.

@@ -60,6 +60,7 @@ impl ApprovalQueue {
     ) -> Option<(RequestId, RequestState)> {
         let is_own = |asker: &Caller, grant: &Grant| {
             (asker.uid, asker.agent_session()) == (caller.uid, caller.agent_session())
+                && asker.acting_client() == caller.acting_client()
                 && grant.vault.as_ref() == Some(vault)
                 && grant.file == Some(file)
         };

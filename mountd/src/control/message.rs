@@ -5,6 +5,7 @@
 
 mod answering;
 mod explained;
+mod hidden;
 mod process;
 mod result;
 mod secrets;
@@ -16,6 +17,7 @@ mod whoami;
 pub use crate::owner::Owner;
 pub use answering::*;
 pub use explained::*;
+pub use hidden::*;
 pub use process::*;
 pub use result::*;
 pub use secrets::*;
@@ -484,26 +486,4 @@ pub enum Command {
         /// Each of them, decided alone.
         steps: Vec<Ask>,
     },
-}
-
-/// A passphrase on its way to the daemon; wiped when dropped, never shown.
-#[derive(Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-#[serde(transparent)]
-pub struct Passphrase(pub String);
-
-impl std::fmt::Debug for Passphrase {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Passphrase(..)")
-    }
-}
-
-/// Bytes of a secret in base64 (RFC 4648, padded); wiped when dropped, never shown.
-#[derive(Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-#[serde(transparent)]
-pub struct SecretText(pub String);
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("SecretText(..)")
-    }
 }

@@ -57,11 +57,10 @@ impl Control<'_> {
             open.vault.sync()?;
             Ok(open.vault.versions(file).len())
         })();
-        let versions = stored.map_err(|error| match error {
-            // Somebody else was first.
-            ChangeError::Exists => taken(&path),
-            other => of_store(&other),
-        })?;
+        // Somebody else was first.
+        let is_taken = |error: &ChangeError| matches!(error, ChangeError::Exists);
+        let versions = stored
+            .map_err(|error| if is_taken(&error) { taken(&path) } else { of_store(&error) })?;
         Ok(Stored {
             vault: vault.to_string(),
             path: path.to_string(),

@@ -135,8 +135,8 @@ pub(super) fn put(vault: &Vault, text: &str, content: &[u8]) -> FileId {
 /// How a version is written: every other length by a known maker.
 pub(super) fn writing(time: WallTime, length: usize) -> Writing {
     let maker = Maker { uid: 1000, agent: Some("claude".into()), program: Some([7; 20].into()) };
-    let imprint = Imprint { expires: (length % 4 == 0).then_some(time), maker };
-    Writing { imprint: (length % 2 == 0).then(|| Box::new(imprint)), ..time.into() }
+    let imprint = Imprint { expires: length.is_multiple_of(4).then_some(time), maker };
+    Writing { imprint: length.is_multiple_of(2).then(|| Box::new(imprint)), ..time.into() }
 }
 
 /// The current content of a file, without a lease.
