@@ -225,19 +225,50 @@ pub(crate) struct SetArguments {
     /// Where the value comes from.
     #[command(flatten)]
     pub(crate) source: ValueSource,
+    /// Of how many characters a generated value is, 8 to 4096
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(conflicts_with_all = ["stdin", "value"])]
+    pub(crate) length: u32,
+    /// Of which characters: letters, digits, - and _ (6 bits each), letters and digits (5.9), 0-9a-f
+    /// (4), digits (3.3), or all that ASCII prints without the blank (6.5)
+    #[arg(long, value_name = "CHARSET", value_enum, default_value_t)]
+    #[arg(conflicts_with_all = ["stdin", "value"])]
+    pub(crate) charset: CharsetWord,
+    /// How long it is served: whole days, a time such as 12h, or never. From then on every open of it
+    /// fails, until it is replaced or revoked
+    #[arg(long, value_name = "DAYS|TIME|never", default_value = "never")]
+    pub(crate) ttl: String,
+    /// Take the place of the value that is there, which is kept as an older version
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,
+}
+
+/// Characters of a generated value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CharsetWord {
+    /// Letters, digits, - and _.
+    #[default]
+    Url,
+    /// Letters and digits.
+    Alphanumeric,
+    /// 0-9 and a-f.
+    Hex,
+    /// 0-9.
+    Digits,
+    /// All that ASCII prints, without the blank.
+    Printable,
 }
 
 /// Where a value comes from: exactly one.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct ValueSource {
-    /// Let the daemon make one of LENGTH characters; nobody sees it
-    #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "32")]
-    pub(crate) generate: Option<u32>,
+    /// Let the daemon make one, of 32 characters unless --length says otherwise; nobody sees it
+    #[arg(long)]
+    pub(crate) generate: bool,
     /// Read it from stdin, to the last byte
     #[arg(long)]
     pub(crate) stdin: bool,
@@ -271,8 +302,11 @@ pub(crate) struct ListArguments {
     #[arg(conflicts_with = "pending")]
     pub(crate) vault: Option<String>,
     /// List the requests that wait for an answer
-    #[arg(long)]
+    #[arg(long, conflicts_with = "long")]
     pub(crate) pending: bool,
+    /// Say how many versions are kept and who wrote the last one, too
+    #[arg(long, short)]
+    pub(crate) long: bool,
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,
@@ -326,9 +360,15 @@ pub(crate) struct RequestArguments {
 #[command(after_help = "\
 Ends with 12 when the log takes no records, with 10 when the log or a vault is damaged, else with 0.")]
 pub(crate) struct StatusArguments {
+    /// Only a secret, PATH or VAULT:PATH: how it stands for you
+    #[arg(value_name = "NAME", conflicts_with = "metrics")]
+    pub(crate) name: Option<String>,
     /// Print counts, times of the steps of opens and reads, and states, as Prometheus takes them
     #[arg(long)]
     pub(crate) metrics: bool,
+    /// How to unlock.
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArguments,
 }
 
 /// Of `ward check`.

@@ -42,6 +42,8 @@ mod request;
 mod requests_review;
 mod restore;
 mod revoke;
+mod secret_grant;
+mod secret_status;
 mod set;
 mod status;
 mod vault_accept_restore;
@@ -69,7 +71,7 @@ use crate::agent_command;
 use crate::command::{
     AccessCommand, AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments,
     GenerateCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
-    RequestsCommand, StatusArguments, VaultCommand,
+    RequestsCommand, SecretsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -97,6 +99,9 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             print(form, approval_passphrase::run(&arguments, settings)?)
         }
         Command::Watch(arguments) => watch::run(&arguments, settings),
+        Command::Secrets(SecretsCommand::Grant(arguments)) => {
+            print(form, secret_grant::run(arguments, settings)?)
+        }
         Command::Secrets(command) => run(command.into(), settings),
         Command::Requests(command) => run_requests(command, settings),
         Command::Grants(GrantsCommand::List) => print(form, grants::list(settings)?),
@@ -111,10 +116,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
-        Command::Status(StatusArguments { metrics: true }) => {
-            print(form, status::metrics(settings)?)
-        }
-        Command::Status(_) => print(form, status::run(settings)?),
+        Command::Status(arguments) => run_status(arguments, settings),
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
@@ -138,6 +140,17 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Config(ConfigCommand::Validate(arguments)) => {
             print(form, config::validate(&arguments, settings)?)
         }
+    }
+}
+
+fn run_status(arguments: StatusArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match arguments {
+        StatusArguments { metrics: true, .. } => print(form, status::metrics(settings)?),
+        StatusArguments { name: Some(name), unlock, .. } => {
+            print(form, secret_status::run(&name, &unlock, settings)?)
+        }
+        StatusArguments { name: None, .. } => print(form, status::run(settings)?),
     }
 }
 

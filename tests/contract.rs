@@ -83,6 +83,7 @@ fn every_command_of_the_program_is_in_the_contract() {
         "daemon stop",
         "daemon status",
         "secrets set",
+        "secrets grant",
         "requests list",
         "set",
         "get",

@@ -126,7 +126,7 @@ fn stop_does_not_come_back_while_the_daemon_still_lives() {
 fn commands_leave_no_descriptor_behind_in_the_daemon() {
     let root = Root::private().serving();
     for _ in 0..20 {
-        root.ward(&["set", "a", "--generate"]).succeed();
+        root.ward(&["set", "a", "--generate", "--replace"]).succeed();
         root.ward(&["get", "a", "--raw"]).succeed();
         assert_eq!(root.run(&["get", "none", "--raw"]).status, Some(5));
     }

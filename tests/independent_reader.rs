@@ -117,7 +117,11 @@ impl Twins {
     fn set(&self, name: &str, length: usize) -> Value {
         let bytes = value(length);
         write(&self.twin.join(name), &bytes);
-        let said = self.root.ward(&["--json", "set", name, "--stdin"]).given(&bytes).succeed();
+        let said = self
+            .root
+            .ward(&["--json", "set", name, "--stdin", "--replace"])
+            .given(&bytes)
+            .succeed();
         serde_json::from_str::<Value>(&said).unwrap()["result"]["versions"].clone()
     }
 
@@ -159,7 +163,9 @@ fn lived() -> Twins {
     let root = Root::private();
     let (twin, mountpoint) = (root.directory().join("twin"), root.directory().join("mount"));
     let twins = Twins { root, twin, mountpoint };
-    for size in SIZES {
+    // An empty value is made through a mount alone.
+    twins.mounted(|place| write(&place.join("size/0"), b""));
+    for size in SIZES.into_iter().filter(|size| *size > 0) {
         twins.set(&format!("size/{size}"), size);
     }
     twins.restart(Signal::SIGTERM);

@@ -40,6 +40,7 @@ mod readme;
 mod repository;
 mod restart;
 mod rollback;
+mod secrets;
 mod semantics;
 mod service;
 mod shipping;

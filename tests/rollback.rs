@@ -63,7 +63,11 @@ fn accept(root: &Root, vault: &str) -> serde_json::Value {
 fn an_older_copy_of_a_vault_serves_nobody_until_a_human_accepts_it() {
     let root = rolled_back(
         &[&["set", "a", "--value", "old"], &["set", "gone", "--value", "shredded"]],
-        &[&["set", "a", "--value", "new"], &["revoke", "gone"], &["set", "b", "--value", "x"]],
+        &[
+            &["set", "a", "--value", "new", "--replace"],
+            &["revoke", "gone"],
+            &["set", "b", "--value", "x"],
+        ],
     );
     for refused in [&["get", "a", "--raw"][..], &["list"], &["set", "c", "--value", "x"]] {
         let ended = root.run(refused);
@@ -160,8 +164,10 @@ fn of_a_restored_workspace_it_is_told_what_it_was_used_for_since_in_counts() {
 
 #[test]
 fn a_yes_to_one_restored_state_is_no_yes_to_another() {
-    let root =
-        rolled_back(&[&["set", "a", "--value", "first"]], &[&["set", "a", "--value", "second"]]);
+    let root = rolled_back(
+        &[&["set", "a", "--value", "first"]],
+        &[&["set", "a", "--value", "second", "--replace"]],
+    );
     let other = root.directory().join("other");
     let words = "$0 --json vault accept-restore default; read go; \
                  $0 --json vault accept-restore default";
@@ -221,7 +227,7 @@ fn on_a_system_root_who_asks_to_accept_cannot_answer() {
     root.ward(&["daemon", "stop"]).succeed();
     let kept = root.directory().join("kept");
     copy(&root.path().join("vaults/default"), &kept);
-    root.ward(&["set", "free/a", "--value", "new"]).succeed();
+    root.ward(&["set", "free/a", "--value", "new", "--replace"]).succeed();
     put_back(root, "default", &kept);
     let request = request_of(&root.run(&["--json", "vault", "accept-restore", "default"]));
     assert_eq!(root.run(&["approve", &request]).status, Some(3));

@@ -2,12 +2,14 @@
 
 use crate::agent_table::AgentTable;
 use crate::approval_queue::ApprovalQueue;
+use crate::calendar::Calendar;
 use crate::caller::Callers;
 use crate::clock;
 use crate::confinement::{Confinement, confine_core};
 use crate::control::{self, Connection, ConnectionTable};
 use crate::cpu_latency::CpuLatency;
 use crate::factor::ApprovalPassphrase;
+use crate::grant_table::GrantTable;
 use crate::guard_table::GuardTable;
 use crate::handle_table::HandleTable;
 use crate::handoff_table::HandoffTable;
@@ -24,6 +26,7 @@ use crate::missed::MissedTable;
 use crate::monitor::{Monitor, Started, follow_reports};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
+use crate::read_table::ReadTable;
 use crate::refusals::RefusalTable;
 use crate::root::{AUDIT, Layout, MARK, POLICY, Root};
 use crate::service_manager::{ServiceManager, inherited_socket};
@@ -229,7 +232,10 @@ fn assemble(
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
         handoffs: HandoffTable::default(),
+        grants: GrantTable::recall(&recovered.granted),
         missed: MissedTable::default(),
+        reads: ReadTable::default(),
+        calendar: Calendar::new(recovered.time, clock::stamp()),
         left: LogState::new(recovered, boot),
         log_finding: LogFinding::default(),
         signers,
@@ -241,8 +247,7 @@ fn assemble(
         shipping,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
-    let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
-    pipeline.callers.look_at_ancestors(asks_for_ancestors);
+    pipeline.callers.look_at_ancestors(pipeline.policy.rules().asks_for_ancestors());
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
     Ok(Arc::new(Daemon {
@@ -389,6 +394,7 @@ fn keep_vaults(daemon: &Daemon, stop: &Receiver<()>) {
                 daemon.pipeline.leases.record_ends();
                 daemon.service_manager.living(|| daemon.in_short());
                 daemon.pipeline.end_late_handoffs();
+                daemon.pipeline.end_late_grants();
             }
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use ward_policy::FileId;
+use ward_store::WallTime;
 use zeroize::Zeroizing;
 
 /// The longest value a draft can grow to, in bytes: that of the store.
@@ -20,6 +21,8 @@ const MOST: usize = 16 * LONGEST;
 pub(crate) struct Draft {
     /// Guards the content; held while a version is made of it, so that versions come in order.
     content: Mutex<Content>,
+    /// When the version that it began as ends: what is left of that serves no longer.
+    expires: Option<WallTime>,
     room: Arc<Room>,
 }
 
@@ -64,11 +67,20 @@ pub(crate) enum GrowError {
 pub(crate) struct NoRoom;
 
 impl Draft {
-    /// A draft in `room` that starts as `bytes`, the newest version.
-    pub(crate) fn of(bytes: Zeroizing<Vec<u8>>, room: &Arc<Room>) -> Result<Self, NoRoom> {
+    /// A draft in `room` that starts as `bytes`, the newest version, which ends at `expires`.
+    pub(crate) fn of(
+        bytes: Zeroizing<Vec<u8>>,
+        expires: Option<WallTime>,
+        room: &Arc<Room>,
+    ) -> Result<Self, NoRoom> {
         room.take(bytes.capacity())?;
         let content = Mutex::new(Content { bytes, state: State::Clean });
-        Ok(Self { content, room: Arc::clone(room) })
+        Ok(Self { content, expires, room: Arc::clone(room) })
+    }
+
+    /// When the version that it began as ends.
+    pub(crate) const fn expires(&self) -> Option<WallTime> {
+        self.expires
     }
 
     /// Cuts it to nothing, as O_TRUNC does.
@@ -238,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_write_beyond_the_end_leaves_zeros_before_it() {
-        let draft = Draft::of(Zeroizing::new(b"ab".to_vec()), &Arc::default()).unwrap();
+        let draft = Draft::of(Zeroizing::new(b"ab".to_vec()), None, &Arc::default()).unwrap();
         draft.write(4, b"cd").unwrap();
         assert_eq!(bytes(&draft), b"ab\0\0cd");
         draft.append(b"e").unwrap();
@@ -261,7 +273,7 @@ mod tests {
     #[test]
     fn drafts_that_hold_too_much_together_do_not_grow_until_one_is_gone() {
         let room = Arc::new(Room::default());
-        let draft = || Draft::of(Zeroizing::default(), &room).unwrap();
+        let draft = || Draft::of(Zeroizing::default(), None, &room).unwrap();
         let full: Vec<Draft> = std::iter::repeat_with(draft).take(MOST / LONGEST).collect();
         for one in &full {
             one.truncate(LONGEST as u64).unwrap();

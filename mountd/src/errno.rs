@@ -12,6 +12,11 @@ use ward_store::{ChangeError as StoreError, EntryNameError, TreeError};
 /// A mount or lease that has ended: the bytes were here and are gone for good.
 pub(crate) const ENDED: Errno = Errno::ESTALE;
 
+/// A secret whose time is over: "Key has expired".
+fn expired() -> Errno {
+    Errno::from_i32(libc::EKEYEXPIRED)
+}
+
 pub(crate) fn of_open(error: &OpenError) -> Errno {
     match error {
         OpenError::Name(fault) => of_name(*fault),
@@ -26,6 +31,7 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
             | Unanswered::Ended => Errno::EACCES,
             Unanswered::Interrupted => Errno::EINTR,
         },
+        OpenError::Expired(_) => expired(),
         OpenError::Ended => ENDED,
         OpenError::ReadOnly => Errno::EROFS,
         OpenError::NoRoom(_) => Errno::ENOSPC,
@@ -38,6 +44,7 @@ pub(crate) fn of_read(error: &ReadError) -> Errno {
     match error {
         ReadError::NotOpen => Errno::EBADF,
         ReadError::Ended => ENDED,
+        ReadError::Expired => expired(),
         ReadError::Lease(end) => of_lease(*end),
         ReadError::Open(error) => of_open(error),
         ReadError::Decrypt(_) | ReadError::Log(_) => Errno::EIO,
@@ -48,6 +55,7 @@ pub(crate) fn of_write(error: &WriteError) -> Errno {
     match error {
         WriteError::NotOpen => Errno::EBADF,
         WriteError::Ended => ENDED,
+        WriteError::Expired => expired(),
         WriteError::Lease(end) => of_lease(*end),
         WriteError::Open(error) => of_open(error),
         WriteError::Grow(GrowError::TooLong) => Errno::EFBIG,

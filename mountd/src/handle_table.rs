@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::Receipt;
 use ward_policy::{Caller, FileId, Lease, Moment, Operation, UserId, VaultName};
-use ward_store::VersionId;
+use ward_store::{VersionId, WallTime};
 
 /// The number of an open file, as the kernel gives it back to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub(crate) struct Handle {
     pub(crate) opener: Arc<Caller>,
     pub(crate) file: FileId,
     pub(crate) opened: Opened,
+    /// When its secret ends; for its lease may last longer.
+    pub(crate) expires: Option<WallTime>,
     /// Its open is in the log.
     pub(crate) receipt: Receipt,
 }

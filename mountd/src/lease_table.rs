@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ward_audit::{AppendError, Durability, EventType, Log, Record};
 use ward_policy::{
     AgentSessionId, ApprovalRequest, Basis, Caller, Digest, FileId, Fingerprint, Lease, LeaseId,
-    Moment, Permit, RequestId, Ticket, VaultName,
+    Moment, Permit, RequestId, SecretGrantId, Ticket, VaultName,
 };
 
 /// Every lease that may still be found or must still be withdrawn.
@@ -145,7 +145,7 @@ impl LeaseTable {
         let ends = match permit.basis() {
             Basis::Rule => latest,
             Basis::Approval { lifetime, .. } => now.after(*lifetime).min(latest),
-            Basis::Handoff { ends, .. } => (*ends).min(latest),
+            Basis::Handoff { ends, .. } | Basis::SecretGrant { ends, .. } => (*ends).min(latest),
         };
         let id = LeaseId(clock::new_id().ok_or(NoRandomness)?);
         let lease = Arc::new(Lease::begin(permit, id, holder, now, ends));
@@ -257,6 +257,12 @@ impl LeaseTable {
     /// Withdraws every lease on what was handed out by this request.
     pub(crate) fn withdraw_handoff(&self, id: RequestId) {
         let is_its = |lease: &Lease| matches!(lease.basis(), Basis::Handoff { request, .. } if *request == id);
+        self.withdraw(is_its);
+    }
+
+    /// Withdraws every lease by this grant of a secret.
+    pub(crate) fn withdraw_granted(&self, id: SecretGrantId) {
+        let is_its = |lease: &Lease| matches!(lease.basis(), Basis::SecretGrant { grant, .. } if *grant == id);
         self.withdraw(is_its);
     }
 

@@ -2,6 +2,7 @@
 
 mod agent_table;
 mod approval_queue;
+mod calendar;
 mod caller;
 mod clock;
 mod confinement;
@@ -14,6 +15,7 @@ mod errno;
 pub mod factor;
 mod fair_queue;
 mod filesystem;
+mod grant_table;
 mod guard_counts;
 mod guard_table;
 mod handle_table;
@@ -27,6 +29,7 @@ mod lifecycle;
 mod log_keeper;
 mod log_owner;
 mod log_state;
+mod maker;
 #[cfg(feature = "measure")]
 pub mod measure;
 mod meter;
@@ -39,6 +42,7 @@ mod owner;
 mod pipeline;
 mod place;
 mod policy_in_force;
+mod read_table;
 mod recorded;
 mod refusals;
 mod reload;

@@ -6,6 +6,9 @@
 mod ahead;
 mod answer;
 mod change;
+mod decrypt;
+mod expiry;
+mod granted;
 mod guarded;
 mod handoff;
 mod node;
@@ -18,6 +21,7 @@ pub(crate) use ahead::{AheadError, LONGEST_REASON, Wanted, file_operations};
 pub(crate) use answer::GiveAnswerError;
 pub(crate) use change::ChangeError;
 pub(crate) use change::{Entry, Removed};
+pub(crate) use granted::Giving;
 pub(crate) use handoff::{HandOutError, LessOf};
 pub(crate) use node::{MOVE, NodeChange, Touched, WRITE};
 pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
@@ -25,10 +29,12 @@ pub(crate) use write::{Occasion, WriteAt, WriteError};
 
 use crate::agent_table::AgentTable;
 use crate::approval_queue::ApprovalQueue;
+use crate::calendar::Calendar;
 use crate::caller::{Asker, Callers};
 use crate::clock;
 use crate::cpu_latency::CpuLatency;
 use crate::factor::ApprovalPassphrase;
+use crate::grant_table::GrantTable;
 use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::handoff_table::HandoffTable;
@@ -41,6 +47,7 @@ use crate::missed::MissedTable;
 use crate::monitor::Monitor;
 use crate::place::Place;
 use crate::policy_in_force::PolicyInForce;
+use crate::read_table::ReadTable;
 use crate::refusals::RefusalTable;
 use crate::shipping::Shipping;
 use crate::signer::Signers;
@@ -61,7 +68,9 @@ pub(crate) struct Pipeline {
     pub(crate) passphrase: ApprovalPassphrase,
     pub(crate) leases: LeaseTable,
     pub(crate) handoffs: HandoffTable,
+    pub(crate) grants: GrantTable,
     pub(crate) missed: MissedTable,
+    pub(crate) reads: ReadTable,
     pub(crate) refusals: RefusalTable,
     pub(crate) left: LogState,
     pub(crate) log_finding: LogFinding,
@@ -69,6 +78,8 @@ pub(crate) struct Pipeline {
     pub(crate) signers: Signers,
     pub(crate) handles: HandleTable,
     pub(crate) log: Arc<Log>,
+    /// By which secrets end.
+    pub(crate) calendar: Calendar,
     pub(crate) cpu_latency: Arc<CpuLatency>,
     pub(crate) meter: Meter,
     pub(crate) notifier: Notifier,
@@ -103,6 +114,9 @@ pub(crate) enum ReadError {
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
+    /// The version that was opened has expired.
+    #[error("the secret has expired")]
+    Expired,
     /// The lease is over, or somebody else's.
     #[error(transparent)]
     Lease(#[from] LeaseEnd),
@@ -146,6 +160,7 @@ impl Pipeline {
         let lease = match decision {
             Decision::Denied(denial) => return Err(self.refuse(&attempt, &denial)),
             Decision::NeedsApproval(question) => {
+                self.refuse_expired(&attempt)?; // before a yes is spent or a human asked
                 match self.leases.find(&question, &attempt.caller) {
                     Some(lease) => lease,                       // [4] lease_table.rs
                     None => return self.ask(attempt, question), // [4] approval_queue.rs
@@ -168,6 +183,9 @@ impl Pipeline {
         let handle = self.handles.find(request.handle).ok_or(ReadError::NotOpen)?;
         if !handle.place.is_open(clock::now()) {
             return Err(ReadError::Ended);
+        }
+        if self.calendar.is_over(handle.expires) {
+            return Err(ReadError::Expired);
         }
         let right = self.right_to(&handle, request.asker, Operation::FileRead)?; // [2][7] pipeline/right.rs
         let lease = right.active(clock::now())?; // [7] policy/src/lease.rs

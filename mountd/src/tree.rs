@@ -4,10 +4,11 @@
 //! of other names, their order or their number.
 
 use crate::clock;
+use crate::pipeline::Pipeline;
 use crate::place::Place;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use ward_policy::{Caller, FileId, Rules};
+use ward_policy::{Caller, FileId};
 use ward_store::NodeKind;
 
 /// The number the kernel gives the top of every mount (`FUSE_ROOT_ID`).
@@ -105,7 +106,12 @@ impl Tree {
 
 /// Whether `file` exists for `caller`: a file by the policy, a folder when something visible lies
 /// below it or the caller may write in it, the top always.
-pub(crate) fn is_visible(place: &Place, rules: &Rules, caller: &Caller, file: FileId) -> bool {
+pub(crate) fn is_visible(
+    place: &Place,
+    pipeline: &Pipeline,
+    caller: &Caller,
+    file: FileId,
+) -> bool {
     let vault = &place.vault.vault;
     if file == vault.root() {
         return true;
@@ -114,13 +120,14 @@ pub(crate) fn is_visible(place: &Place, rules: &Rules, caller: &Caller, file: Fi
         return false;
     };
     match attributes.kind {
-        NodeKind::File => rules.is_visible(caller, &place.vault.name, &path, clock::local(rules)),
+        NodeKind::File => pipeline.is_visible(caller, (&place.vault.name, &path), Some(file)),
         NodeKind::Directory => {
-            rules.may_write_in(caller, &place.vault.name, Some(&path), clock::local(rules))
+            let rules = pipeline.policy.rules();
+            rules.may_write_in(caller, &place.vault.name, Some(&path), clock::local(&rules))
                 || vault
                     .entries(file)
                     .iter()
-                    .any(|entry| is_visible(place, rules, caller, entry.file))
+                    .any(|entry| is_visible(place, pipeline, caller, entry.file))
         }
     }
 }

@@ -61,6 +61,8 @@ operations! {
     RequestDeny = "request.deny", High;
     /// See what waits for an answer.
     RequestList = "request.list", Low;
+    /// Let a client of the policy read a secret that one may read.
+    SecretGrant = "secret.grant", High;
     /// See which versions of a secret are kept.
     SecretHistory = "secret.history", Low;
     /// Make an older version current again, or bring a removed secret back.

@@ -1,6 +1,9 @@
 //! A permit: proof of a yes, spent once.
 
-use crate::{Digest, HandleTerms, Moment, OperationSet, RequestId, SecretPath, Ticket, VaultName};
+use crate::{
+    Digest, HandleTerms, Moment, OperationSet, RequestId, SecretGrantId, SecretPath, Ticket,
+    VaultName,
+};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,10 +59,17 @@ pub enum Basis {
         /// When it ends.
         ends: Moment,
     },
+    /// That of somebody who could read it, and granted it to a client of the policy.
+    SecretGrant {
+        /// The grant.
+        grant: SecretGrantId,
+        /// When it ends.
+        ends: Moment,
+    },
 }
 
-/// Proof of a yes. Made by an allow rule, by [`crate::ApprovalRequest::approve`] or by a
-/// [`crate::Handoff`], spent by
+/// Proof of a yes. Made by an allow rule, by [`crate::ApprovalRequest::approve`], by a
+/// [`crate::Handoff`] or a [`crate::SecretGrant`], spent by
 /// [`crate::Lease::begin`] or by the command it was asked for.
 ///
 /// ```compile_fail

@@ -20,5 +20,6 @@ mod leases;
 mod lint;
 mod reference;
 mod roles;
+mod secret_grants;
 mod support;
 mod visibility;

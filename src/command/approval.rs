@@ -20,7 +20,7 @@ pub(crate) enum RequestsCommand {
 /// What `ward grants` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantsCommand {
-    /// List what approvals gave and still lives
+    /// List what approvals and grants of secrets gave and still lives
     List,
     /// Take a grant back: open files of it end within a second
     Revoke(GrantArguments),

@@ -1,8 +1,9 @@
 //! `ward set`: stores a secret.
 
 use crate::client::Client;
-use crate::command::{SetArguments, ValueSource};
+use crate::command::{CharsetWord, SetArguments, ValueSource};
 use crate::output::{Report, count, escaped};
+use crate::run::vault_mount::lifetime;
 use crate::secret_reference::SecretReference;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
@@ -10,31 +11,75 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::io::Read;
 use ward_mountd::control::message::{
-    Command, FailureCode, LONGEST_VALUE, SecretText, Stored, Value,
+    Charset, Command, FailureCode, LONGEST_VALUE, Lifetime, SecretText, Stored, Value,
 };
 use zeroize::Zeroizing;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// Stores it.
 pub(crate) fn run(arguments: SetArguments, settings: &Settings) -> Result<Report<Stored>, Trouble> {
     let SecretReference { vault, path } = SecretReference::parse(&arguments.name)?;
-    let value = read(arguments.source, &arguments.name)?;
-    let command = Command::Set { vault: vault.clone(), path, value };
+    let ttl = Some(ttl(&arguments.ttl)?);
+    let replace = arguments.replace;
+    let value = read(&arguments)?;
+    let command = Command::Set { vault: vault.clone(), path, value, ttl, replace };
     let mut client = Client::connect(settings)?;
     let stored: Stored = client.ask_unlocked(command, None, &vault, &arguments.unlock)?;
+    let made = stored.bits.map(|bits| format!(", {}", count(bits.into(), "bit")));
+    let ends = stored.expires.as_deref().map(|end| format!(", until {}", escaped(end)));
     let text = format!(
-        "stored {}:{}, {} kept\n",
+        "stored {}:{}{}{}, {} kept\n",
         escaped(&stored.vault),
         escaped(&stored.path),
+        made.unwrap_or_default(),
+        ends.unwrap_or_default(),
         count(stored.versions, "version")
     );
     Ok(Report::new(stored, text))
 }
 
-fn read(source: ValueSource, name: &str) -> Result<Value, Trouble> {
-    match source {
-        ValueSource { generate: Some(length), .. } => Ok(Value::Generate(length)),
-        ValueSource { value: Some(value), .. } => encode(value.0.as_bytes(), name),
-        ValueSource { value: None, .. } => encode(&read_stdin()?, name),
+/// Reads whole days, a time such as `12h`, or `never`.
+pub(super) fn ttl(text: &str) -> Result<Lifetime, Trouble> {
+    if text == "never" {
+        return Ok(Lifetime::Never);
+    }
+    let days = text.strip_suffix('d').unwrap_or(text).parse::<u64>().ok();
+    let seconds = days.and_then(|days| days.checked_mul(DAY)).filter(|seconds| *seconds > 0);
+    let seconds = seconds.or_else(|| lifetime(text).ok());
+    seconds.map(Lifetime::Seconds).ok_or_else(|| {
+        Trouble::bad_input(format!("{text:?} is no number of days, no time and not never"))
+            .next("write it such as 30 (days), 12h or never")
+    })
+}
+
+fn read(arguments: &SetArguments) -> Result<Value, Trouble> {
+    let SetArguments { source, length, charset, .. } = arguments;
+    let bytes = match source {
+        ValueSource { generate: true, .. } => {
+            return Ok(Value::Generate { length: *length, charset: (*charset).into() });
+        }
+        ValueSource { value: Some(value), .. } => value.0.as_bytes(),
+        ValueSource { value: None, .. } => &read_stdin()?,
+    };
+    if bytes.is_empty() {
+        let message = format!("the value of {} is empty, so it was not stored", arguments.name);
+        return Err(Trouble::bad_input(message)
+            .next("see what should have made it; an empty file can be made through a mount"));
+    }
+    encode(bytes, &arguments.name)
+}
+
+impl From<CharsetWord> for Charset {
+    fn from(word: CharsetWord) -> Self {
+        match word {
+            CharsetWord::Url => Self::Url,
+            CharsetWord::Alphanumeric => Self::Alphanumeric,
+            CharsetWord::Hex => Self::Hex,
+            CharsetWord::Digits => Self::Digits,
+            CharsetWord::Printable => Self::Printable,
+        }
     }
 }
 
@@ -60,6 +105,17 @@ fn encode(bytes: &[u8], name: &str) -> Result<Value, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lifetime_is_whole_days_or_a_time_or_never() {
+        for (text, seconds) in [("7", 604_800), ("7d", 604_800), ("12h", 43_200), ("90s", 90)] {
+            assert_eq!(ttl(text).ok(), Some(Lifetime::Seconds(seconds)), "{text}");
+        }
+        assert_eq!(ttl("never").ok(), Some(Lifetime::Never));
+        for text in ["0", "-1", "", "1.5", "soon", "0s", "99999999999999999999"] {
+            assert!(ttl(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_longest_value_is_taken_and_one_byte_more_is_refused_by_name() {

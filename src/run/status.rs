@@ -347,6 +347,7 @@ mod tests {
             refusals: vec![one_refusal()],
             ended: [one_end()].into(),
             leases: vec![],
+            grants: vec![],
             sinks: vec![],
             guards: None,
         };

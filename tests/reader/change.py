@@ -39,6 +39,12 @@ class Fields:
         demand(max(extent[0], extent[3]) <= MOST and extent[1] <= extent[6], "an extent that cannot be")
         return extent
 
+    def imprint(self):
+        """Until when a version is served, and who wrote it."""
+        expires, user = self.take("<q"), self.take("<I")
+        agent, program = self.short(), self.take(f"{self.take('<H')}s")
+        return expires, user, agent.decode(), program
+
     def many(self, form, count="<I"):
         return [self.take(form) for _ in range(self.take(count))]
 
@@ -71,7 +77,9 @@ def of_secrets(fields):
     read, number, place, many = fields.take, fields.number, fields.place, fields.many
     time = lambda: read("<q")
     regions, extents = lambda: many(REGION), fields.extents
-    write = lambda: dict(file=number(), version=number(), bytes=read("<Q"), time=time(), extents=extents())
+    written = lambda: dict(file=number(), version=number(), bytes=read("<Q"), time=time())
+    write = lambda: written() | dict(extents=extents())
+    write_by = lambda: written() | dict(imprint=fields.imprint(), extents=extents())
     return {
         1: ("create", lambda: dict(file=number(), kind=read("B"), place=place(), time=time())),
         2: ("write", write),
@@ -84,6 +92,7 @@ def of_secrets(fields):
         10: ("discard", lambda: dict(file=number(), regions=regions())),
         12: ("relocate", lambda: dict(version=number(), bytes=read("<Q"), extents=extents())),
         13: ("forget", lambda: dict(version=number())),
+        27: ("write", write_by),
     }
 
 

@@ -43,6 +43,8 @@ class Image:
         tree.read(fields)
         self.retired = set(many("<Q"))
         self.moved = many("<QQ32s")
+        if fields.at < 8 + follow:
+            tree.read_imprints(fields)
         demand(fields.at == 8 + follow and not any(fields.data[fields.at :]), "an image has another length")
 
 

@@ -10,7 +10,7 @@ class Tree:
 
     def __init__(self):
         self.directories, self.names, self.histories, self.versions = {1}, {}, {}, {}
-        self.writers = {}
+        self.writers, self.imprints = {}, {}
         self.removed = []
 
     def read(self, fields):
@@ -36,6 +36,13 @@ class Tree:
         self.shredded = many("<QQ")
         self.dead = [(read("<Q"), many(REGION)) for _ in range(read("<Q"))]
 
+    def read_imprints(self, fields):
+        """Who wrote versions, and until when they are served."""
+        for _ in range(fields.take("<Q")):
+            version = fields.number()
+            demand(version in self.versions, "an imprint of a version that is not there")
+            self.imprints[version] = fields.imprint()
+
     def apply(self, change, of):
         if change == "create":
             self.create(of["file"], of["kind"], of["place"])
@@ -45,6 +52,8 @@ class Tree:
             history.append(of["version"])
             self.writers[of["version"]] = of["file"]
             self.versions[of["version"]] = of["bytes"], of["extents"]
+            if "imprint" in of:
+                self.imprints[of["version"]] = of["imprint"]
         elif change == "rename":
             self.rename(of["place"], of["to"])
         elif change == "unlink":

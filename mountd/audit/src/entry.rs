@@ -37,6 +37,9 @@ pub struct Entry<'a> {
     /// How many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<Number>,
+    /// The client of the policy to whom a secret was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Text<'a>>,
     /// SHA-256 of the compressed form of a segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compressed: Option<Text<'a>>,
@@ -57,9 +60,15 @@ pub struct Entry<'a> {
     /// What an answer stood on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceText<'a>>,
+    /// The number of the file that was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<Number>,
     /// The roots of the full parts of the tree, the largest first; in the first entry of each segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frontier: Option<Vec<TreeHash>>,
+    /// The grant of a secret that it is about, or that permitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Text<'a>>,
     /// What guards have counted, by client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guards: Option<Vec<ClientCounts<'a>>>,
@@ -183,6 +192,9 @@ pub struct Entry<'a> {
     /// How many refusals before it could not be recorded because the disk was full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrecorded: Option<Number>,
+    /// When a grant ends by itself, by the wall clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// The vault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vault: Option<Text<'a>>,
@@ -297,6 +309,7 @@ impl<'a> Entry<'a> {
             boot_id: Cow::Borrowed(""),
             boot_time: Number::default(),
             bytes: None,
+            client: None,
             compressed: None,
             count: None,
             counted: None,
@@ -304,7 +317,9 @@ impl<'a> Entry<'a> {
             ends: None,
             event_type,
             evidence: None,
+            file: None,
             frontier: None,
+            grant: None,
             guards: None,
             id: Cow::Borrowed(""),
             identity: None,
@@ -347,6 +362,7 @@ impl<'a> Entry<'a> {
             ts: Timestamp::default(),
             unclosed: None,
             unrecorded: None,
+            until: None,
             vault: None,
             version: VERSION,
             wall: None,

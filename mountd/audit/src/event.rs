@@ -106,6 +106,10 @@ event_types! {
     RequestExpired = "request.expired";
     /// A human is asked.
     RequestMade = "request.made";
+    /// A grant of a secret was over or taken back.
+    SecretGrantEnded = "secret.grant-ended";
+    /// A client of the policy may read a secret, because somebody who may read it said so.
+    SecretGranted = "secret.granted";
     /// Every version of a secret was destroyed.
     SecretRevoked = "secret.revoked";
     /// A secret was stored.
@@ -170,6 +174,8 @@ impl EventType {
             | Self::PolicyRefused
             | Self::RequestApproved
             | Self::RequestDenied
+            | Self::SecretGrantEnded
+            | Self::SecretGranted
             | Self::SecretRevoked
             | Self::SecretSet
             | Self::SignerCompromise
@@ -226,6 +232,7 @@ impl EventType {
                 | Self::HandoffDenied
                 | Self::HandoffEnded
                 | Self::LeaseEnded
+                | Self::SecretGrantEnded
                 | Self::MountEnded
                 | Self::DaemonStopped
         )

@@ -37,6 +37,8 @@ pub(crate) struct Fold {
     /// The last tallies of guards, and the opens that count and are not in them.
     counts: Option<Entry<'static>>,
     counted: Vec<CountedEntry>,
+    /// The `secret.granted` entry of each grant that was not ended.
+    grants: BTreeMap<String, Entry<'static>>,
     /// The last `ship.cursor` entry of each sink.
     cursors: BTreeMap<String, Entry<'static>>,
 }
@@ -79,6 +81,11 @@ impl Fold {
         self.cursors.iter().map(|(sink, entry)| (sink.clone(), size(entry))).collect()
     }
 
+    /// The grants of secrets that stand, in the order of their ids.
+    pub(crate) fn grants(&self) -> Vec<Entry<'static>> {
+        self.grants.values().cloned().collect()
+    }
+
     /// Everything that stands.
     pub(crate) fn standing(&self) -> Vec<Standing> {
         self.standing.values().cloned().collect()
@@ -89,7 +96,8 @@ impl Fold {
         self.standing.retain(|_, standing| !standing.is_over(boot, now));
         let entries: Vec<Entry<'static>> =
             self.standing.values().flat_map(Standing::entries).collect();
-        let entries = [entries, self.cursors.values().cloned().collect()].concat();
+        let grants = self.grants.values().cloned().collect();
+        let entries = [entries, grants, self.cursors.values().cloned().collect()].concat();
         (!entries.is_empty()).then_some(entries)
     }
 
@@ -97,6 +105,7 @@ impl Fold {
         let event = entry.event_type;
         if event == EventType::SegmentStart {
             self.standing.clear();
+            self.grants.clear();
             self.cursors.clear();
             entry.in_force.into_iter().flatten().for_each(|entry| self.take(entry));
             return;
@@ -104,6 +113,15 @@ impl Fold {
         if event == EventType::ShipCursor {
             let sink = entry.sink.as_deref().unwrap_or_default().to_owned();
             self.cursors.insert(sink, entry);
+            return;
+        }
+        if let EventType::SecretGranted | EventType::SecretGrantEnded = event {
+            let id = entry.grant.as_deref().unwrap_or_default().to_owned();
+            if event == EventType::SecretGranted {
+                self.grants.insert(id, entry);
+            } else {
+                self.grants.remove(&id);
+            }
             return;
         }
         // A lease is known by the request that was approved.
@@ -190,6 +208,8 @@ const fn changes_what_stands(event: EventType) -> bool {
             | EventType::LeaseBegun
             | EventType::LeaseUsed
             | EventType::LeaseEnded
+            | EventType::SecretGranted
+            | EventType::SecretGrantEnded
             | EventType::ShipCursor
     )
 }

@@ -60,6 +60,8 @@ pub struct Recovered {
     pub time: Option<Timestamp>,
     /// The requests and leases that stood then.
     pub standing: Vec<Standing>,
+    /// The grants of secrets that stood then: `secret.granted` entries.
+    pub granted: Vec<Entry<'static>>,
     /// The last tallies of guards.
     pub counts: Option<Entry<'static>>,
     /// The opens that count and are not in them.
@@ -286,6 +288,7 @@ impl Found {
             head: self.succession.head(),
             time: self.succession.time(),
             standing: self.fold.standing(),
+            granted: self.fold.grants(),
             counts,
             counted,
             cursors: self.fold.cursors(),

@@ -1,5 +1,7 @@
 //! A record: what the daemon says happened, before it has a number and a place in the chain.
 
+mod granting;
+
 use crate::chain::hex;
 use crate::entry::{Actor, Entry, Number, shown};
 use crate::evidence::Evidence;
@@ -10,8 +12,9 @@ use crate::{ClientCounts, Counts, EventType, SegmentName, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 use ward_policy::{
-    ActiveLease, AgentName, Basis, Caller, Digest, Grant, Handoff, Lease, LeaseId, Moment,
-    OperationSet, ProcessId, Question, RequestId, SecretPath, Share, Ticket, VaultName,
+    ActiveLease, AgentName, Basis, Caller, Digest, Grant, Lease, LeaseId, Moment, OperationSet,
+    ProcessId, Question, RequestId, SecretGrant, SecretGrantId, SecretPath, Share, Ticket,
+    VaultName,
 };
 
 /// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
@@ -77,6 +80,8 @@ pub struct Record<'a> {
     evidence: Option<(&'a Evidence, &'a str)>,
     sink: Option<&'a str>,
     signer: Option<SignerFact<'a>>,
+    granted: Option<SecretGrantId>,
+    given: Option<(&'a SecretGrant, Option<Timestamp>)>,
 }
 
 impl<'a> Record<'a> {
@@ -120,6 +125,8 @@ impl<'a> Record<'a> {
             evidence: None,
             sink: None,
             signer: None,
+            granted: None,
+            given: None,
         }
     }
 
@@ -130,15 +137,9 @@ impl<'a> Record<'a> {
             Basis::Rule => record,
             Basis::Approval { request, .. } => record.approval(*request),
             Basis::Handoff { request, .. } => record.request(*request),
+            Basis::SecretGrant { grant, .. } => Self { granted: Some(*grant), ..record },
         };
         record.lease(lease.id())
-    }
-
-    /// What `handoff` permits was handed out, for the opens that `reach` names.
-    pub fn handing(handoff: &'a Handoff, reach: &'a str) -> Self {
-        let record = Self::new(EventType::HandoffGiven).granted(handoff.grant());
-        let record = record.request(handoff.request());
-        Self { ends: Some(handoff.ends()), reach: Some(reach), ..record }
     }
 
     /// An approval gave `lease`, which serves the opens that `reach` names.
@@ -154,6 +155,7 @@ impl<'a> Record<'a> {
             Basis::Rule => record,
             Basis::Approval { request, .. } => record.approval(*request),
             Basis::Handoff { request, .. } => record.request(*request),
+            Basis::SecretGrant { grant, .. } => Self { granted: Some(*grant), ..record },
         }
     }
 
@@ -394,11 +396,14 @@ impl<'a> Record<'a> {
             approval: self.approval.map(|request| Cow::Owned(request.0.to_string())),
             binding: self.evidence.map(|(_, binding)| Cow::Borrowed(binding)),
             bytes: self.bytes.map(Number),
+            client: self.given.map(|(grant, _)| Cow::Borrowed(&**grant.client())),
             compressed: self.compressed.as_ref().map(digest_text),
             count: (self.count > 1).then_some(Number(self.count)),
             counted: self.counted,
             decision: self.outcome.map(|outcome| Cow::Borrowed(outcome.name())),
             ends: self.ends.map(|moment| Number(moment.nanoseconds())),
+            file: self.given.map(|(grant, _)| Number(grant.file().0)),
+            grant: self.granted.map(|grant| Cow::Owned(grant.0.to_string())),
             guards: self.guards.map(|(clients, _)| clients.to_vec()),
             evidence: self.evidence.map(|(evidence, _)| evidence.shown()),
             kind: self.kind.map(|kind| Cow::Borrowed(kind.name())),
@@ -425,6 +430,7 @@ impl<'a> Record<'a> {
             size: self.size.map(Number),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
+            until: self.given.and_then(|(_, until)| until),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),
             wall: self.wall,
             ..Entry::new(self.event)

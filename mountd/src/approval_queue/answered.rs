@@ -5,7 +5,7 @@ use crate::clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use ward_policy::{Caller, Grant, Moment, RequestId};
+use ward_policy::{Caller, FileId, Grant, Moment, RequestId, VaultName};
 
 /// How long an answer is remembered.
 const MEMORY: Duration = Duration::from_secs(60 * 60);
@@ -49,6 +49,29 @@ impl ApprovalQueue {
         }
         let answered = state.answered.find(id, clock::now())?;
         Some((Arc::clone(&answered.asker), answered.state.clone()))
+    }
+
+    /// The newest request about a file by the user of `caller`, in the same agent session if in any.
+    pub(crate) fn newest_of(
+        &self,
+        caller: &Caller,
+        vault: &VaultName,
+        file: FileId,
+    ) -> Option<(RequestId, RequestState)> {
+        let is_own = |asker: &Caller, grant: &Grant| {
+            (asker.uid, asker.agent_session()) == (caller.uid, caller.agent_session())
+                && asker.acting_client() == caller.acting_client()
+                && grant.vault.as_ref() == Some(vault)
+                && grant.file == Some(file)
+        };
+        let state = self.state();
+        let pending = state.pending.iter().filter(|(_, it)| is_own(&it.asker, it.request.grant()));
+        let pending = pending.map(|(id, _)| (*id, RequestState::Pending));
+        let now = clock::now();
+        let answered = state.answered.0.iter().filter(|it| !it.is_old(now));
+        let answered = answered.filter(|it| is_own(&it.asker, &it.grant));
+        // Ids are in the order of time.
+        pending.chain(answered.map(|it| (it.id, it.state.clone()))).max_by_key(|(id, _)| *id)
     }
 
     /// The last request of `caller` that a human said no to, and in which words.

@@ -77,6 +77,7 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
             ..denied(*id)
         },
         OpenError::NeedsApproval(id) => needs_approval(*id, None, ask_an_approver(*id)),
+        OpenError::Expired(_) => expired(),
         OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
         OpenError::ReadOnly => {
             failure(FailureCode::Conflict, error, "mount it without --read-only")
@@ -107,10 +108,17 @@ pub(super) fn of_read(error: &ReadError) -> Failure {
         ReadError::Log(_) => {
             failure(FailureCode::LogFailed, error, "see ward status, then restart the daemon")
         }
+        ReadError::Expired => expired(),
         ReadError::NotOpen | ReadError::Ended | ReadError::Lease(_) => {
             failure(FailureCode::Failed, error, "try again")
         }
     }
+}
+
+/// It was there, for whoever may know, and its time is over.
+pub(super) fn expired() -> Failure {
+    let next = "whoever keeps it: ward set NAME --replace, with a new value, or ward revoke NAME";
+    failure(FailureCode::Expired, "the secret has expired", next)
 }
 
 /// What is not there, and what the caller must not know of, look the same.

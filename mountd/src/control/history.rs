@@ -76,13 +76,17 @@ impl Control<'_> {
                 }
             };
             open.vault.sync()?;
-            Ok(open.vault.versions(file).len())
+            let current = open.vault.current_version(file);
+            let expires = current.and_then(|version| open.vault.expires(file, version));
+            Ok((open.vault.versions(file).len(), expires))
         })();
-        let versions = restored.map_err(|error| of_store(&error))?;
+        let (versions, expires) = restored.map_err(|error| of_store(&error))?;
         Ok(Stored {
             vault: vault.to_string(),
             path: path.to_string(),
             versions: u64::try_from(versions).unwrap_or(u64::MAX),
+            expires: expires.map(|end| clock::text(clock::wall_of(end))),
+            bits: None,
         })
     }
 

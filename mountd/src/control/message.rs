@@ -5,8 +5,10 @@
 
 mod answering;
 mod explained;
+mod hidden;
 mod process;
 mod result;
+mod secrets;
 mod signers;
 mod status;
 mod verified;
@@ -16,8 +18,10 @@ mod whoami;
 pub use crate::owner::Owner;
 pub use answering::*;
 pub use explained::*;
+pub use hidden::*;
 pub use process::*;
 pub use result::*;
+pub use secrets::*;
 pub use signers::*;
 pub use status::*;
 pub use verified::*;
@@ -147,6 +151,12 @@ pub enum Command {
         path: String,
         /// Where the value comes from.
         value: Value,
+        /// How long it is served; for ever when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ttl: Option<Lifetime>,
+        /// Whether it takes the place of a value that is there, of which the versions are kept.
+        #[serde(default)]
+        replace: bool,
     },
     /// Reads a secret: [`Secret`].
     Get {
@@ -166,6 +176,25 @@ pub enum Command {
         vault: String,
         /// The secret.
         path: String,
+    },
+    /// How a secret stands for who asks: [`SecretState`].
+    SecretStatus {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+    },
+    /// Lets a client of the policy read a secret: [`GrantState`].
+    SecretGrant {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+        /// The client.
+        client: String,
+        /// For so many seconds; until it is taken back when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
     },
     /// Versions of a secret, or of one that was removed: [`History`].
     History {
@@ -257,9 +286,9 @@ pub enum Command {
         /// For so many seconds.
         seconds: Option<u64>,
     },
-    /// Ends what an approval gave: [`Done`].
+    /// Ends what an approval gave, or a grant of a secret: [`Done`].
     GrantRevoke {
-        /// The id of the lease.
+        /// The id of the lease or grant.
         lease: String,
     },
     /// Makes a vault: [`VaultState`].
@@ -466,26 +495,4 @@ pub enum Command {
         /// Each of them, decided alone.
         steps: Vec<Ask>,
     },
-}
-
-/// A passphrase on its way to the daemon; wiped when dropped, never shown.
-#[derive(Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-#[serde(transparent)]
-pub struct Passphrase(pub String);
-
-impl std::fmt::Debug for Passphrase {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Passphrase(..)")
-    }
-}
-
-/// Bytes of a secret in base64 (RFC 4648, padded); wiped when dropped, never shown.
-#[derive(Serialize, Deserialize, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-#[serde(transparent)]
-pub struct SecretText(pub String);
-
-impl std::fmt::Debug for SecretText {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("SecretText(..)")
-    }
 }

@@ -1,9 +1,8 @@
 //! Commands about requests: ask, list, answer.
 
-use super::failure::{bad_id, bad_input, bad_name, failure, no_such_secret, of_open};
-use super::message::{
-    Done, Failure, FailureCode, MissedRequest, Pending, PendingRequest, Process, Requested,
-};
+use super::failure::{bad_id, bad_input, bad_name, expired, no_such_secret, of_open};
+use super::grants::no_such_grant;
+use super::message::{Done, Failure, MissedRequest, Pending, PendingRequest, Process, Requested};
 use super::session::{About, Control};
 use crate::approval_queue::{PATIENCE, PendingView};
 use crate::clock;
@@ -11,8 +10,8 @@ use crate::missed::Missed;
 use crate::pipeline::{AheadError, Wanted, file_operations};
 use ward_audit::{EventType, Record};
 use ward_policy::{
-    AnyFactor, Caller, Factors, LeaseId, Narrowing, Operation, OperationSet, Question, SecretPath,
-    Ticket, VaultName,
+    AnyFactor, Caller, Factors, LeaseId, Narrowing, Operation, OperationSet, Question,
+    SecretGrantId, SecretPath, Ticket, VaultName,
 };
 
 impl Control<'_> {
@@ -32,6 +31,9 @@ impl Control<'_> {
         let ticket = ticket.map(Ticket::try_from).transpose();
         let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
         let open = self.reach(&vault)?;
+        if self.visible_file(&open, &path).is_ok_and(|file| self.is_expired(&open, file)) {
+            return Err(expired());
+        }
         let (vault, path, file) = (&vault, &path, open.find(&path));
         let (ticket, wished) = (ticket.as_ref(), Narrowing::default());
         let wanted = Wanted { vault, path, file, operations, reason, ticket, wished };
@@ -78,12 +80,14 @@ impl Control<'_> {
     /// Takes back what an approval gave: of who may answer such requests, or holds it.
     pub(super) fn grant_revoke(&self, lease: &str) -> Result<Done, Failure> {
         let pipeline = &self.daemon.pipeline;
-        let id = ulid::Ulid::from_string(lease).map(LeaseId);
+        let id = ulid::Ulid::from_string(lease);
         let id = id.map_err(|_| bad_id("this is no id of a grant", "see ward grants list"))?;
+        if let Some(taken) = self.take_secret_grant_back(SecretGrantId(id)) {
+            return taken.map(|()| Done {});
+        }
+        let id = LeaseId(id);
         let found = pipeline.leases.approved().into_iter().find(|lease| lease.id() == id);
-        let found = found.ok_or_else(|| {
-            failure(FailureCode::NotFound, "no such grant lives", "see ward grants list")
-        })?;
+        let found = found.ok_or_else(no_such_grant)?;
         let grant = found.grant();
         let (vault, path) = (grant.vault.as_ref(), grant.path.as_ref());
         if found.holder().uid() != self.caller.uid {

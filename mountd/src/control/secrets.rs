@@ -1,13 +1,16 @@
 //! Commands about secrets: set, get, list, revoke.
 
-use super::failure::{bad_input, failure, no_such_secret, of_reach, of_read, of_store};
+use super::failure::{bad_input, bad_name, failure, no_such_secret, of_reach, of_read, of_store};
+use super::generated::generate;
 use super::message::{
-    Done, Failure, FailureCode, LONGEST_VALUE, Name, Names, Secret, SecretText, Stored, Value,
+    Done, Failure, FailureCode, LONGEST_VALUE, Lifetime, Maker, Name, Names, Secret, SecretText,
+    Stored, Value,
 };
 use super::requests::{names, vault_name};
 use super::session::{About, Control};
 use crate::clock;
 use crate::handle_table::HandleId;
+use crate::maker;
 use crate::pipeline::{Content, Fills, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
 use crate::term::Term;
@@ -16,52 +19,111 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 use std::time::Duration;
-use ward_audit::EventType;
+use ward_audit::{EventType, Record};
 use ward_policy::{
     Decision, FileId, Operation, OperationSet, Question, SecretName, SecretPath, VaultName,
 };
-use ward_store::{NodeKind, VaultKind};
+use ward_store::{ChangeError, Existing, Imprint, NodeKind, VaultKind, WallTime};
 use zeroize::Zeroizing;
 
 /// How long one command may hold a secret open.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Lengths that `--generate` makes.
-const GENERATED: std::ops::RangeInclusive<u32> = 8..=4096;
-/// Characters of generated values: no shell, quoting or line-end trouble, 6 bits each.
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// The latest end, in nanoseconds since 1970: 2200-01-01.
+const LATEST: i64 = 7_258_118_400_000_000_000;
 /// How much is read of a secret at a time.
 const PIECE: usize = 64 << 10;
 
 impl Control<'_> {
-    pub(super) fn set(&self, vault: &str, path: &str, value: &Value) -> Result<Stored, Failure> {
+    /// Stores a value; in the place of another one only when that is said.
+    pub(super) fn set(
+        &self,
+        (vault, path): (&str, &str),
+        value: &Value,
+        (ttl, existing): (Option<Lifetime>, Existing),
+    ) -> Result<Stored, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
         let file = open.vault.find(&path);
         let about = About { vault: Some(&vault), path: Some(&path), file, ..About::default() };
-        let value = bytes_of(value)?;
-        self.permit(Operation::SecretSet, EventType::SecretSet, about)?;
-        if file
-            .and_then(|file| open.vault.attributes(file))
-            .is_some_and(|it| it.kind == NodeKind::Directory)
-        {
-            let message = format!("{path} is a folder");
-            return Err(failure(FailureCode::Conflict, message, "choose another name"));
-        }
+        let (value, bits) = bytes_of(value)?;
+        let expires = self.end_of(ttl)?;
+        let grant = self.decided(Operation::SecretSet, about)?;
+        self.refuse_taken(&open, &path, existing)?;
+        self.record(Record::new(EventType::SecretSet).by(&self.caller).granted(&grant))?;
         let stored = (|| {
-            let file = match file {
-                Some(file) => file,
-                None => make_file(&open, &path)?,
-            };
-            open.vault.write_version(file, &value, clock::file_time())?;
+            let file = make_file(&open, &path)?;
+            let writing = maker::writing(&self.caller, (clock::file_time(), expires), existing);
+            open.vault.write_version(file, &value, writing)?;
             open.vault.sync()?;
             Ok(open.vault.versions(file).len())
         })();
-        let versions = stored.map_err(|error| of_store(&error))?;
+        // Somebody else was first.
+        let is_taken = |error: &ChangeError| matches!(error, ChangeError::Exists);
+        let versions = stored
+            .map_err(|error| if is_taken(&error) { taken(&path) } else { of_store(&error) })?;
         Ok(Stored {
             vault: vault.to_string(),
             path: path.to_string(),
             versions: u64::try_from(versions).unwrap_or(u64::MAX),
+            expires: expires.map(|end| clock::text(clock::wall_of(end))),
+            bits,
         })
+    }
+
+    /// When what is stored now ends.
+    fn end_of(&self, ttl: Option<Lifetime>) -> Result<Option<WallTime>, Failure> {
+        match ttl {
+            None | Some(Lifetime::Never) => Ok(None),
+            Some(Lifetime::Seconds(seconds)) => {
+                let nanoseconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+                let end = nanoseconds.and_then(|seconds| {
+                    let lasts = seconds.checked_mul(1_000_000_000)?;
+                    self.daemon.pipeline.calendar.now().nanoseconds().checked_add(lasts)
+                });
+                let end = end.filter(|end| *end <= LATEST);
+                end.map(|end| Some(WallTime::from_nanoseconds(end))).ok_or_else(|| {
+                    bad_input(
+                        "a secret lasts a second at least",
+                        "name an end before 2200, or never",
+                    )
+                })
+            }
+        }
+    }
+
+    /// Refuses a name that has a value, unless it is to be replaced, and one that is a folder, or below
+    /// a secret.
+    fn refuse_taken(
+        &self,
+        open: &OpenVault,
+        path: &SecretPath,
+        existing: Existing,
+    ) -> Result<(), Failure> {
+        let conflict = |message: String, next: &str| failure(FailureCode::Conflict, message, next);
+        let vault = &open.vault;
+        let kind = |file: FileId| vault.attributes(file).map(|it| it.kind);
+        let mut folder = vault.root();
+        let mut above: Vec<&[u8]> = Vec::new();
+        for part in path.parts() {
+            let name = SecretName::try_from(part).map_err(|error| bad_name(error, "mend it"))?;
+            if kind(folder) == Some(NodeKind::File) {
+                let above = String::from_utf8_lossy(&above.join(&b'/')).into_owned();
+                let message = format!("{above} is a secret, so nothing can lie below it");
+                return Err(conflict(message, "choose another name"));
+            }
+            above.push(part);
+            let Some(found) = vault.lookup(folder, &name) else { return Ok(()) };
+            folder = found;
+        }
+        if kind(folder) == Some(NodeKind::Directory) {
+            let message = format!("{path} is a folder: there are secrets below it");
+            return Err(conflict(message, "choose another name"));
+        }
+        // A file into which nothing was ever written has no value to lose.
+        match vault.current_version(folder) {
+            Some(_) if existing == Existing::Keep => Err(taken(path)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Reads a secret by the way of a read, as any open file is.
@@ -146,8 +208,7 @@ impl Control<'_> {
         let pipeline = &self.daemon.pipeline;
         let path = open.vault.path_of(file)?;
         let attributes = open.vault.attributes(file)?;
-        let rules = pipeline.policy.rules();
-        if !rules.is_visible(&self.caller, &open.name, &path, clock::local(&rules)) {
+        if !pipeline.is_visible(&self.caller, (&open.name, &path), Some(file)) {
             return None;
         }
         let question = ward_policy::Question {
@@ -157,7 +218,7 @@ impl Control<'_> {
             file: Some(file),
             ..ward_policy::Question::default()
         };
-        let may_read = match pipeline.policy.evaluate(&self.caller, &question) {
+        let may_read = match pipeline.decide_reading(&self.caller, VaultKind::Secrets, &question) {
             Decision::Permitted(permit) => {
                 let _looked_at_only = permit;
                 true
@@ -165,11 +226,30 @@ impl Control<'_> {
             Decision::NeedsApproval(asked) => pipeline.leases.has(&asked, &self.caller),
             Decision::Denied(_) => false,
         };
-        let modified = clock::text(clock::wall_of(attributes.modified));
-        Some(Name { path: path.to_string(), bytes: may_read.then_some(attributes.size), modified })
+        let text = |time| clock::text(clock::wall_of(time));
+        let version = open.vault.current_version(file);
+        let imprint = version.and_then(|version| open.vault.imprint(file, version));
+        let expires = imprint.as_ref().and_then(|imprint| imprint.expires);
+        let versions = u64::try_from(attributes.versions).ok();
+        Some(Name {
+            path: path.to_string(),
+            bytes: may_read.then_some(attributes.size),
+            modified: text(attributes.modified),
+            expires: expires.map(text),
+            is_expired: pipeline.calendar.is_over(expires),
+            versions: versions.filter(|_| may_read),
+            made_by: imprint.filter(|_| may_read).map(maker_of),
+        })
     }
 
-    /// Withdraws every lease on a secret, then destroys every version of it.
+    /// Whether nobody is given the secret any more.
+    pub(super) fn is_expired(&self, open: &OpenVault, file: FileId) -> bool {
+        let version = open.vault.current_version(file);
+        let end = version.and_then(|version| open.vault.expires(file, version));
+        self.daemon.pipeline.calendar.is_over(end)
+    }
+
+    /// Withdraws every lease and grant on a secret, then destroys every version of it.
     pub(super) fn revoke(&self, vault: &str, path: &str) -> Result<Done, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
@@ -178,7 +258,9 @@ impl Control<'_> {
             About { vault: Some(&vault), path: Some(&path), file: Some(file), ..About::default() };
         self.permit(Operation::SecretRevoke, EventType::SecretRevoked, about)?;
         self.daemon.pipeline.leases.withdraw_file(&vault, file);
+        self.daemon.pipeline.end_grants_of(&vault, file, "the secret was revoked");
         open.vault.shred(file, clock::file_time()).map_err(|error| of_store(&error))?;
+        self.daemon.pipeline.reads.revoked(&vault, &path);
         Ok(Done {})
     }
 
@@ -205,40 +287,57 @@ impl Control<'_> {
         open: &OpenVault,
         path: &SecretPath,
     ) -> Result<FileId, Failure> {
-        let rules = self.daemon.pipeline.policy.rules();
         let file = open.vault.find(path).filter(|file| {
             let attributes = open.vault.attributes(*file);
+            let name = (&open.name, path);
             attributes.is_some_and(|attributes| attributes.kind == NodeKind::File)
-                && rules.is_visible(&self.caller, &open.name, path, clock::local(&rules))
+                && self.daemon.pipeline.is_visible(&self.caller, name, Some(*file))
         });
         file.ok_or_else(no_such_secret)
     }
 }
 
-/// The file at `path`, made with the folders above it.
-fn make_file(open: &OpenVault, path: &SecretPath) -> Result<FileId, ward_store::ChangeError> {
-    let vault = &open.vault;
-    let mut folder = vault.root();
-    let mut parts = path.parts().peekable();
-    while let Some(part) = parts.next() {
-        let Ok(name) = SecretName::try_from(part) else {
-            break;
-        };
-        if parts.peek().is_none() {
-            return vault.create_file(folder, &name, clock::file_time());
-        }
-        folder = match vault.lookup(folder, &name) {
-            Some(found) => found,
-            None => vault.make_directory(folder, &name, clock::file_time())?,
-        };
-    }
-    // A SecretPath has at least one part, and every part of it is a name.
-    Ok(folder)
+/// There is a value under the name.
+fn taken(path: &SecretPath) -> Failure {
+    let next = "to replace its value, and keep this one as an older version, add --replace";
+    failure(FailureCode::Conflict, format!("{path} is there already"), next)
 }
 
-fn bytes_of(value: &Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
+/// Who wrote a version, for the protocol.
+pub(super) fn maker_of(imprint: Imprint) -> Maker {
+    let ward_store::Maker { uid, agent, program } = imprint.maker;
+    let program = program.map(|path| String::from_utf8_lossy(&path).into_owned());
+    Maker { uid, agent: agent.map(Into::into), program }
+}
+
+/// The file at `path`, made with the folders above it where they are missing. Others may be making them
+/// at the same time.
+fn make_file(open: &OpenVault, path: &SecretPath) -> Result<FileId, ChangeError> {
+    let vault = &open.vault;
+    let mut found = vault.root();
+    let mut parts = path.parts().peekable();
+    while let Some(part) = parts.next() {
+        let name = SecretName::try_from(part).map_err(ChangeError::Name)?;
+        let folder = found;
+        let made = match (vault.lookup(folder, &name), parts.peek()) {
+            (Some(found), _) => Ok(found),
+            (None, Some(_)) => vault.make_directory(folder, &name, clock::file_time()),
+            (None, None) => vault.create_file(folder, &name, clock::file_time()),
+        };
+        found = match made {
+            Err(ChangeError::Exists) => vault.lookup(folder, &name).ok_or(ChangeError::NotFound)?,
+            made => made?,
+        };
+    }
+    Ok(found)
+}
+
+/// The bytes to store, and how much chance is in them when they are made here.
+fn bytes_of(value: &Value) -> Result<(Zeroizing<Vec<u8>>, Option<u32>), Failure> {
     match value {
-        Value::Generate(length) => generate(*length),
+        Value::Generate { length, charset } => {
+            generate(*length, *charset).map(|(value, bits)| (value, Some(bits)))
+        }
         Value::Bytes(text) => {
             let next = "send the value in base64 (RFC 4648, padded)";
             let mut bytes = Zeroizing::new(vec![0; text.0.len()]);
@@ -249,36 +348,7 @@ fn bytes_of(value: &Value) -> Result<Zeroizing<Vec<u8>>, Failure> {
                 let message = format!("the value is over {LONGEST_VALUE} bytes long");
                 return Err(bad_input(message, "mount the vault and write the file"));
             }
-            Ok(bytes)
+            Ok((bytes, None))
         }
-    }
-}
-
-fn generate(length: u32) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    if !GENERATED.contains(&length) {
-        let message = format!("a generated value cannot be {length} characters long");
-        return Err(bad_input(message, "ask for 8 to 4096"));
-    }
-    let mut bytes = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(0)]);
-    let filled = getrandom::fill(&mut bytes);
-    filled.map_err(|error| failure(FailureCode::Failed, error, "try again"))?;
-    for byte in bytes.iter_mut() {
-        // 64 characters divide 256, so every one is equally likely.
-        *byte = ALPHABET.get(usize::from(*byte & 63)).copied().unwrap_or(b'A');
-    }
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn generated_values_are_as_long_as_asked_and_plain_characters() {
-        let value = generate(32).unwrap();
-        assert_eq!(value.len(), 32);
-        assert!(value.iter().all(|byte| ALPHABET.contains(byte)));
-        assert_ne!(*value, *generate(32).unwrap());
-        assert!(generate(7).is_err() && generate(4097).is_err());
     }
 }

@@ -19,6 +19,7 @@ use ward_policy::{
     Caller, Decision, FileId, Grant, Operation, OperationSet, Question, RequestId, SecretPath,
     Ticket, VaultName,
 };
+use ward_store::Existing;
 use zeroize::Zeroizing;
 
 /// One command of one caller, on its way through the daemon.
@@ -189,10 +190,17 @@ impl Control<'_> {
             Command::Metrics {} => encoded(self.metrics()),
             Command::Whoami {} => encoded(self.whoami()),
             Command::DaemonStop {} => encoded(self.stop()),
-            Command::Set { vault, path, value } => encoded(self.set(&vault, &path, &value)),
+            Command::Set { vault, path, value, ttl, replace } => {
+                let existing = if replace { Existing::Replace } else { Existing::Keep };
+                encoded(self.set((&vault, &path), &value, (ttl, existing)))
+            }
             Command::Get { vault, path } => encoded(self.get(&vault, &path)),
             Command::List { vault } => encoded(self.list(&vault)),
             Command::Revoke { vault, path } => encoded(self.revoke(&vault, &path)),
+            Command::SecretStatus { vault, path } => encoded(self.secret_status(&vault, &path)),
+            Command::SecretGrant { vault, path, client, seconds } => {
+                encoded(self.secret_grant((&vault, &path), &client, seconds))
+            }
             Command::History { vault, path } => encoded(self.history(&vault, &path)),
             Command::Restore { vault, path, version } => {
                 encoded(self.restore(&vault, &path, version))
@@ -287,10 +295,15 @@ impl Control<'_> {
         event: EventType,
         about: About<'_>,
     ) -> Result<(), Failure> {
+        let grant = self.decided(operation, about)?;
+        self.record(Record::new(event).by(&self.caller).granted(&grant))
+    }
+
+    /// Asks policy; a no is recorded, and a yes by whoever acts on it.
+    pub(super) fn decided(&self, operation: Operation, about: About<'_>) -> Result<Grant, Failure> {
         let question = about.question(operation);
         let decision = self.daemon.pipeline.policy.evaluate(&self.caller, &question);
-        let grant = self.grant(&question, decision, None)?;
-        self.record(Record::new(event).by(&self.caller).granted(&grant))
+        self.grant(&question, decision, None)
     }
 
     /// The same, with an approver's yes even where a rule allows it; `words` tell the approver why.

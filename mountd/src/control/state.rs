@@ -63,6 +63,7 @@ impl Control<'_> {
             refusals: self.refusals(),
             ended: self.ended(),
             leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
+            grants: self.secret_grants(),
             limited: pipeline.guards.limited(&rules).into_iter().map(limited).collect(),
             sinks: self.sinks(),
             guards: Some(Guards {
@@ -107,10 +108,10 @@ impl Control<'_> {
     /// Names that the caller may not know of are not told here either.
     fn refusals(&self) -> Vec<Refused> {
         let pipeline = &self.daemon.pipeline;
-        let rules = pipeline.policy.rules();
-        let time = clock::local(&rules);
         let is_known = |refusal: &Arc<Refusal>| {
-            rules.is_visible(&self.caller, &refusal.vault, &refusal.path, time)
+            let vault = self.daemon.vaults.unlocked(&refusal.vault);
+            let file = vault.and_then(|vault| vault.find(&refusal.path));
+            pipeline.is_visible(&self.caller, (&refusal.vault, &refusal.path), file)
         };
         let shown = |refusal: Arc<Refusal>| Refused {
             request: refusal.id.to_string(),

@@ -63,7 +63,7 @@ impl SecretsFilesystem {
     }
 
     fn is_visible(&self, caller: &Caller, file: FileId) -> bool {
-        tree::is_visible(&self.place, &self.pipeline.policy.rules(), caller, file)
+        tree::is_visible(&self.place, &self.pipeline, caller, file)
     }
 }
 

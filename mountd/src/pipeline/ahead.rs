@@ -9,6 +9,7 @@ use ward_policy::{
     Caller, Decision, FileId, Narrowing, Operation, OperationSet, Question, RequestId, SecretPath,
     Ticket, TooWide, VaultName,
 };
+use ward_store::VaultKind;
 
 /// The longest reason, in bytes.
 pub(crate) const LONGEST_REASON: usize = 1024;
@@ -78,16 +79,15 @@ impl Pipeline {
             return Err(AheadError::Reason);
         }
         self.permit_to_ask(asker, &wanted)?;
-        let rules = self.policy.rules();
-        let (vault, path) = (wanted.vault, wanted.path);
-        let is_visible = rules.is_visible(asker, vault, path, clock::local(&rules));
+        let name = (wanted.vault, wanted.path);
+        let is_visible = self.is_visible(asker, name, wanted.file);
         if wanted.file.is_none() || !is_visible {
             return Err(AheadError::NoSuchSecret);
         }
-        let refused = self.refusals.refused(asker, (vault, path), wanted.operations);
+        let refused = self.refusals.refused(asker, name, wanted.operations);
         let holder = refused.unwrap_or_else(|| Arc::clone(asker));
         let question = wanted.question(wanted.operations);
-        match self.policy.evaluate(&holder, &question) {
+        match self.decide_reading(&holder, VaultKind::Secrets, &question) {
             Decision::NeedsApproval(request) => {
                 let request = request.no_more_than(&wanted.wished)?;
                 let id = self.request(&holder, &question, request, (Some(wanted.reason), None))?;

@@ -133,7 +133,12 @@ impl Pipeline {
         let record = changing(EventType::FileRemove, &caller, &secret);
         let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
         match removed {
-            Removed::File => vault.unlink(entry.folder, entry.name, clock::file_time())?,
+            Removed::File => {
+                vault.unlink(entry.folder, entry.name, clock::file_time())?;
+                if let Some(file) = secret.file {
+                    self.end_grants_of(&secret.vault, file, "the file was removed");
+                }
+            }
             Removed::Folder => {
                 vault.remove_directory(entry.folder, entry.name, clock::file_time())?;
             }
@@ -170,6 +175,7 @@ impl Pipeline {
         vault.rename((from.folder, from.name), (to.folder, to.name), existing, time)?;
         if let Some(replaced) = target.file {
             self.leases.withdraw_file(&target.vault, replaced);
+            self.end_grants_of(&target.vault, replaced, "the file was replaced");
         }
         Ok(())
     }

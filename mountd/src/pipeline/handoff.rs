@@ -248,7 +248,7 @@ impl Pipeline {
     pub(super) fn decide_open(&self, attempt: &Attempt) -> Decision {
         let (caller, question) = (&attempt.caller, attempt.question());
         let Some(id) = attempt.request.handed else {
-            return self.decide(caller, attempt.place.kind(), &question);
+            return self.decide_reading(caller, attempt.place.kind(), &question);
         };
         match self.handoffs.given_to(caller, id) {
             Some(given) => {

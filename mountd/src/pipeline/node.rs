@@ -97,7 +97,7 @@ impl Pipeline {
         let opened = Opened::Node(Pages::default());
         self.meter.count(Verdict::Allowed);
         place.term.touch(clock::now());
-        let handle = Handle { place, lease, opener: caller, file, opened, receipt };
+        let handle = Handle { place, lease, opener: caller, file, opened, expires: None, receipt };
         Ok((made, self.handles.insert(handle)))
     }
 

@@ -1,6 +1,7 @@
 //! The steps of an open that take more than a line: refuse, ask, hold, admit.
 
-use super::{Pipeline, ReadError};
+use super::Pipeline;
+use super::expiry::current;
 use crate::approval_queue::{AskError, Freshness, PATIENCE, Resume, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
@@ -12,12 +13,12 @@ use crate::place::{Access, Place, Secret};
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use ward_audit::{AppendError, Asked, Counts, Durability, Record};
+use ward_audit::{AppendError, Asked, Counts, Durability, Record, Timestamp};
 use ward_policy::{
-    ActiveLease, ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease,
-    NameFault, OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
+    ApprovalRequest, Caller, Decision, Denial, Ending, FileId, Fingerprint, Lease, NameFault,
+    OpenRecords, Operation, OperationSet, Question, RequestId, ScopeKind, Ticket,
 };
-use ward_store::{DecryptError, Plaintext, VaultKind};
+use ward_store::{DecryptError, VaultKind};
 
 /// An open as asked for.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,9 @@ pub(crate) enum OpenError {
     /// The human said no, or nothing, or the asker was interrupted.
     #[error("request {0} got no yes: {1:?}")]
     Unanswered(RequestId, Unanswered),
+    /// The secret was there, and its time is over; the id is what the log knows the refusal by.
+    #[error("the secret has expired (refusal {0})")]
+    Expired(RequestId),
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
@@ -280,6 +284,7 @@ impl Pipeline {
         if request.operations.contains(Operation::FileWrite) && place.access == Access::ReadOnly {
             return Err(OpenError::ReadOnly);
         }
+        self.refuse_expired(attempt)?;
         self.admit_another(&attempt.secret, caller, request.operations)?;
         if let Some(id) = request.handed {
             self.handoffs.spend(id).ok_or(OpenError::Ended)?;
@@ -294,19 +299,27 @@ impl Pipeline {
                 Durability::Written
             }
         };
-        let receipt = self.log.append(record, durability, clock::stamp())?; // [6] mountd/audit
-        let opened = match place.kind() {
+        let stamp = clock::stamp();
+        let receipt = self.log.append(record, durability, stamp)?; // [6] mountd/audit
+        if request.operations.contains(Operation::FileRead) {
+            let name = (&attempt.secret.vault, &attempt.secret.path);
+            let when = (receipt.seq(), Timestamp::from_microseconds(stamp.wall));
+            self.reads.opened(name, caller, when);
+        }
+        let (opened, expires) = match place.kind() {
             VaultKind::Secrets => {
                 let draft = self.draft_for(attempt, &lease)?;
-                let version = place.vault.vault.current_version(request.file);
-                Opened::Secret { version, draft }
+                let (version, expires) = current(place, request.file);
+                let of_draft = draft.as_ref().and_then(|draft| draft.expires());
+                let expires = expires.into_iter().chain(of_draft).min();
+                (Opened::Secret { version, draft }, expires)
             }
-            VaultKind::Workspace => Opened::Node(Pages::default()),
+            VaultKind::Workspace => (Opened::Node(Pages::default()), None),
         };
         self.note(attempt, Ending::Permitted);
         place.term.touch(clock::now());
         let (place, opener) = (Arc::clone(place), Arc::clone(caller));
-        let handle = Handle { place, lease, opener, file: request.file, opened, receipt };
+        let handle = Handle { place, lease, opener, file: request.file, opened, expires, receipt };
         Ok(self.handles.insert(handle))
     }
 
@@ -319,8 +332,9 @@ impl Pipeline {
         let lease = lease.active_for(caller, clock::now()).map_err(|_| OpenError::Ended)?;
         let vault = &place.vault.vault;
         let draft = place.vault.drafts.share(request.file, |room| {
+            let (_, expires) = current(place, request.file);
             let content = vault.draft(&lease, request.file)?;
-            Ok::<_, OpenError>(Draft::of(content.into_bytes(), room)?)
+            Ok::<_, OpenError>(Draft::of(content.into_bytes(), expires, room)?)
         })?;
         if request.content == Content::Truncate {
             draft.empty();
@@ -436,35 +450,6 @@ impl Pipeline {
             }
             Decision::NeedsApproval(ask) => self.leases.find(&ask, caller).is_some(),
             Decision::Denied(_) => false,
-        }
-    }
-}
-
-impl Handle {
-    /// Decrypts what the handle reads: the writer's own draft, or the version it was opened on.
-    pub(super) fn decrypt(
-        &self,
-        lease: &ActiveLease<'_>,
-        offset: u64,
-        length: usize,
-    ) -> Result<Plaintext, ReadError> {
-        if !self.permits(Operation::FileRead) {
-            return Err(ReadError::NotOpen);
-        }
-        let vault = &self.place.vault.vault;
-        match &self.opened {
-            Opened::Secret { draft: Some(draft), .. } => {
-                let read =
-                    |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
-                Ok(draft.with_bytes(read)?)
-            }
-            Opened::Secret { draft: None, version: Some(version) } => {
-                Ok(vault.decrypt(lease, (self.file, *version), offset, length)?)
-            }
-            Opened::Secret { draft: None, version: None } => {
-                Ok(vault.read_back(lease, (self.file, &[]), offset, length)?)
-            }
-            Opened::Node(_) => Ok(vault.read_node(lease, self.file, offset, length)?),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Pipeline {
         let secret = handle.place.secret_of(handle.file).ok_or(OpenError::Ended)?;
         let question = secret.question(OperationSet::of(operation), None);
         let opener = handle.opener.process;
-        let refused = match self.decide(&user, secret.kind, &question) {
+        let refused = match self.decide_reading(&user, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
                 let lease =

@@ -5,9 +5,11 @@ use crate::caller::Asker;
 use crate::clock;
 use crate::draft::{Draft, GrowError, State};
 use crate::handle_table::{Handle, HandleId, Opened};
+use crate::maker;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, EventType, Record};
 use ward_policy::{LeaseEnd, Operation};
+use ward_store::Existing;
 
 /// Why a write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,9 @@ pub(crate) enum WriteError {
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
+    /// The secret has expired.
+    #[error("the secret has expired")]
+    Expired,
     /// The lease is over, or somebody else's.
     #[error(transparent)]
     Lease(#[from] LeaseEnd),
@@ -107,7 +112,13 @@ impl Pipeline {
             let record = record.lease(handle.lease.id()).bytes(length);
             let record = record.by(&handle.opener);
             let _recorded = self.log.append(record, Durability::Durable, clock::stamp())?;
-            vault.write_version(handle.file, bytes, clock::file_time())?;
+            // Writing prolongs nothing: what replaces a value ends when that would have.
+            let version = vault.current_version(handle.file);
+            let current = version.and_then(|version| vault.expires(handle.file, version));
+            let expires = handle.expires.into_iter().chain(current).min();
+            let written = (clock::file_time(), expires);
+            let writing = maker::writing(&handle.opener, written, Existing::Replace);
+            vault.write_version(handle.file, bytes, writing)?;
             vault.sync()?;
             Ok(())
         })
@@ -131,6 +142,9 @@ impl Pipeline {
         }
         if !handle.place.is_open(clock::now()) {
             return Err(WriteError::Ended);
+        }
+        if self.calendar.is_over(handle.expires) {
+            return Err(WriteError::Expired);
         }
         let right = self.right_to(&handle, asker, Operation::FileWrite)?;
         right.active(clock::now())?;

@@ -3,6 +3,7 @@
 use crate::extent::{Extent, Region, VersionId};
 use crate::fields::Fields;
 use crate::frame::Chain;
+use crate::imprint::Imprint;
 use crate::secret_tree::NodeKind;
 use crate::wall_time::WallTime;
 use crate::workspace::NodeChange;
@@ -22,7 +23,7 @@ pub(crate) enum Change {
     /// A new node under a name.
     Create { file: FileId, kind: NodeKind, place: Place, time: WallTime },
     /// A new current content of a file.
-    Write { file: FileId, version: Version, time: WallTime },
+    Write { file: FileId, version: Version, time: WallTime, imprint: Option<Box<Imprint>> },
     /// Another name for a node; a node already there is replaced.
     Rename { from: Place, to: Place, time: WallTime },
     /// A file's name is gone; its versions stay.
@@ -72,9 +73,9 @@ impl Change {
                 place.encode(bytes);
                 moment(bytes, *time);
             }
-            Self::Write { file, version, time } => {
+            Self::Write { file, version, time, imprint } => {
                 number(bytes, file.0);
-                version.encode(bytes, *time);
+                version.encode(bytes, *time, imprint.as_deref());
             }
             Self::Rename { from, to, time } => {
                 from.encode(bytes);
@@ -123,7 +124,7 @@ impl Change {
         Some(match self {
             Self::Node(_) => return None,
             Self::Create { .. } => 1,
-            Self::Write { .. } => 2,
+            Self::Write { imprint: None, .. } => 2,
             Self::Rename { .. } => 3,
             Self::Unlink { .. } => 4,
             Self::RemoveDirectory { .. } => 5,
@@ -136,6 +137,7 @@ impl Change {
             Self::Relocate { .. } => 12,
             Self::Forget { .. } => 13,
             Self::Retire { .. } => 14,
+            Self::Write { imprint: Some(_), .. } => 27,
         })
     }
 
@@ -154,12 +156,16 @@ impl Change {
                 place: Place::decode(fields)?,
                 time: time(fields)?,
             },
-            2 => {
+            number @ (2 | 27) => {
                 let file = FileId(fields.u64()?);
                 let (id, length) = (VersionId(fields.u64()?), fields.u64()?);
                 let time = time(fields)?;
+                let imprint = match number {
+                    27 => Some(Box::new(Imprint::decode(fields)?)),
+                    _ => None,
+                };
                 let extents = list(fields, Extent::ENCODED, Extent::decode)?;
-                Self::Write { file, version: Version { id, length, extents }, time }
+                Self::Write { file, version: Version { id, length, extents }, time, imprint }
             }
             3 => Self::Rename {
                 from: Place::decode(fields)?,
@@ -213,10 +219,11 @@ impl Change {
 }
 
 impl Version {
-    fn encode(&self, bytes: &mut Vec<u8>, time: WallTime) {
+    fn encode(&self, bytes: &mut Vec<u8>, time: WallTime, imprint: Option<&Imprint>) {
         number(bytes, self.id.0);
         number(bytes, self.length);
         moment(bytes, time);
+        imprint.into_iter().for_each(|imprint| imprint.encode(bytes));
         encode_extents(bytes, &self.extents);
     }
 }
@@ -297,10 +304,17 @@ pub(crate) fn list<T>(
 mod tests {
     use super::*;
     use crate::frame::DataShape;
+    use crate::imprint::Maker;
     use crate::kind::VaultKind;
 
     fn place(name: &str) -> Place {
         Place { parent: FileId(1), name: SecretName::try_from(name.as_bytes()).unwrap() }
+    }
+
+    fn imprint() -> Box<Imprint> {
+        let program = Some(b"/usr/bin/ward".as_slice().into());
+        let maker = Maker { uid: 1000, agent: Some("claude".into()), program };
+        Box::new(Imprint { expires: Some(WallTime::from_nanoseconds(9)), maker })
     }
 
     fn one_of_each() -> Vec<Change> {
@@ -312,7 +326,8 @@ mod tests {
         let regions = vec![extent.region()];
         vec![
             Change::Create { file, kind: NodeKind::Directory, place: place("a"), time },
-            Change::Write { file, version: version.clone(), time },
+            Change::Write { file, version: version.clone(), time, imprint: None },
+            Change::Write { file, version: version.clone(), time, imprint: Some(imprint()) },
             Change::Relocate { version },
             Change::Forget { version: VersionId(4) },
             Change::Retire { segment: 2 },

@@ -3,6 +3,7 @@
 use crate::change::{Change, Place, Version};
 use crate::extent::VersionId;
 use crate::fields::on_disk;
+use crate::imprint::Writing;
 use crate::index::{Index, Misfit};
 use crate::secret_tree::{NodeKind, SecretTree};
 use crate::vault::Vault;
@@ -15,12 +16,12 @@ use ward_policy::{FileId, NameFault, SecretName};
 /// The longest value of a secret, in bytes.
 pub(crate) const LONGEST_VALUE: usize = 16 << 20;
 
-/// What a rename does with a node that has the new name already.
+/// What becomes of what is there already: of a node that has the new name, of a file's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
-    /// Nothing: the rename is refused.
+    /// Nothing: the change is refused.
     Keep,
-    /// It goes, and its history stays with the name.
+    /// It gives way, and its history stays with the name.
     Replace,
 }
 
@@ -116,12 +117,13 @@ impl Vault {
     /// Makes `content` the current version of a file, as a whole.
     ///
     /// # Errors
-    /// There is no such file, the content is over 16 MiB, the disk is full or fails.
+    /// There is no such file, or it has a version that is to be kept; the content is over 16 MiB, the
+    /// disk is full or fails.
     pub fn write_version(
         &self,
         file: FileId,
         content: &[u8],
-        now: WallTime,
+        writing: impl Into<Writing>,
     ) -> Result<VersionId, ChangeError> {
         if content.len() > LONGEST_VALUE {
             return Err(ChangeError::TooLong { limit: LONGEST_VALUE });
@@ -134,7 +136,7 @@ impl Vault {
         };
         let extent = self.writer.write_content(content)?;
         let version = Version { id, length: on_disk(content.len()), extents: vec![extent] };
-        self.write_extents(file, version, now)
+        self.write_extents(file, version, writing.into())
     }
 
     /// Gives a node another name. A file that is replaced leaves its history to the name.

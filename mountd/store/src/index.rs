@@ -59,8 +59,8 @@ pub(crate) struct IndexSnapshot {
 
 #[derive(Debug)]
 enum TreeSnapshot {
-    /// Few enough to be encoded at once.
-    Secrets(Zeroizing<Vec<u8>>),
+    /// Few enough to be encoded at once: the tree, and the imprints of its versions.
+    Secrets(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>),
     Workspace(WorkspaceSnapshot),
 }
 
@@ -68,10 +68,13 @@ impl IndexSnapshot {
     /// Appends everything that the log said up to then.
     pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
         match &self.tree {
-            TreeSnapshot::Secrets(encoded) => bytes.extend_from_slice(encoded),
+            TreeSnapshot::Secrets(tree, _) => bytes.extend_from_slice(tree),
             TreeSnapshot::Workspace(workspace) => workspace.encode(bytes),
         }
         self.ledger.encode(bytes);
+        if let TreeSnapshot::Secrets(_, imprints) = &self.tree {
+            bytes.extend_from_slice(imprints);
+        }
     }
 }
 
@@ -217,7 +220,9 @@ impl Index {
             Tree::Secrets(tree) => {
                 let mut bytes = Zeroizing::new(Vec::new());
                 tree.encode(&mut bytes);
-                TreeSnapshot::Secrets(bytes)
+                let mut imprints = Zeroizing::new(Vec::new());
+                tree.encode_imprints(&mut imprints);
+                TreeSnapshot::Secrets(bytes, imprints)
             }
             Tree::Workspace(workspace) => TreeSnapshot::Workspace(workspace.snapshot()),
         };
@@ -230,6 +235,11 @@ impl Index {
             VaultKind::Secrets => Tree::Secrets(Box::new(SecretTree::decode(fields)?)),
             VaultKind::Workspace => Tree::Workspace(Box::new(Workspace::decode(fields)?)),
         };
-        Some(Self { ledger: Ledger::decode(fields)?, tree })
+        let mut index = Self { ledger: Ledger::decode(fields)?, tree };
+        // Images of vaults from before there were imprints end here, and those without one.
+        if let Some(tree) = index.secrets_mut().filter(|_| !fields.is_empty()) {
+            tree.decode_imprints(fields)?;
+        }
+        Some(index)
     }
 }

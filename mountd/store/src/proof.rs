@@ -8,6 +8,7 @@ mod damage;
 mod decoding;
 mod faults;
 mod images;
+mod imprints;
 mod model;
 mod patrolling;
 mod pinned;

@@ -5,6 +5,7 @@
 use crate::buffer::Buffer;
 use crate::extent::{Extent, VersionId};
 use crate::fields::{in_memory, on_disk};
+use crate::imprint::Imprint;
 use crate::index::ROOT;
 use crate::plaintext::Plaintext;
 use crate::secret_history::Removed;
@@ -101,6 +102,17 @@ impl Vault {
             .secrets()?
             .content(file, version)
             .map(|content| (content.length, content.time))
+    }
+
+    /// Who wrote a version and until when it is served, where that is known.
+    pub fn imprint(&self, file: FileId, version: VersionId) -> Option<Imprint> {
+        let index = self.read_index();
+        index.secrets()?.content(file, version)?.imprint.as_deref().cloned()
+    }
+
+    /// From when on nobody is given a version; `None` for never.
+    pub fn expires(&self, file: FileId, version: VersionId) -> Option<WallTime> {
+        self.read_index().secrets()?.content(file, version)?.imprint.as_deref()?.expires
     }
 
     /// Files that have lost their name, in the order of their last paths.

@@ -148,9 +148,9 @@ impl Copies {
         writer: &Writer,
     ) -> Result<Option<Change>, WriteError> {
         match change {
-            Change::Write { file, version, time } => {
+            Change::Write { file, version, time, imprint } => {
                 let copied = self.copied(version, segments, writer)?;
-                Ok(copied.map(|version| Change::Write { file, version, time }))
+                Ok(copied.map(|version| Change::Write { file, version, time, imprint }))
             }
             Change::Relocate { version } => {
                 let copied = self.copied(version, segments, writer)?;

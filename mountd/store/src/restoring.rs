@@ -1,15 +1,17 @@
 //! Restoring: an older version becomes the current one again, and a removed file gets its name back.
 
 use crate::change::{Change, Version};
-use crate::changing::ChangeError;
+use crate::changing::{ChangeError, Existing};
 use crate::extent::VersionId;
+use crate::imprint::Writing;
 use crate::recovery::copy;
 use crate::vault::Vault;
 use crate::wall_time::WallTime;
 use ward_policy::{FileId, SecretName};
 
 impl Vault {
-    /// Makes an older version of a file its current one again, as a new version.
+    /// Makes an older version of a file its current one again, as a new version with the imprint of
+    /// the old one: it is served no longer than that.
     ///
     /// # Errors
     /// The file has no such version, or it is damaged; the disk is full or fails.
@@ -19,7 +21,7 @@ impl Vault {
         version: VersionId,
         now: WallTime,
     ) -> Result<VersionId, ChangeError> {
-        let (id, length, old) = {
+        let (id, length, old, imprint) = {
             let mut index = self.write_index();
             let tree = index.secrets_mut().ok_or(ChangeError::WrongKind)?;
             let history = tree.history(file).ok_or(ChangeError::NotFound)?;
@@ -28,11 +30,13 @@ impl Vault {
             }
             let content = tree.contents.get(&version).ok_or(ChangeError::NotFound)?;
             let (length, extents) = (content.length, content.extents.to_vec());
-            (tree.take_version(), length, extents)
+            let imprint = content.imprint.clone();
+            (tree.take_version(), length, extents, imprint)
         };
         let copied = old.iter().map(|extent| copy(extent, &self.segments, &self.writer));
         let extents = copied.collect::<Result<Vec<_>, _>>()?;
-        self.write_extents(file, Version { id, length, extents }, now)
+        let writing = Writing { imprint, ..now.into() };
+        self.write_extents(file, Version { id, length, extents }, writing)
     }
 
     /// Gives a removed file its last path back, with its versions and its last content; the new file
@@ -64,16 +68,23 @@ impl Vault {
         &self,
         file: FileId,
         version: Version,
-        time: WallTime,
+        writing: Writing,
     ) -> Result<VersionId, ChangeError> {
+        let Writing { time, imprint, existing } = writing;
         let (id, regions) = (version.id, version.extents.iter().map(|extent| extent.region()));
         let regions = regions.collect();
-        match self.change(Change::Write { file, version, time }) {
-            Ok(()) => Ok(id),
-            Err(ChangeError::NotFound) => {
-                // Shredded meanwhile: what was just written must not outlive it.
+        let change = Change::Write { file, version, time, imprint };
+        let admission = self.writer.admit(&change)?;
+        let made = self.make(admission, |tree| match existing {
+            Existing::Keep if tree.current(file).is_some() => Err(ChangeError::Exists),
+            Existing::Keep | Existing::Replace => Ok(Some(change)),
+        });
+        match made {
+            Ok(_) => Ok(id),
+            Err(error @ (ChangeError::NotFound | ChangeError::Exists)) => {
+                // Shredded meanwhile, or another was first: what was just written must not stay.
                 self.discard(file, regions)?;
-                Err(ChangeError::NotFound)
+                Err(error)
             }
             Err(error) => Err(error),
         }

@@ -4,6 +4,7 @@
 
 use crate::change::Place;
 use crate::extent::{Extent, Region, VersionId};
+use crate::imprint::Imprint;
 use crate::index::{Counts, Misfit, ROOT};
 use crate::secret_history::{History, Removed};
 use crate::wall_time::WallTime;
@@ -54,6 +55,7 @@ pub(crate) struct Content {
     pub(crate) file: FileId,
     pub(crate) length: u64,
     pub(crate) time: WallTime,
+    pub(crate) imprint: Option<Box<Imprint>>,
     pub(crate) extents: Box<[Extent]>,
 }
 

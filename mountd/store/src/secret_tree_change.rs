@@ -2,6 +2,7 @@
 
 use crate::change::{Change, Place, Version};
 use crate::extent::{Extent, FARTHEST, Region};
+use crate::imprint::Imprint;
 use crate::index::Misfit;
 use crate::secret_history::History;
 use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
@@ -17,7 +18,9 @@ impl SecretTree {
     pub(crate) fn apply(&mut self, change: &Change) -> Result<(), Misfit> {
         match change {
             Change::Create { file, kind, place, time } => self.create(*file, *kind, place, *time),
-            Change::Write { file, version, time } => self.write(*file, version, *time),
+            Change::Write { file, version, time, imprint } => {
+                self.write(*file, version, *time, imprint.as_deref())
+            }
             Change::Rename { from, to, time } => self.rename(from, to, *time),
             Change::Unlink { place, time } => self.unlink(place, *time),
             Change::RemoveDirectory { place, time } => self.remove_directory(place, *time),
@@ -75,7 +78,13 @@ impl SecretTree {
         Ok(())
     }
 
-    fn write(&mut self, file: FileId, version: &Version, time: WallTime) -> Result<(), Misfit> {
+    fn write(
+        &mut self,
+        file: FileId,
+        version: &Version,
+        time: WallTime,
+        imprint: Option<&Imprint>,
+    ) -> Result<(), Misfit> {
         if self.contents.contains_key(&version.id) || version.id.0 > FARTHEST {
             return Err(Misfit::UsedNumber);
         }
@@ -92,7 +101,8 @@ impl SecretTree {
         };
         history.push(version.id);
         let extents = version.extents.clone().into();
-        let content = Content { file, length: version.length, time, extents };
+        let imprint = imprint.cloned().map(Box::new);
+        let content = Content { file, length: version.length, time, imprint, extents };
         self.contents.insert(version.id, content);
         self.next_version = self.next_version.max(version.id.0 + 1);
         Ok(())

@@ -3,6 +3,7 @@
 use crate::change::Place;
 use crate::extent::{Extent, FARTHEST, Region, VersionId};
 use crate::fields::{Fields, on_disk};
+use crate::imprint::Imprint;
 use crate::index::ROOT;
 use crate::secret_history::History;
 use crate::secret_tree::{Body, Content, Nameless, Node, NodeKind, SecretTree};
@@ -31,7 +32,7 @@ impl SecretTree {
             encode_history(bytes, history);
         }
         number(bytes, on_disk(self.contents.len()));
-        for (version, Content { file, length, time, extents }) in &self.contents {
+        for (version, Content { file, length, time, imprint: _, extents }) in &self.contents {
             [version.0, file.0, *length].iter().for_each(|field| number(bytes, *field));
             moment(bytes, *time);
             number(bytes, on_disk(extents.len()));
@@ -54,6 +55,37 @@ impl SecretTree {
         }
     }
 
+    /// Appends the imprints of versions that have one; nothing when none has.
+    pub(crate) fn encode_imprints(&self, bytes: &mut Vec<u8>) {
+        let imprint = |(version, content): (&VersionId, &'_ Content)| {
+            content.imprint.clone().map(|imprint| (*version, imprint))
+        };
+        let imprints: Vec<_> = self.contents.iter().filter_map(imprint).collect();
+        if imprints.is_empty() {
+            return;
+        }
+        number(bytes, on_disk(imprints.len()));
+        for (version, imprint) in imprints {
+            number(bytes, version.0);
+            imprint.encode(bytes);
+        }
+    }
+
+    /// Reads imprints; `None` when the bytes are none, or of a version that is not there.
+    pub(crate) fn decode_imprints(&mut self, fields: &mut Fields<'_>) -> Option<()> {
+        let (count, mut last) = (fields.u64()?, VersionId(0));
+        for _ in 0..count {
+            let version = VersionId(fields.u64()?);
+            if version <= last {
+                return None;
+            }
+            let content = self.contents.get_mut(&version)?;
+            content.imprint = Some(Box::new(Imprint::decode(fields)?));
+            last = version;
+        }
+        (count != 0).then_some(())
+    }
+
     /// Reads a tree; `None` when the bytes are none.
     pub(crate) fn decode(fields: &mut Fields<'_>) -> Option<Self> {
         let (next_file, next_version) = (fields.u64()?, fields.u64()?);
@@ -69,7 +101,7 @@ impl SecretTree {
             let (length, time) = (fields.u64()?, time(fields)?);
             let extents = (0..fields.u64()?).map(|_| Extent::decode(fields));
             let extents = extents.collect::<Option<_>>()?;
-            Some((version, Content { file, length, time, extents }))
+            Some((version, Content { file, length, time, imprint: None, extents }))
         })?;
         let shredding =
             map(fields, |fields| Some((FileId(fields.u64()?), decode_regions(fields)?)))?;

@@ -4,6 +4,7 @@ mod canonical;
 mod ended;
 mod example;
 mod gaps;
+mod grants;
 mod names;
 mod opening;
 mod proofs;

@@ -9,43 +9,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {}
 
-/// A secret was stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stored {
-    /// The vault.
-    pub vault: String,
-    /// The secret.
-    pub path: String,
-    /// How many versions of it are kept now.
-    pub versions: u64,
-}
-
-/// A secret's value.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Secret {
-    /// The bytes.
-    pub value: SecretText,
-}
-
-/// Names that the caller may see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Names {
-    /// In the order of their bytes.
-    pub names: Vec<Name>,
-}
-
-/// One name in a listing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Name {
-    /// The secret.
-    pub path: String,
-    /// Its size in bytes, for those who may read it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-    /// When it was last set, RFC 3339.
-    pub modified: String,
-}
-
 /// A request was made, or one with the same question waits already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requested {

@@ -42,6 +42,9 @@ pub struct Status {
     pub ended: BTreeMap<String, LastEnd>,
     /// Live leases of approvals.
     pub leases: Vec<LeaseState>,
+    /// Grants of secrets that live, of names that the caller may know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<super::GrantState>,
     /// Clients against whom guards of the policy count something.
     #[serde(default)]
     pub limited: Vec<LimitedClient>,

@@ -1,17 +1,7 @@
 //! What commands say about what they want.
 
-use super::{Passphrase, SecretText};
+use super::Passphrase;
 use serde::{Deserialize, Serialize};
-
-/// Where the value of a `set` comes from.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Value {
-    /// The daemon makes one, of this many characters; nobody sees it on the way.
-    Generate(u32),
-    /// These bytes.
-    Bytes(SecretText),
-}
 
 /// What a new vault is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

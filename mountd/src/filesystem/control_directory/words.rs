@@ -93,9 +93,8 @@ fn access(caller: &Arc<Caller>, pipeline: &Pipeline, place: &Arc<Place>) -> Stri
         }
     }
     names.sort();
-    let rules = pipeline.policy.rules();
-    let time = clock::local(&rules);
-    names.retain(|path| rules.is_visible(caller, &place.vault.name, path, time));
+    let vault = &place.vault;
+    names.retain(|path| pipeline.is_visible(caller, (&vault.name, path), vault.find(path)));
     for path in names.iter().take(MOST_NAMES) {
         let may = |operation| may(caller, pipeline, place, (path, operation));
         let (read, write) = (may(Operation::FileRead), may(Operation::FileWrite));
@@ -132,7 +131,7 @@ fn may(
         file: place.vault.find(path),
         ..ward_policy::Question::default()
     };
-    match pipeline.policy.evaluate(caller, &question) {
+    match pipeline.decide_reading(caller, VaultKind::Secrets, &question) {
         Decision::Permitted(permit) => {
             let _looked_at_only = permit;
             "yes"

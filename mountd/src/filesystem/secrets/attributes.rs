@@ -177,7 +177,7 @@ impl SecretsFilesystem {
             return May::Not;
         };
         let question = secret.question(OperationSet::of(operation), None);
-        match self.pipeline.policy.evaluate(caller, &question) {
+        match self.pipeline.decide_reading(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let _looked_at_only = permit;
                 May::Now

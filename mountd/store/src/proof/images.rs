@@ -1,6 +1,6 @@
 //! An image is a cache: with it, without it, or with an older one, a vault opens the same.
 
-use super::support::{Fixture, at, content_of, get, name, put};
+use super::support::{Fixture, at, content_of, get, name, put, writing};
 use crate::{Existing, Fault, ImageUse, Vault, fsck};
 use std::path::PathBuf;
 
@@ -18,6 +18,8 @@ fn with_two_images() -> Fixture {
     (0..12).for_each(|number| {
         put(&vault, "often", &[number; 900]);
     });
+    let made = put(&vault, "made", b"by nobody known");
+    vault.write_version(made, b"by a maker", writing(at(6), 4)).unwrap();
     let gone = put(&vault, "gone", b"shredded");
     vault.shred(gone, at(3)).unwrap();
     put(&vault, "removed", b"kept under its path");

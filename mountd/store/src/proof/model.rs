@@ -1,6 +1,6 @@
 //! Random operations against the obvious model, with a restart in between.
 
-use super::support::{Fixture, at, cases, content, name};
+use super::support::{Fixture, at, cases, content, name, writing};
 use crate::{Existing, NodeKind, Vault};
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::test_runner::TestRunner;
@@ -174,7 +174,8 @@ pub(super) fn made(vault: &Vault, step: &Step, value: &[u8]) -> bool {
                 || vault.create_file(place.parent(vault), &name(&place.name()), at(1)),
                 Ok,
             );
-            file.and_then(|file| vault.write_version(file, value, at(2))).is_ok()
+            file.and_then(|file| vault.write_version(file, value, writing(at(2), value.len())))
+                .is_ok()
         }
         Step::Directory { place } => {
             vault.make_directory(place.parent(vault), &name(&place.name()), at(3)).is_ok()

@@ -3,7 +3,8 @@
 use crate::buffer::Buffer;
 use crate::durable::{Access, Disk, DiskFile, RealDisk};
 use crate::{
-    Keyfile, NewSlot, NewVault, Recovered, SlotSecret, UnlockError, Vault, VaultKind, WallTime,
+    Imprint, Keyfile, Maker, NewSlot, NewVault, Recovered, SlotSecret, UnlockError, Vault,
+    VaultKind, WallTime, Writing,
 };
 use proptest::test_runner::Config;
 use std::ffi::OsString;
@@ -129,6 +130,13 @@ pub(super) fn put(vault: &Vault, text: &str, content: &[u8]) -> FileId {
     let file = file.unwrap_or_else(|| vault.create_file(parent, &name(text), at(1)).unwrap());
     vault.write_version(file, content, at(2)).unwrap();
     file
+}
+
+/// How a version is written: every other length by a known maker.
+pub(super) fn writing(time: WallTime, length: usize) -> Writing {
+    let maker = Maker { uid: 1000, agent: Some("claude".into()), program: Some([7; 20].into()) };
+    let imprint = Imprint { expires: length.is_multiple_of(4).then_some(time), maker };
+    Writing { imprint: length.is_multiple_of(2).then(|| Box::new(imprint)), ..time.into() }
 }
 
 /// The current content of a file, without a lease.

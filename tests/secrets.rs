@@ -1,0 +1,6 @@
+//! Secrets as commands store them: never overwritten by mistake, with an end.
+
+mod expiry;
+mod grants;
+mod state;
+mod storing;
