@@ -4,7 +4,7 @@ The kinds: `disk` (a plain directory), `passthrough` (FUSE without a store), `go
 kinds of vault, `secrets` and `workspace`, each with a root of its own. What a stage has begun, it
 ends: mounts, daemons and files.
 """
-import contextlib, json, os, shutil, signal, subprocess, sys, tempfile, time
+import contextlib, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KINDS = ("disk", "passthrough", "gocryptfs", "secrets", "workspace")
@@ -270,12 +270,49 @@ class Vault(Disk):
     def pids(self):
         return pids("ward-mountd", self.root)
 
+    def halves(self):
+        """The process with the keys and its monitor."""
+        core = self.pids()[0]
+        with open(f"/proc/{core}/task/{core}/children") as file:
+            children = file.read().split()
+        return {"core": core} | {"monitor": int(pid) for pid in children[:1]}
+
     def close(self):
         if self.pids():
             run(f"{self.programs}/ward", "daemon", "stop", env=self.environment, check=False)
         end(self.pids)
         if is_mounted(self.path):
             run("umount", "--lazy", self.path)
+
+
+class Control:
+    """A connection to the daemon of a vault (docs/protocol.md), for what a process each would be too slow for."""
+
+    def __init__(self, vault):
+        self.vault, self.socket = vault, socket.socket(socket.AF_UNIX)
+        self.socket.connect(f"{vault.root}/control.sock")
+        self.answers = self.socket.makefile("rb")
+
+    def ask(self, name, *descriptors, **fields):
+        """Has the daemon do a command on the vault; it must succeed."""
+        command = {"name": name, "vault": self.vault.name, **fields}
+        line = json.dumps({"version": 1, "command": command}) + "\n"
+        socket.send_fds(self.socket, [line.encode()], descriptors)
+        answer = json.loads(self.answers.readline())
+        if "result" not in answer:
+            raise Failed(f"{name}: {answer}")
+        return answer["result"]
+
+    def mount(self):
+        directory = os.open(self.vault.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.ask("vault-mount", directory, path=self.vault.path, ttl=86400, read_only=False,
+                     made_directory=False, purpose="use")
+        finally:
+            os.close(directory)
+
+    def unmount(self):
+        self.ask("vault-unmount")
 
 
 class Secrets(Vault):

@@ -9,6 +9,7 @@ mod ending;
 mod entitlement;
 mod error;
 mod front_ends;
+mod holding;
 mod lingering;
 mod taken;
 
@@ -57,6 +58,8 @@ pub(crate) enum Unanswered {
     Interrupted,
     /// The mount ended.
     Ended,
+    /// The machine is about to sleep.
+    Asleep,
 }
 
 /// A request as it stands, for those who list it.
@@ -135,6 +138,8 @@ struct State {
     silenced: Vec<(Question, Moment)>,
     answered: AnsweredRequests,
     last_token: u64,
+    /// Nobody is held: the machine is about to sleep.
+    is_asleep: bool,
 }
 
 struct Pending {
@@ -224,36 +229,6 @@ impl ApprovalQueue {
         drop(state);
         self.wake();
         Ok((id, Freshness::New))
-    }
-
-    /// Holds an open under request `id` until `deadline`; gives the token to watch it under.
-    /// When the request is gone already, `resume` is called at once.
-    pub(crate) fn hold(&self, id: RequestId, deadline: Moment, resume: Resume) -> Option<u64> {
-        let held = Held { token: 0, is_onlooker: false, deadline, resume };
-        self.add(id, held).map_err(|held| (held.resume)(Err(Unanswered::NotServed))).ok()
-    }
-
-    /// Tells `resume` how request `id` was answered, or at `deadline` that it was not; gives it back
-    /// when the request is gone already.
-    pub(crate) fn look_on(
-        &self,
-        id: RequestId,
-        deadline: Moment,
-        resume: Resume,
-    ) -> Result<u64, Resume> {
-        let held = Held { token: 0, is_onlooker: true, deadline, resume };
-        self.add(id, held).map_err(|held| held.resume)
-    }
-
-    fn add(&self, id: RequestId, held: Held) -> Result<u64, Held> {
-        let mut state = self.state();
-        let token = state.last_token + 1;
-        let Some(pending) = state.pending.get_mut(&id) else { return Err(held) };
-        pending.held.push(Held { token, ..held });
-        state.last_token = token;
-        drop(state);
-        self.wake();
-        Ok(token)
     }
 
     /// Lets the open held under `token` go with EINTR.

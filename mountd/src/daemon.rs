@@ -51,6 +51,9 @@ use ward_memory::Guard;
 /// forgotten.
 const VAULT_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often it is tried to hear of sleep, where nobody tells of it.
+const SLEEP_PERIOD: Duration = Duration::from_secs(60);
+
 /// The running daemon, as commands see it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -212,6 +215,7 @@ fn assemble(
     named.map_err(|error| StartError::Log(error.to_string()))?;
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
+    let mounts = std::mem::take(&mut recovered.mounts);
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
@@ -244,7 +248,7 @@ fn assemble(
     let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();
     pipeline.callers.look_at_ancestors(asks_for_ancestors);
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));
-    let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
+    let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults), mounts));
     Ok(Arc::new(Daemon {
         root: Arc::clone(root),
         layout: settings.layout,
@@ -348,6 +352,8 @@ fn start_threads(
         }),
     )?;
     let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
+    spawn("sleep", Box::new(move || follow_sleep(&pipeline, &stop)))?;
+    let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
     spawn("log-keeper", Box::new(move || log_keeper::keep(&pipeline, &stop)))?;
     let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
     let folder = daemon.root.join(AUDIT);
@@ -371,6 +377,21 @@ fn forward_signals(signals: &SigSet, daemon: &Daemon) {
         }
         // Full or closed: it is leaving.
         let _leaving_already = daemon.events.try_send(event);
+    }
+}
+
+/// Holds nobody while the machine is about to sleep: who waits in an open cannot be frozen.
+fn follow_sleep(pipeline: &Pipeline, stop: &Receiver<()>) {
+    loop {
+        if let Ok(is_soon) = pipeline.monitor.await_sleep() {
+            pipeline.approvals.sleep(is_soon);
+            continue;
+        }
+        pipeline.approvals.sleep(false);
+        select! {
+            recv(stop) -> _ => return,
+            default(SLEEP_PERIOD) => {}
+        }
     }
 }
 

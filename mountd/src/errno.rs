@@ -25,6 +25,7 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
             | Unanswered::TimedOut
             | Unanswered::Ended => Errno::EACCES,
             Unanswered::Interrupted => Errno::EINTR,
+            Unanswered::Asleep => Errno::EAGAIN,
         },
         OpenError::Ended => ENDED,
         OpenError::ReadOnly => Errno::EROFS,

@@ -1,4 +1,5 @@
-//! The fold: which requests and leases stand and how far sinks are, from the entries alone. The log is the state.
+//! The fold: which requests and leases stand, how far sinks are and how mounts ended, from the entries alone. The log
+//! is the state.
 //!
 //! The first entry of each segment carries the entries that stand, word for word, so that a start
 //! reads no further back. What is sealed in them stays sealed until its vault is unlocked.
@@ -39,6 +40,8 @@ pub(crate) struct Fold {
     counted: Vec<CountedEntry>,
     /// The last `ship.cursor` entry of each sink.
     cursors: BTreeMap<String, Entry<'static>>,
+    /// The last `mount.begun` or `mount.ended` entry of each vault.
+    mounts: BTreeMap<String, Entry<'static>>,
 }
 
 impl Fold {
@@ -79,6 +82,11 @@ impl Fold {
         self.cursors.iter().map(|(sink, entry)| (sink.clone(), size(entry))).collect()
     }
 
+    /// The last that happened to the mount of each vault.
+    pub(crate) fn mounts(&self) -> Vec<Entry<'static>> {
+        self.mounts.values().cloned().collect()
+    }
+
     /// Everything that stands.
     pub(crate) fn standing(&self) -> Vec<Standing> {
         self.standing.values().cloned().collect()
@@ -89,7 +97,8 @@ impl Fold {
         self.standing.retain(|_, standing| !standing.is_over(boot, now));
         let entries: Vec<Entry<'static>> =
             self.standing.values().flat_map(Standing::entries).collect();
-        let entries = [entries, self.cursors.values().cloned().collect()].concat();
+        let latest = self.cursors.values().chain(self.mounts.values());
+        let entries = [entries, latest.cloned().collect()].concat();
         (!entries.is_empty()).then_some(entries)
     }
 
@@ -98,12 +107,18 @@ impl Fold {
         if event == EventType::SegmentStart {
             self.standing.clear();
             self.cursors.clear();
+            self.mounts.clear();
             entry.in_force.into_iter().flatten().for_each(|entry| self.take(entry));
             return;
         }
         if event == EventType::ShipCursor {
             let sink = entry.sink.as_deref().unwrap_or_default().to_owned();
             self.cursors.insert(sink, entry);
+            return;
+        }
+        if matches!(event, EventType::MountBegun | EventType::MountEnded) {
+            let vault = entry.vault.as_deref().unwrap_or_default().to_owned();
+            self.mounts.insert(vault, entry);
             return;
         }
         // A lease is known by the request that was approved.
@@ -191,5 +206,7 @@ const fn changes_what_stands(event: EventType) -> bool {
             | EventType::LeaseUsed
             | EventType::LeaseEnded
             | EventType::ShipCursor
+            | EventType::MountBegun
+            | EventType::MountEnded
     )
 }

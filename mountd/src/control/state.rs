@@ -51,6 +51,7 @@ impl Control<'_> {
                     OpenRecords::Written => "written",
                 }
                 .to_owned(),
+                clock_behind: pipeline.log.seconds_ahead_of(clock::stamp()).unwrap_or_default(),
                 signer: self.signer_state(),
             },
             policy: rules.digest().to_string(),
