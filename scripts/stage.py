@@ -112,6 +112,15 @@ def pids(program, word):
     return sorted(found, reverse=True)
 
 
+def children(pid):
+    """The children of a process, the eldest first."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as file:
+            found += map(int, file.read().split())
+    return sorted(found)
+
+
 def end(processes):
     """Kills processes at once, and waits until none is left."""
     for pid in processes():
@@ -271,18 +280,18 @@ class Vault(Disk):
         return pids("ward-mountd", self.root)
 
     def halves(self):
-        """The process with the keys and its monitor."""
+        """The process with the keys, its monitor, and the watchman of that."""
         core = self.pids()[0]
-        with open(f"/proc/{core}/task/{core}/children") as file:
-            children = file.read().split()
-        return {"core": core} | {"monitor": int(pid) for pid in children[:1]}
+        monitor = children(core)[0]
+        return {"core": core, "monitor": monitor, "watchman": children(monitor)[0]}
 
     def close(self):
         if self.pids():
             run(f"{self.programs}/ward", "daemon", "stop", env=self.environment, check=False)
         end(self.pids)
         if is_mounted(self.path):
-            run("umount", "--lazy", self.path)
+            # Its monitor may be quicker.
+            run("umount", "--lazy", self.path, check=False)
 
 
 class Control:

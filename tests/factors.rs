@@ -241,6 +241,15 @@ fn a_yes_gives_so_many_opens_so_long_and_to_whom_the_approver_says() {
     // The mount is for an hour.
     assert!(lease["ends_in"].as_u64().unwrap() <= 3600, "{lease}");
     assert_eq!(person.must(&format!("read({path:?}, os.O_NONBLOCK)")), "s3cret");
+    // It goes on with the mount, and not with another one.
+    stage.root().ward(&["vault", "extend", "default", "--ttl", "2h"]).succeed();
+    let lease = stage.root().run(&["--json", "status"]).json()["result"]["leases"][0].clone();
+    assert!(lease["ends_in"].as_u64().unwrap() > 7100, "{lease}");
+    stage.root().ward(&["daemon", "stop"]).succeed();
+    stage.root().ward(&["daemon", "start"]).succeed();
+    stage.mount(&[]);
+    let read = person.does(&format!("read({path:?}, os.O_NONBLOCK)"));
+    assert_eq!(read, Err("EAGAIN".to_owned()), "the mount that it was for is over");
 }
 
 #[test]

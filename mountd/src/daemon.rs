@@ -107,6 +107,7 @@ impl Daemon {
     /// Takes other settings, for what begins from now on.
     pub(crate) fn take_settings(&self, settings: RootSettings) {
         self.pipeline.handles.limit(&settings.limits);
+        self.pipeline.approvals.limit(&settings.limits);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
@@ -228,7 +229,7 @@ fn assemble(
         monitor,
         policy: PolicyInForce::new(rules),
         guards: GuardTable::default(),
-        approvals: ApprovalQueue::new(settings.layout),
+        approvals: ApprovalQueue::new(settings.layout, &settings.limits),
         passphrase: ApprovalPassphrase::default(),
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),

@@ -133,6 +133,8 @@ pub(crate) struct MountView {
     pub(crate) owner: UserId,
     pub(crate) access: Access,
     pub(crate) ends: Moment,
+    /// When it ends however often it is extended.
+    pub(crate) latest: Moment,
     pub(crate) idle: Option<Duration>,
     /// When it ends unless somebody uses it.
     pub(crate) idle_ends: Option<Moment>,
@@ -412,6 +414,7 @@ impl Mounted {
             owner: self.owner,
             access: self.place.access,
             ends: self.place.term.ends(),
+            latest: self.place.term.latest(),
             idle: self.place.term.idle(),
             idle_ends: self.place.term.idle_ends(),
             is_for_copy: self.is_for_copy,
