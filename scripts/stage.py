@@ -4,7 +4,7 @@ The kinds: `disk` (a plain directory), `passthrough` (FUSE without a store), `go
 kinds of vault, `secrets` and `workspace`, each with a root of its own. What a stage has begun, it
 ends: mounts, daemons and files.
 """
-import contextlib, json, os, shutil, signal, subprocess, sys, tempfile, time
+import contextlib, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KINDS = ("disk", "passthrough", "gocryptfs", "secrets", "workspace")
@@ -110,6 +110,15 @@ def pids(program, word):
             if os.path.basename(words[0]) == program and word in words:
                 found.append(int(number))
     return sorted(found, reverse=True)
+
+
+def children(pid):
+    """The children of a process, the eldest first."""
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as file:
+            found += map(int, file.read().split())
+    return sorted(found)
 
 
 def end(processes):
@@ -270,12 +279,49 @@ class Vault(Disk):
     def pids(self):
         return pids("ward-mountd", self.root)
 
+    def halves(self):
+        """The process with the keys, its monitor, and the watchman of that."""
+        core = self.pids()[0]
+        monitor = children(core)[0]
+        return {"core": core, "monitor": monitor, "watchman": children(monitor)[0]}
+
     def close(self):
         if self.pids():
             run(f"{self.programs}/ward", "daemon", "stop", env=self.environment, check=False)
         end(self.pids)
         if is_mounted(self.path):
-            run("umount", "--lazy", self.path)
+            # Its monitor may be quicker.
+            run("umount", "--lazy", self.path, check=False)
+
+
+class Control:
+    """A connection to the daemon of a vault (docs/protocol.md), for what a process each would be too slow for."""
+
+    def __init__(self, vault):
+        self.vault, self.socket = vault, socket.socket(socket.AF_UNIX)
+        self.socket.connect(f"{vault.root}/control.sock")
+        self.answers = self.socket.makefile("rb")
+
+    def ask(self, name, *descriptors, **fields):
+        """Has the daemon do a command on the vault; it must succeed."""
+        command = {"name": name, "vault": self.vault.name, **fields}
+        line = json.dumps({"version": 1, "command": command}) + "\n"
+        socket.send_fds(self.socket, [line.encode()], descriptors)
+        answer = json.loads(self.answers.readline())
+        if "result" not in answer:
+            raise Failed(f"{name}: {answer}")
+        return answer["result"]
+
+    def mount(self):
+        directory = os.open(self.vault.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.ask("vault-mount", directory, path=self.vault.path, ttl=86400, read_only=False,
+                     made_directory=False, purpose="use")
+        finally:
+            os.close(directory)
+
+    def unmount(self):
+        self.ask("vault-unmount")
 
 
 class Secrets(Vault):

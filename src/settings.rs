@@ -37,6 +37,10 @@ pub(crate) struct Settings {
     pub(crate) program: String,
     /// What shows long texts on a terminal (`PAGER`); absent where that can do nothing but scroll.
     pub(crate) pager: Option<OsString>,
+    /// The shell that the caller works with (`SHELL`).
+    pub(crate) shell: Option<PathBuf>,
+    /// Where the caller lives.
+    pub(crate) home: Option<PathBuf>,
     /// Whether somebody wants no colours (`NO_COLOR`, no-color.org).
     pub(crate) is_plain: bool,
 }
@@ -84,6 +88,8 @@ impl Settings {
             form: Form::of(arguments),
             program,
             pager: pager(),
+            shell: variable("SHELL"),
+            home: home(),
             is_plain: variable("NO_COLOR").is_some(),
         })
     }

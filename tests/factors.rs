@@ -237,10 +237,23 @@ fn a_yes_gives_so_many_opens_so_long_and_to_whom_the_approver_says() {
     assert_eq!(stage.root().run(&["approve", &request, "--until-unmount"]).status, Some(0));
     let binding = stage.log_of("request.approved", "long/token")[0]["binding"].clone();
     assert!(binding.as_str().unwrap().contains(r#""lease":"unmount""#), "{binding}");
-    let lease = stage.root().run(&["--json", "status"]).json()["result"]["leases"][0].clone();
+    let left = || {
+        let status = stage.root().run(&["--json", "status"]).json();
+        let leases = status["result"]["leases"].as_array().unwrap().clone();
+        let lease = leases.into_iter().find(|lease| lease["path"] == "long/token").unwrap();
+        lease["ends_in"].as_u64().unwrap()
+    };
     // The mount is for an hour.
-    assert!(lease["ends_in"].as_u64().unwrap() <= 3600, "{lease}");
+    assert!(left() <= 3600, "{}", left());
     assert_eq!(person.must(&format!("read({path:?}, os.O_NONBLOCK)")), "s3cret");
+    // It goes on with the mount, and not with another one.
+    stage.root().ward(&["vault", "extend", "default", "--ttl", "2h"]).succeed();
+    assert!(left() > 7100, "{}", left());
+    stage.root().ward(&["daemon", "stop"]).succeed();
+    stage.root().ward(&["daemon", "start"]).succeed();
+    stage.mount(&[]);
+    let read = person.does(&format!("read({path:?}, os.O_NONBLOCK)"));
+    assert_eq!(read, Err("EAGAIN".to_owned()), "the mount that it was for is over");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How mounts and the daemon live and end, by which settings, and what an operator sees of it.
 
+mod ends;
 mod exec;
 mod extension;
 mod faults;
@@ -9,4 +10,5 @@ mod metrics;
 mod notices;
 mod settings;
 mod signals;
+mod sleep;
 mod status;

@@ -1,11 +1,15 @@
 //! The daemon under a service manager: its socket, what it is told, its units, and the package.
 
 use crate::support::root::Root;
+use crate::support::users::{OWNER, folder, user};
 use crate::support::wait;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// A daemon that `systemd-socket-activate` starts when somebody connects; and what it says.
 struct Activated {
@@ -185,10 +189,162 @@ fn the_package_installs_upgrades_under_living_mounts_and_removes_itself_and_no_r
     assert!(root.mounts().is_empty());
     ward(&["vault", "mount", "default", mount.to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(mount.join("a")).unwrap(), "kept");
+    ward(&["daemon", "stop"]);
+
+    the_units_of_the_system_do_what_they_say(&root);
+    an_ordinary_user_has_vaults_of_its_own();
+    the_unit_of_a_user_serves_its_root();
 
     drop(installed);
     assert!(root.mounts().is_empty() && !Path::new("/usr/bin/ward").exists());
     assert!(root.path().join("ward.toml").exists());
+}
+
+/// A line of an installed unit, such as `ExecStart`, as the service manager would run it.
+fn line_of(unit: &str, key: &str, replaced: &[(&str, &str)]) -> Vec<String> {
+    let text = std::fs::read_to_string(unit).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let line = line.unwrap_or_else(|| panic!("{unit} has no {key}")).to_owned();
+    let line = replaced.iter().fold(line, |line, (from, to)| line.replace(from, to));
+    assert!(!line.contains('%'), "{unit}: {line}");
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// Runs such a line, with the environment that a service has; to its end.
+fn run(line: &[String]) -> String {
+    let mut command = service(line);
+    let ended = command.output().unwrap();
+    assert!(ended.status.success(), "{line:?}: {ended:?}");
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+fn service(line: &[String]) -> Command {
+    let mut command = Command::new(&line[0]);
+    command.args(&line[1..]).env_clear().env("PATH", "/usr/bin:/bin").current_dir("/");
+    command
+}
+
+/// Starts the daemon of a unit (`Type=notify`), and waits until it says that it is ready.
+fn serve(mut command: Command, folder: &Path) -> Child {
+    let place = folder.join(format!("notify-{}", wait::seconds()));
+    let said = UnixDatagram::bind(&place).unwrap();
+    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o666)).unwrap();
+    said.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let child = command.env("NOTIFY_SOCKET", &place).stdout(Stdio::null()).spawn().unwrap();
+    let mut bytes = [0; 512];
+    let length = said.recv(&mut bytes).unwrap();
+    assert_eq!(&bytes[..length], b"READY=1");
+    child
+}
+
+fn end(mut daemon: Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(daemon.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
+}
+
+fn the_units_of_the_system_do_what_they_say(root: &Root) {
+    let (daemon, template) =
+        ("/lib/systemd/system/ward.service", "/lib/systemd/system/ward-mount@.service");
+    // A name of its own: its mount is where everybody's are.
+    let vault = format!("unit{}", std::process::id());
+    let here = [("/var/lib/ward", root.path().to_str().unwrap()), ("%i", vault.as_str())];
+    let running = serve(service(&line_of(daemon, "ExecStart", &here)), root.directory());
+    run(&["/usr/bin/ward", "--root", here[0].1, "vault", "init", &vault].map(str::to_owned));
+    let name = format!("{vault}:a");
+    let set = ["/usr/bin/ward", "--root", here[0].1, "set", &name, "--value", "kept"];
+    run(&set.map(str::to_owned));
+    let start = line_of(template, "ExecStart", &here);
+    run(&start);
+    let place = PathBuf::from(format!("/run/ward/{vault}"));
+    assert_eq!(std::fs::read_to_string(place.join("a")).unwrap(), "kept");
+    let pid = running.id().to_string();
+    run(&line_of(daemon, "ExecReload", &[("$MAINPID", &pid), ("kill", "/bin/kill")]));
+    run(&line_of(template, "ExecStop", &here));
+    assert!(!place.exists());
+    // The end of the daemon ends it as well.
+    run(&start);
+    end(running);
+    assert!(!place.exists());
+}
+
+/// `ward` as an ordinary user runs it, whose home and runtime directory are in `home`.
+fn of_user(home: &Path, program: &str) -> Command {
+    let user = user(OWNER);
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", home).current_dir(home);
+    command.env("XDG_RUNTIME_DIR", home.join("run"));
+    command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    command
+}
+
+fn home_of_a_user() -> TempDir {
+    let home = folder(OWNER);
+    let run = home.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let user = user(OWNER);
+    std::os::unix::fs::chown(&run, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+    home
+}
+
+/// What came of a command of such a user.
+fn said(home: &Path, program: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let ended = of_user(home, program).args(arguments).output().unwrap();
+    let text = [ended.stdout, ended.stderr].concat();
+    (ended.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn is_mounted(place: &Path) -> bool {
+    let table = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    table.contains(place.to_str().unwrap())
+}
+
+/// What an ordinary user does with the installed package, through fusermount3.
+fn an_ordinary_user_has_vaults_of_its_own() {
+    let home = home_of_a_user();
+    let ward = |arguments: &[&str]| {
+        let (code, text) = said(home.path(), "/usr/bin/ward", arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {text}");
+        text
+    };
+    ward(&["init"]);
+    ward(&["set", "db/password", "--value", "hunter2"]);
+    let told = ward(&["vault", "mount", "default"]);
+    let place = home.path().join("run/ward/default");
+    assert!(told.contains(place.to_str().unwrap()) && is_mounted(&place), "{told}");
+    let secret = place.join("db/password");
+    let secret = secret.to_str().unwrap();
+    assert_eq!(said(home.path(), "/usr/bin/cat", &[secret]), (Some(0), "hunter2".to_owned()));
+    // The kernel keeps all others out, root too.
+    assert_eq!(std::fs::read(secret).unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
+    ward(&["vault", "unmount", "default"]);
+    assert!(!is_mounted(&place) && !place.exists());
+    ward(&["vault", "mount", "default", "--ttl", "1s"]);
+    assert!(wait::until(|| !is_mounted(&place) && !place.exists()), "its time is over");
+    assert!(ward(&["vault", "status", "default"]).contains("its time was over"));
+    ward(&["vault", "mount", "default"]);
+    ward(&["daemon", "stop"]);
+    assert!(!is_mounted(&place));
+}
+
+fn the_unit_of_a_user_serves_its_root() {
+    let home = home_of_a_user();
+    let unit = "/usr/lib/systemd/user/ward.service";
+    let home_text = home.path().to_str().unwrap();
+    let condition = line_of(unit, "ConditionPathExists", &[("%h", home_text)]);
+    assert!(!Path::new(&condition[0]).exists());
+    assert_eq!(said(home.path(), "/usr/bin/ward", &["init"]).0, Some(0));
+    assert!(Path::new(&condition[0]).exists(), "the unit is for another root: {condition:?}");
+    let line = line_of(unit, "ExecStart", &[("%h", home_text)]);
+    let mut command = of_user(home.path(), &line[0]);
+    command.args(&line[1..]);
+    let running = serve(command, home.path());
+    let (code, text) = said(home.path(), "/usr/bin/ward", &["vault", "mount", "default"]);
+    assert_eq!(code, Some(0), "{text}");
+    let place = home.path().join("run/ward/default");
+    assert!(is_mounted(&place));
+    end(running);
+    assert!(!is_mounted(&place) && !place.exists());
 }
 
 fn has(program: &str) -> bool {

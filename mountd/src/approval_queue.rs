@@ -9,6 +9,7 @@ mod ending;
 mod entitlement;
 mod error;
 mod front_ends;
+mod holding;
 mod lingering;
 mod taken;
 
@@ -19,6 +20,7 @@ pub(crate) use error::{AnswerError, AskError};
 pub(crate) use taken::{Answers, Taken, answers_of};
 
 use crate::clock;
+use crate::handle_table::Limits;
 use crate::root::Layout;
 use answered::AnsweredRequests;
 use binding::Nonce;
@@ -27,6 +29,7 @@ use entitlement::Identity;
 use front_ends::FrontEnds;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use ward_policy::{
@@ -38,8 +41,6 @@ use ward_policy::{
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// How long the same question is refused without asking, after a no.
 pub(crate) const SILENCE: Duration = Duration::from_secs(60);
-/// How many requests one user may have waiting; the oldest gives way.
-const MOST_OF_ONE_USER: usize = 32;
 
 /// What a held open does with its answer.
 pub(crate) type Resume = Box<dyn FnOnce(Result<Arc<Lease>, Unanswered>) + Send>;
@@ -57,6 +58,8 @@ pub(crate) enum Unanswered {
     Interrupted,
     /// The mount ended.
     Ended,
+    /// The machine is about to sleep.
+    Asleep,
 }
 
 /// A request as it stands, for those who list it.
@@ -120,6 +123,8 @@ pub(crate) enum Answered {
 #[derive(Debug)]
 pub(crate) struct ApprovalQueue {
     layout: Layout,
+    /// How many requests one user may have waiting; the oldest gives way.
+    most_of_one_user: AtomicUsize,
     /// Guards the lists only. Never held while a continuation runs.
     state: Mutex<State>,
     changed: Sender<()>,
@@ -135,6 +140,8 @@ struct State {
     silenced: Vec<(Question, Moment)>,
     answered: AnsweredRequests,
     last_token: u64,
+    /// Nobody is held: the machine is about to sleep.
+    is_asleep: bool,
 }
 
 struct Pending {
@@ -173,10 +180,18 @@ impl Question {
 }
 
 impl ApprovalQueue {
-    pub(crate) fn new(layout: Layout) -> Self {
+    pub(crate) fn new(layout: Layout, limits: &Limits) -> Self {
         let (changed, changes) = bounded(1);
-        let front_ends = FrontEnds::default();
-        Self { layout, state: Mutex::default(), changed, changes, front_ends }
+        let (front_ends, state, most_of_one_user) = Default::default();
+        let queue = Self { layout, most_of_one_user, state, changed, changes, front_ends };
+        queue.limit(limits);
+        queue
+    }
+
+    /// Takes other limits, for requests from now on.
+    pub(crate) fn limit(&self, limits: &Limits) {
+        let most = usize::try_from(limits.requests.get()).unwrap_or(usize::MAX);
+        self.most_of_one_user.store(most, Ordering::Relaxed);
     }
 
     /// Puts `request` into the queue, or finds the one that asks the same; and whether it is new.
@@ -206,7 +221,7 @@ impl ApprovalQueue {
             return Ok((*id, Freshness::Known));
         }
         let id = RequestId(clock::new_id().ok_or(AskError::NoRandomness)?);
-        state.make_room(asker.uid);
+        state.make_room(asker.uid, self.most_of_one_user.load(Ordering::Relaxed));
         let expires = now.after(PATIENCE);
         let nonce = Nonce::new(expires).ok_or(AskError::NoRandomness)?;
         let pending = Pending {
@@ -224,36 +239,6 @@ impl ApprovalQueue {
         drop(state);
         self.wake();
         Ok((id, Freshness::New))
-    }
-
-    /// Holds an open under request `id` until `deadline`; gives the token to watch it under.
-    /// When the request is gone already, `resume` is called at once.
-    pub(crate) fn hold(&self, id: RequestId, deadline: Moment, resume: Resume) -> Option<u64> {
-        let held = Held { token: 0, is_onlooker: false, deadline, resume };
-        self.add(id, held).map_err(|held| (held.resume)(Err(Unanswered::NotServed))).ok()
-    }
-
-    /// Tells `resume` how request `id` was answered, or at `deadline` that it was not; gives it back
-    /// when the request is gone already.
-    pub(crate) fn look_on(
-        &self,
-        id: RequestId,
-        deadline: Moment,
-        resume: Resume,
-    ) -> Result<u64, Resume> {
-        let held = Held { token: 0, is_onlooker: true, deadline, resume };
-        self.add(id, held).map_err(|held| held.resume)
-    }
-
-    fn add(&self, id: RequestId, held: Held) -> Result<u64, Held> {
-        let mut state = self.state();
-        let token = state.last_token + 1;
-        let Some(pending) = state.pending.get_mut(&id) else { return Err(held) };
-        pending.held.push(Held { token, ..held });
-        state.last_token = token;
-        drop(state);
-        self.wake();
-        Ok(token)
     }
 
     /// Lets the open held under `token` go with EINTR.
@@ -451,10 +436,10 @@ impl State {
     }
 
     /// Ends the oldest request of a user who has too many; its expiry is recorded in turn.
-    fn make_room(&mut self, uid: UserId) {
+    fn make_room(&mut self, uid: UserId, most: usize) {
         let mut of_user = self.pending.values_mut().filter(|pending| pending.asker.uid == uid);
         if let Some(oldest) = of_user.next()
-            && of_user.count() + 1 >= MOST_OF_ONE_USER
+            && of_user.count() + 1 >= most
         {
             oldest.end_now(Why::TooMany);
         }

@@ -71,6 +71,19 @@ pub(crate) fn wall_of(time: WallTime) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(time.nanoseconds())).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
+/// Whether the kernel knows its wall clock to be synchronised with another (`adjtimex(2)`); `None`
+/// where it does not tell.
+///
+/// JUSTIFICATION: no crate that is kept has `adjtimex(2)`.
+#[expect(unsafe_code, reason = "adjtimex has no wrapper")]
+pub fn is_synchronised() -> Option<bool> {
+    // SAFETY: the structure is numbers alone, for which zero is a value.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel reads and writes this structure only; a mode of 0 changes nothing.
+    let told = unsafe { libc::adjtimex(&raw mut state) };
+    (told >= 0).then_some(state.status & libc::STA_UNSYNC == 0)
+}
+
 fn microseconds(wall: Timestamp) -> u64 {
     u64::try_from(wall.as_microsecond()).unwrap_or(0)
 }

@@ -54,6 +54,9 @@ use ward_memory::Guard;
 /// forgotten.
 const VAULT_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often it is tried to hear of sleep, where nobody tells of it.
+const SLEEP_PERIOD: Duration = Duration::from_secs(60);
+
 /// The running daemon, as commands see it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -107,6 +110,7 @@ impl Daemon {
     /// Takes other settings, for what begins from now on.
     pub(crate) fn take_settings(&self, settings: RootSettings) {
         self.pipeline.handles.limit(&settings.limits);
+        self.pipeline.approvals.limit(&settings.limits);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
@@ -215,6 +219,7 @@ fn assemble(
     named.map_err(|error| StartError::Log(error.to_string()))?;
     let log = Arc::new(log);
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
+    let mounts = std::mem::take(&mut recovered.mounts);
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
@@ -227,7 +232,7 @@ fn assemble(
         monitor,
         policy: PolicyInForce::new(rules),
         guards: GuardTable::default(),
-        approvals: ApprovalQueue::new(settings.layout),
+        approvals: ApprovalQueue::new(settings.layout, &settings.limits),
         passphrase: ApprovalPassphrase::default(),
         refusals: RefusalTable::default(),
         leases: LeaseTable::new(Arc::clone(&log)),
@@ -249,7 +254,7 @@ fn assemble(
     pipeline.recall_guards(counts.as_ref(), counted);
     pipeline.callers.look_at_ancestors(pipeline.policy.rules().asks_for_ancestors());
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));
-    let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults)));
+    let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults), mounts));
     Ok(Arc::new(Daemon {
         root: Arc::clone(root),
         layout: settings.layout,
@@ -353,6 +358,8 @@ fn start_threads(
         }),
     )?;
     let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
+    spawn("sleep", Box::new(move || follow_sleep(&pipeline, &stop)))?;
+    let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
     spawn("log-keeper", Box::new(move || log_keeper::keep(&pipeline, &stop)))?;
     let (pipeline, stop) = (Arc::clone(&daemon.pipeline), stopped.clone());
     let folder = daemon.root.join(AUDIT);
@@ -376,6 +383,21 @@ fn forward_signals(signals: &SigSet, daemon: &Daemon) {
         }
         // Full or closed: it is leaving.
         let _leaving_already = daemon.events.try_send(event);
+    }
+}
+
+/// Holds nobody while the machine is about to sleep: who waits in an open cannot be frozen.
+fn follow_sleep(pipeline: &Pipeline, stop: &Receiver<()>) {
+    loop {
+        if let Ok(is_soon) = pipeline.monitor.await_sleep() {
+            pipeline.approvals.sleep(is_soon);
+            continue;
+        }
+        pipeline.approvals.sleep(false);
+        select! {
+            recv(stop) -> _ => return,
+            default(SLEEP_PERIOD) => {}
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
             | Unanswered::TimedOut
             | Unanswered::Ended => Errno::EACCES,
             Unanswered::Interrupted => Errno::EINTR,
+            Unanswered::Asleep => Errno::EAGAIN,
         },
         OpenError::Expired(_) => expired(),
         OpenError::Ended => ENDED,

@@ -60,6 +60,8 @@ pub(crate) struct Pages {
 pub(crate) struct Limits {
     /// Open files, in all mounts together.
     pub(crate) handles: NonZeroU32,
+    /// Requests that wait for an answer; the oldest gives way.
+    pub(crate) requests: NonZeroU32,
 }
 
 /// Every open file of the daemon.
@@ -85,7 +87,8 @@ struct Numbered {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handles: NonZeroU32::MIN.saturating_add(8191) }
+        let most = |more| NonZeroU32::MIN.saturating_add(more);
+        Self { handles: most(8191), requests: most(31) }
     }
 }
 

@@ -59,9 +59,10 @@ mod tree;
 mod vault_table;
 mod whoami;
 
+pub use clock::is_synchronised as clock_is_synchronised;
 pub use initialise::{FIRST_VAULT, InitError, InitSettings, Initialised, initialise};
 pub use log_owner::{OwnerError, accept_break, export_rows};
-pub use monitor::takes_script;
+pub use monitor::{dead_mounts, takes_script};
 pub use owned_file::OwnedFileError;
 pub use policy_in_force::digest as policy_digest;
 pub use recorded::{NotRecorded, Recorded};

@@ -5,6 +5,7 @@ mod hurry;
 mod settings;
 mod timer;
 
+use end::Last;
 pub(crate) use end::MountEnd;
 pub(crate) use hurry::Hurry;
 pub(crate) use settings::MountSettings;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use timer::{Clockwork, Timer};
 use ulid::Ulid;
-use ward_audit::{AppendError, Durability, EventType, Record};
+use ward_audit::{AppendError, Durability, Entry, EventType, Record};
 use ward_policy::{Caller, Moment, UserId, VaultName};
 use ward_store::{SetAttributes, VaultKind};
 
@@ -132,6 +133,8 @@ pub(crate) struct MountView {
     pub(crate) owner: UserId,
     pub(crate) access: Access,
     pub(crate) ends: Moment,
+    /// When it ends however often it is extended.
+    pub(crate) latest: Moment,
     pub(crate) idle: Option<Duration>,
     /// When it ends unless somebody uses it.
     pub(crate) idle_ends: Option<Moment>,
@@ -162,7 +165,7 @@ pub(crate) struct MountTable {
     /// Guards the map; held while one vault is mounted, never while one is ended.
     mounts: Mutex<BTreeMap<VaultName, Mounted>>,
     /// How the last mount of each vault ended. A leaf.
-    ended: Mutex<BTreeMap<VaultName, MountEnd>>,
+    ended: Mutex<BTreeMap<VaultName, Last>>,
     /// The end of the daemon waits for nobody once it is told so.
     pub(crate) hurry: Hurry,
 }
@@ -175,9 +178,16 @@ struct Driven {
 }
 
 impl MountTable {
-    pub(crate) fn new(pipeline: Arc<Pipeline>, vaults: Arc<VaultTable>) -> Self {
+    /// None; `logged` is the last that earlier daemons logged of the mount of each vault.
+    pub(crate) fn new(
+        pipeline: Arc<Pipeline>,
+        vaults: Arc<VaultTable>,
+        logged: Vec<Entry<'static>>,
+    ) -> Self {
         let (mounts, ended, hurry) = Default::default();
-        Self { pipeline, vaults, mounts, ended, hurry }
+        let table = Self { pipeline, vaults, mounts, ended, hurry };
+        table.recall(logged);
+        table
     }
 
     /// Mounts a vault until its lifetime is over.
@@ -331,7 +341,7 @@ impl MountTable {
         self.mounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ended(&self) -> MutexGuard<'_, BTreeMap<VaultName, MountEnd>> {
+    fn ended(&self) -> MutexGuard<'_, BTreeMap<VaultName, Last>> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -404,6 +414,7 @@ impl Mounted {
             owner: self.owner,
             access: self.place.access,
             ends: self.place.term.ends(),
+            latest: self.place.term.latest(),
             idle: self.place.term.idle(),
             idle_ends: self.place.term.idle_ends(),
             is_for_copy: self.is_for_copy,

@@ -16,8 +16,8 @@ use ward_policy::{
     Acting, AgentName, AgentSession, AgentSessionId, ApprovalRequest, Approvers, Caller, Cgroup,
     Digest, Doubt, Executable, Factor, Factors, FileId, Fingerprint, Grade, Grant, GroupId,
     HandleTerms, LeaseId, Mapping, Moment, Obligations, Operation, OperationSet, ProcessId,
-    RequestId, Require, Scope, ScopeKind, SecretPath, Session, Share, ThreadId, Ticket, UserId,
-    VaultName,
+    RequestId, Require, Scope, ScopeKind, SecretPath, Session, Share, ThreadId, Ticket,
+    UNTIL_UNMOUNT, UserId, VaultName,
 };
 
 /// What the log had standing when this daemon began, less what was taken up.
@@ -139,8 +139,11 @@ impl Pipeline {
         };
         let is_this_boot = begun.boot_id == self.left.boot.as_str();
         let is_current = request.grant().policy == self.policy.rules().digest();
-        // A lease ends with the boot; an approval that nobody has spent does not.
-        let may_go_on = is_current && (is_this_boot || matches!(reach, Reach::NextOpens(_)));
+        // A lease ends with the boot; an approval that nobody has spent does not. The mount for as long
+        // as which one was given ended with the daemon.
+        let is_of_a_mount = given.lifetime == UNTIL_UNMOUNT;
+        let may_go_on =
+            is_current && !is_of_a_mount && (is_this_boot || matches!(reach, Reach::NextOpens(_)));
         let is_held = self.left.may_hold(begun, &holder) && dead > Moment::from_nanoseconds(0);
         let ends = match may_go_on && (is_this_boot || is_held) && holder.agent().is_none() {
             true => self.left.end(begun, lasts, now),

@@ -24,12 +24,15 @@ mod proc;
 mod script;
 mod script_pins;
 mod session_cgroup;
+mod sleep;
+mod system_bus;
 mod waiting;
 mod watchman;
 
 pub(crate) use attest::{identity, is_alive, is_same_program};
 pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
+pub use mount_table::dead_mounts;
 pub use script_pins::takes_script;
 pub(crate) use watchman::keep_watch;
 
@@ -43,6 +46,7 @@ use message::{Task, receive, send};
 use mounting::{Mounting, Top, clean_up};
 use script_pins::ScriptPins;
 use serde::Serialize;
+use sleep::Sleep;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,6 +66,8 @@ struct Privileged {
     held: Sender<Change>,
     /// Guards itself only.
     watchman: Mutex<Option<Watchman>>,
+    /// Held by the one channel that waits for sleep.
+    sleep: Mutex<Option<Sleep>>,
     helpers: Helpers,
 }
 
@@ -78,6 +84,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
         next: Mutex::new(1),
         held,
         watchman: Mutex::default(),
+        sleep: Mutex::default(),
         helpers,
     });
     while let Some((task, mut descriptors)) = receive::<Task>(first.as_fd())? {
@@ -106,6 +113,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             | Task::WriteBack { .. }
             | Task::End { .. }
             | Task::LimitCpuLatency
+            | Task::AwaitSleep
             | Task::BeginSession(_)
             | Task::CountSession { .. }
             | Task::PinScript(_)
@@ -187,6 +195,10 @@ impl Privileged {
             }
             Task::LimitCpuLatency => {
                 answer_with(channel, cpu_latency::open().map(|(device, most)| (most, device)))
+            }
+            Task::AwaitSleep => {
+                let mut sleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+                send(channel, &Sleep::next(&mut sleep), &[])
             }
             Task::BeginSession(wanted) => answer_with(channel, self.agents.begin(&wanted)),
             Task::CountSession { session } => {

@@ -418,9 +418,12 @@ impl RequestFile {
                 Verdict::Approved { lease_seconds }
             }
             Err(Unanswered::Refused | Unanswered::NotServed) => Verdict::Denied(words),
-            Err(Unanswered::TimedOut | Unanswered::Interrupted | Unanswered::Ended) => {
-                Verdict::Expired
-            }
+            Err(
+                Unanswered::TimedOut
+                | Unanswered::Interrupted
+                | Unanswered::Ended
+                | Unanswered::Asleep,
+            ) => Verdict::Expired,
         };
         self.turn(Stage::Decided { document, id: Some(id), verdict });
     }

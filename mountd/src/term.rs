@@ -27,10 +27,19 @@ pub(crate) struct Term {
 struct News {
     /// How often something was told.
     number: u64,
-    /// How long before its end that was, when it was of the end.
-    notice: Option<Duration>,
+    /// What that was, when it was of the end.
+    notice: Option<Notice>,
     /// Who waits for the next: each open file once.
     waiting: BTreeMap<u64, Waiting>,
+}
+
+/// That the end is near.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// How long before the end it was told.
+    pub(crate) before: Duration,
+    /// The last use then, when the end is for want of another: a use takes it back.
+    pub(crate) unused_since: Option<Moment>,
 }
 
 /// Called once.
@@ -108,14 +117,15 @@ impl Term {
         self.tell(None);
     }
 
-    /// Tells that it ends in so long.
-    pub(crate) fn notice(&self, before: Duration) {
-        self.tell(Some(before));
+    /// Tells that it ends soon.
+    pub(crate) fn notice(&self, notice: Notice) {
+        self.tell(Some(notice));
     }
 
-    /// What was last told of the end: how long before it.
-    pub(crate) fn last_notice(&self) -> Option<Duration> {
-        self.news().notice
+    /// What was last told of the end, if that is so still.
+    pub(crate) fn last_notice(&self) -> Option<Notice> {
+        let used = self.used();
+        self.news().notice.filter(|it| it.unused_since.is_none_or(|since| since == used))
     }
 
     /// How often something was told.
@@ -134,7 +144,7 @@ impl Term {
         }
     }
 
-    fn tell(&self, notice: Option<Duration>) {
+    fn tell(&self, notice: Option<Notice>) {
         let mut news = self.news();
         news.number += 1;
         news.notice = notice;
@@ -177,14 +187,28 @@ mod tests {
     }
 
     #[test]
+    fn a_use_takes_back_what_was_told_of_an_end_for_want_of_it_and_no_other() {
+        let term = Term::new(at(0), at(100), at(1000), Some(SECOND * 10));
+        let unused = Notice { before: SECOND, unused_since: Some(at(0)) };
+        term.notice(unused);
+        assert_eq!(term.last_notice(), Some(unused));
+        term.touch(at(9));
+        assert_eq!(term.last_notice(), None);
+        term.notice(Notice { before: SECOND, unused_since: None });
+        term.touch(at(10));
+        assert!(term.last_notice().is_some());
+    }
+
+    #[test]
     fn who_waits_is_woken_by_the_next_notice_and_at_once_when_it_was_missed() {
         let term = Term::until(at(100));
         let (told, woken) = crossbeam_channel::unbounded();
         let again = told.clone();
         term.when_told(0, 1, Box::new(move || told.send(1).unwrap()));
         assert!(woken.is_empty());
-        term.notice(SECOND);
-        assert_eq!((woken.try_recv(), term.last_notice()), (Ok(1), Some(SECOND)));
+        let soon = Notice { before: SECOND, unused_since: None };
+        term.notice(soon);
+        assert_eq!((woken.try_recv(), term.last_notice()), (Ok(1), Some(soon)));
         term.when_told(0, 2, Box::new(move || again.send(2).unwrap()));
         assert_eq!(woken.try_recv(), Ok(2));
     }

@@ -1,18 +1,23 @@
 //! `ward doctor`: what of this machine, this root and its daemon weakens the protection. It reads
 //! and asks, starts nothing and changes nothing.
 
+mod daemon;
+mod fuse;
 mod machine;
+mod ownership;
+mod shell;
 
 use crate::client::Client;
 use crate::exit_code::ExitCode;
 use crate::output::{Report, escaped};
-use crate::run::status::protection;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use daemon::{of_daemon, unknown};
+use fuse::Fuse;
 use machine::Machine;
+use ownership::Ownership;
 use serde::Serialize;
-use ward_mountd::Layout;
-use ward_mountd::control::message::{Command, Guards, Status};
+use ward_mountd::control::message::{Command, Status};
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -46,12 +51,20 @@ enum Grade {
 /// Looks everywhere.
 pub(crate) fn run(settings: &Settings) -> Result<Report<Findings>, Trouble> {
     let mut findings = Machine::read().findings();
+    findings.extend(Fuse::read().findings());
+    findings.extend(shell::completions(settings.shell.as_deref(), settings.home.as_deref()));
+    // What is no root is told below.
+    let owned = Ownership::of(&settings.root);
+    findings.extend(owned.iter().flat_map(|owned| owned.findings(&settings.root)));
     match ask(settings) {
-        Ok(Some(status)) => findings.extend(of_daemon(&status)),
-        Ok(None) => findings.push(unknown(
-            "no daemon runs for this root".to_owned(),
-            format!("{} daemon start, then ask again", settings.program),
-        )),
+        Ok(Some(status)) => findings.extend(of_daemon(&status, &settings.root)),
+        Ok(None) => {
+            findings.extend(machine::locked_memory());
+            findings.push(unknown(
+                "no daemon runs for this root".to_owned(),
+                format!("{} daemon start, then ask again", settings.program),
+            ));
+        }
         Err(trouble) => {
             let next = trouble.failure.next.unwrap_or_default();
             findings.push(unknown(trouble.failure.message, next));
@@ -66,103 +79,6 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Findings>, Trouble> {
 fn ask(settings: &Settings) -> Result<Option<Status>, Trouble> {
     let client = Client::running(settings)?;
     client.map(|mut client| client.ask(Command::Status {})).transpose()
-}
-
-fn unknown(found: String, next: String) -> Finding {
-    Finding {
-        name: "daemon",
-        grade: Grade::Note,
-        found,
-        means: "how the daemon guards itself is not known",
-        next,
-    }
-}
-
-fn of_daemon(status: &Status) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if status.layout == Layout::Private.name() {
-        findings.push(Finding {
-            name: "layout",
-            grade: Grade::Note,
-            found: protection(&status.layout),
-            means: "a program of your uid can read the key file, change the policy and answer for you",
-            next: "for protection from agents: sudo ward init --for USER".to_owned(),
-        });
-    }
-    if status.log.state != "healthy" {
-        findings.push(Finding {
-            name: "log",
-            grade: Grade::Bad,
-            found: format!("the log takes no records: {}", status.log.state),
-            means: "every open is refused",
-            next: "make room or mend the disk, then start the daemon again".to_owned(),
-        });
-    }
-    if let Some(found) = &status.log.damage {
-        findings.push(Finding {
-            name: "log-damage",
-            grade: Grade::Bad,
-            found: found.clone(),
-            means: "what was recorded there is lost, or somebody changed it",
-            next: "compare the log with a backup; ward audit accept-break goes on without it"
-                .to_owned(),
-        });
-    }
-    if !status.damage.is_empty() {
-        findings.push(Finding {
-            name: "damage",
-            grade: Grade::Bad,
-            found: format!("{} vaults are damaged", status.damage.len()),
-            means: "what is damaged yields no bytes",
-            next: "ward audit show --event vault.damaged".to_owned(),
-        });
-    }
-    findings.extend(status.guards.iter().flat_map(of_guards));
-    findings
-}
-
-fn of_guards(guards: &Guards) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if guards.memory != "locked" {
-        let only_others = guards.memory == "replies";
-        findings.push(Finding {
-            name: "memory",
-            grade: if only_others { Grade::Note } else { Grade::Bad },
-            found: "the memory of the daemon is not locked".to_owned(),
-            means: if only_others {
-                "a value that is being written may be swapped to disk; keys and replies are locked"
-            } else {
-                "plaintext on its way to a reader may be swapped to disk"
-            },
-            next: "start it without a limit of locked memory (ulimit -l unlimited, or LimitMEMLOCK=infinity in its unit), or encrypt the swap"
-                .to_owned(),
-        });
-    }
-    if guards.keys != "secret" {
-        findings.push(Finding {
-            name: "keys",
-            grade: if guards.keys == "locked" { Grade::Note } else { Grade::Bad },
-            found: "keys are not in secret memory (memfd_secret)".to_owned(),
-            means: if guards.keys == "locked" {
-                "they are never swapped, but a fault of the kernel may show them"
-            } else {
-                "keys may be swapped to disk"
-            },
-            next: "start with the kernel option secretmem.enable=1, and raise the limit of locked memory"
-                .to_owned(),
-        });
-    }
-    if guards.landlock == 0 {
-        findings.push(Finding {
-            name: "landlock",
-            grade: Grade::Bad,
-            found: "this kernel has no Landlock, or it is turned off".to_owned(),
-            means: "an attacker's code in the daemon would reach every file that its user may",
-            next: "put landlock into the kernel option lsm=, or take a kernel with CONFIG_SECURITY_LANDLOCK"
-                .to_owned(),
-        });
-    }
-    findings
 }
 
 fn show(findings: &[Finding]) -> String {
@@ -186,32 +102,6 @@ fn show(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn guards() -> Guards {
-        Guards { memory: "locked".into(), keys: "secret".into(), landlock: 7 }
-    }
-
-    #[test]
-    fn a_daemon_that_is_guarded_as_it_should_be_is_no_finding() {
-        assert_eq!(of_guards(&guards()), vec![]);
-    }
-
-    #[test]
-    fn each_guard_that_is_missing_is_a_finding_with_its_name() {
-        let named = |guards: Guards| {
-            let findings = of_guards(&guards);
-            findings.iter().map(|it| (it.name, it.grade)).collect::<Vec<_>>()
-        };
-        let swappable = Guards { memory: "swappable".into(), ..guards() };
-        assert_eq!(named(swappable), [("memory", Grade::Bad)]);
-        let replies = Guards { memory: "replies".into(), ..guards() };
-        assert_eq!(named(replies), [("memory", Grade::Note)]);
-        let locked = Guards { keys: "locked".into(), ..guards() };
-        assert_eq!(named(locked), [("keys", Grade::Note)]);
-        let plain = Guards { keys: "plain".into(), ..guards() };
-        assert_eq!(named(plain), [("keys", Grade::Bad)]);
-        assert_eq!(named(Guards { landlock: 0, ..guards() }), [("landlock", Grade::Bad)]);
-    }
 
     #[test]
     fn a_finding_says_what_it_means_and_what_to_do_and_cannot_move_the_cursor() {

@@ -72,7 +72,8 @@ fn show(status: &Status, program: &str) -> String {
         let damage = status.damage.iter().map(|damage| damaged(damage, program));
         labelled("damage", damage, &mut rows);
     }
-    let mounts = status.mounts.iter().flat_map(|it| std::iter::once(mount(it)).chain(holders(it)));
+    let mounts =
+        status.mounts.iter().flat_map(|it| std::iter::once(mount(it)).chain(holders(&it.holders)));
     labelled("mounts", mounts, &mut rows);
     if !status.ended.is_empty() {
         labelled("ended", status.ended.iter().map(|(vault, end)| ended(vault, end)), &mut rows);
@@ -166,8 +167,8 @@ pub(crate) fn mount(mount: &MountState) -> String {
 }
 
 /// A line for each process that has files of it open.
-fn holders(mount: &MountState) -> impl Iterator<Item = String> {
-    mount.holders.iter().map(|FileHolder { process, files }| {
+pub(crate) fn holders(holders: &[FileHolder]) -> impl Iterator<Item = String> {
+    holders.iter().map(|FileHolder { process, files }| {
         format!("  {} by {}", count(*files, "open file"), program_of(process))
     })
 }
@@ -320,6 +321,7 @@ mod tests {
                 last: 42,
                 damage: None,
                 opens: "written".into(),
+                clock_behind: 0,
                 signer: Some(signer_that_is_away()),
             },
             policy: "0123456789abcdef".to_owned(),

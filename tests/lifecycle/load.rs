@@ -175,3 +175,25 @@ fn ten_idle_mounts_take_little_memory() {
         root.ward(&["vault", "unmount", &format!("vault{number}")]).succeed();
     });
 }
+
+/// Descriptors that tell whether a caller still lives.
+fn pidfds(pid: u32) -> usize {
+    let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let links = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| link == Path::new("anon_inode:[pidfd]")).count()
+}
+
+#[test]
+fn what_is_kept_of_callers_goes_soon_after_they_ended() {
+    let root = Root::private().serving();
+    let daemon = root.running().unwrap();
+    let before = pidfds(daemon);
+    let mut most = 0;
+    for _ in 0..30 {
+        root.ward(&["whoami"]).succeed();
+        most = most.max(pidfds(daemon));
+    }
+    assert!(most > before, "nothing is kept of them at all");
+    // That of who asks now is there, too.
+    assert!(wait::until(|| pidfds(daemon) <= before), "{most}, then {}", pidfds(daemon));
+}

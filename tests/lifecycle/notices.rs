@@ -50,3 +50,22 @@ fn an_extension_wakes_too_and_takes_the_notice_back() {
     drop(person);
     assert_eq!(stage.unmount().status, Some(0));
 }
+
+#[test]
+fn a_mount_says_before_that_it_ends_unless_it_is_used_and_a_use_takes_that_back() {
+    let Some(stage) = Stage::served(HOLD, "") else { return };
+    stage.root().configure("[mount]\nnotices = [\"59m 58s\"]\n");
+    stage.root().ward(&["policy", "reload"]).succeed();
+    stage.mount(&["--ttl", "2h", "--idle", "1h"]);
+    stage.secret("read/token", "s3cret");
+    let mut person = reader_of_status(&stage);
+    assert_eq!(person.must("len(poll.poll(9000))"), 1, "no notice came");
+    let told = person.must("os.pread(file, 4096, 0)");
+    let expected = "\nnotice      ends in 59m 58s unless it is used\n";
+    assert!(told.as_str().unwrap().contains(expected), "{told}");
+    assert_eq!(person.reads(&stage.path("read/token")), Ok("s3cret".to_owned()));
+    let told = person.must("os.pread(file, 4096, 0)");
+    assert!(told.as_str().unwrap().contains("\nnotice      none\n"), "{told}");
+    drop(person);
+    assert_eq!(stage.unmount().status, Some(0));
+}

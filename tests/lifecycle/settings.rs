@@ -4,6 +4,7 @@ use crate::support::person::Person;
 use crate::support::root::Root;
 use crate::support::stage::Stage;
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
+use crate::support::wait;
 use nix::unistd::Group;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -88,4 +89,19 @@ fn the_socket_is_for_a_group_where_the_settings_name_one() {
     root.ward(&["whoami"]).by(OWNER).succeed();
     let ended = root.ward(&["whoami"]).by(STRANGER).run();
     assert_eq!(ended.status, Some(9), "{ended:?}");
+}
+
+#[test]
+fn a_user_with_as_many_requests_as_one_may_have_loses_the_oldest() {
+    let Some(stage) = Stage::set() else { return };
+    stage.root().configure("[limits]\nrequests = 2\n");
+    stage.root().ward(&["policy", "reload"]).succeed();
+    for name in ["one", "two", "three"] {
+        stage.secret(&format!("ask/{name}"), "s3cret");
+        let words = ["request", &format!("ask/{name}"), "--reason", name];
+        let ended = stage.root().ward(&words).by(OWNER).run();
+        assert!(ended.stdout.contains("01") || ended.stderr.contains("01"), "{ended:?}");
+    }
+    let waiting = || stage.pending().iter().map(|it| it["path"].clone()).collect::<Vec<_>>();
+    assert!(wait::until(|| waiting() == ["ask/two", "ask/three"]), "{:?}", waiting());
 }

@@ -1,11 +1,13 @@
 //! Signals to the daemon.
 
 use crate::support::person::Person;
+use crate::support::root::Root;
 use crate::support::stage::{HOLD, Stage};
-use crate::support::users::OWNER;
+use crate::support::users::{OWNER, can_act_as_others, user};
 use crate::support::wait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::os::unix::fs::chown;
 
 fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
@@ -55,6 +57,41 @@ fn a_second_sigterm_ends_it_as_well_and_leaves_nothing() {
     assert!(wait::has_ended(daemon));
     assert_eq!(stage.root().mounts(), Vec::<String>::new());
     stage.root().ward(&["audit", "verify"]).succeed();
+}
+
+#[test]
+fn a_second_sigterm_waits_for_nobody_whose_files_keep_a_connection() {
+    let has_fusectl = std::fs::read_dir("/sys/fs/fuse/connections").is_ok_and(|it| it.count() > 0);
+    if !can_act_as_others() || has_fusectl {
+        eprintln!("skipped: where connections can be aborted nobody is waited for");
+        return;
+    }
+    let root = Root::absent();
+    let owner = user(OWNER);
+    chown(root.directory(), Some(owner.uid.as_raw()), Some(owner.gid.as_raw())).unwrap();
+    let ward = |words: &[&str]| root.ward(words).by(OWNER).succeed();
+    ward(&["init"]);
+    let mut person = Person::of(OWNER);
+    let vaults = ["one", "two", "three", "four", "five"];
+    for vault in vaults {
+        ward(&["vault", "init", vault]);
+        ward(&["set", &format!("{vault}:token"), "--value", "s3cret"]);
+        let path = root.directory().join(vault);
+        ward(&["vault", "mount", vault, path.to_str().unwrap()]);
+        person.must(&format!("{vault} = os.open({:?}, os.O_RDONLY)", path.join("token")));
+    }
+    let daemon: u32 =
+        std::fs::read_to_string(root.path().join("daemon.lock")).unwrap().parse().unwrap();
+    signal(daemon, Signal::SIGTERM);
+    let begun = wait::seconds();
+    // It is on its way: the first of them is out of the tree.
+    assert!(wait::until(|| root.mounts().len() < vaults.len()));
+    signal(daemon, Signal::SIGTERM);
+    assert!(wait::has_ended(daemon));
+    // Each holds up an end that waits for a second.
+    let took = wait::seconds() - begun;
+    assert!(took < 4.0, "it took {took} s");
+    assert_eq!(root.mounts(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The fold: which requests and leases stand and how far sinks are, from the entries alone. The log is the state.
+//! The fold: which requests and leases stand, how far sinks are and how mounts ended, from the entries alone. The log
+//! is the state.
 //!
 //! The first entry of each segment carries the entries that stand, word for word, so that a start
 //! reads no further back. What is sealed in them stays sealed until its vault is unlocked.
@@ -41,6 +42,8 @@ pub(crate) struct Fold {
     grants: BTreeMap<String, Entry<'static>>,
     /// The last `ship.cursor` entry of each sink.
     cursors: BTreeMap<String, Entry<'static>>,
+    /// The last `mount.begun` or `mount.ended` entry of each vault.
+    mounts: BTreeMap<String, Entry<'static>>,
 }
 
 impl Fold {
@@ -86,6 +89,11 @@ impl Fold {
         self.grants.values().cloned().collect()
     }
 
+    /// The last that happened to the mount of each vault.
+    pub(crate) fn mounts(&self) -> Vec<Entry<'static>> {
+        self.mounts.values().cloned().collect()
+    }
+
     /// Everything that stands.
     pub(crate) fn standing(&self) -> Vec<Standing> {
         self.standing.values().cloned().collect()
@@ -96,8 +104,8 @@ impl Fold {
         self.standing.retain(|_, standing| !standing.is_over(boot, now));
         let entries: Vec<Entry<'static>> =
             self.standing.values().flat_map(Standing::entries).collect();
-        let grants = self.grants.values().cloned().collect();
-        let entries = [entries, grants, self.cursors.values().cloned().collect()].concat();
+        let latest = self.grants.values().chain(self.cursors.values()).chain(self.mounts.values());
+        let entries = [entries, latest.cloned().collect()].concat();
         (!entries.is_empty()).then_some(entries)
     }
 
@@ -107,6 +115,7 @@ impl Fold {
             self.standing.clear();
             self.grants.clear();
             self.cursors.clear();
+            self.mounts.clear();
             entry.in_force.into_iter().flatten().for_each(|entry| self.take(entry));
             return;
         }
@@ -122,6 +131,11 @@ impl Fold {
             } else {
                 self.grants.remove(&id);
             }
+            return;
+        }
+        if matches!(event, EventType::MountBegun | EventType::MountEnded) {
+            let vault = entry.vault.as_deref().unwrap_or_default().to_owned();
+            self.mounts.insert(vault, entry);
             return;
         }
         // A lease is known by the request that was approved.
@@ -211,5 +225,7 @@ const fn changes_what_stands(event: EventType) -> bool {
             | EventType::SecretGranted
             | EventType::SecretGrantEnded
             | EventType::ShipCursor
+            | EventType::MountBegun
+            | EventType::MountEnded
     )
 }

@@ -68,6 +68,8 @@ pub struct Recovered {
     pub counted: Vec<CountedEntry>,
     /// Up to which entry each sink had got the log.
     pub cursors: Vec<(String, u64)>,
+    /// The last `mount.begun` or `mount.ended` entry of each vault.
+    pub mounts: Vec<Entry<'static>>,
     /// What is about to sign for the log, when an earlier run asked for that and no more.
     pub successor: Option<PublicKey>,
     /// The torn tail, when there was one.
@@ -292,6 +294,7 @@ impl Found {
             counts,
             counted,
             cursors: self.fold.cursors(),
+            mounts: self.fold.mounts(),
             successor: self.succession.successor(),
             cut: self.cut,
         }

@@ -1,5 +1,6 @@
 //! A stamp: when something happened, on both clocks. This crate reads neither.
 
+use crate::{AppendError, Log};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use ward_policy::Moment;
@@ -21,6 +22,16 @@ pub struct BootId(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no boot id: pass the text of /proc/sys/kernel/random/boot_id")]
 pub struct BootIdError;
+
+impl Log {
+    /// By how many seconds the clock is behind the newest entry; somebody set it back then.
+    ///
+    /// # Errors
+    /// The log has stopped.
+    pub fn seconds_ahead_of(&self, now: Stamp) -> Result<u64, AppendError> {
+        Ok(self.tail()?.time().microseconds().saturating_sub(now.wall) / 1_000_000)
+    }
+}
 
 impl BootId {
     /// The id as text, without a newline.

@@ -30,7 +30,7 @@ pub(crate) struct Yes<'a> {
     pub(crate) narrowing: Narrowing,
     /// What it brings beside who gives it.
     pub(crate) evidence: Option<Evidence>,
-    /// When the mount ends, if there is one.
+    /// When the mount ends at the latest, if there is one: its end takes the lease with it in any case.
     pub(crate) mount_ends: Option<Moment>,
 }
 

@@ -2,12 +2,15 @@
 //! signals.
 
 use super::{ApprovalQueue, Held, Resume, Unanswered, release};
+use crate::clock;
 use ward_policy::Moment;
 
 impl ApprovalQueue {
     /// Keeps `resume` until `deadline`, a signal, or [`Self::let_go`] with the token given.
     pub(crate) fn linger(&self, deadline: Moment, resume: Resume) -> u64 {
         let mut state = self.state();
+        // Who would wait while the machine is about to sleep is told at once that it took too long.
+        let deadline = if state.is_asleep { clock::now() } else { deadline };
         state.last_token += 1;
         let token = state.last_token;
         state.lingering.push(Held { token, is_onlooker: true, deadline, resume });

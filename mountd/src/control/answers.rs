@@ -166,7 +166,7 @@ impl Control<'_> {
         let view = self.daemon.pipeline.approvals.find(id);
         let view = view.ok_or_else(|| not_counted(AnswerError::NotPending))?;
         let mount = |vault: &VaultName| self.daemon.mounts.view(vault);
-        let mount_ends = view.grant.vault.as_ref().and_then(mount).map(|mount| mount.ends);
+        let mount_ends = view.grant.vault.as_ref().and_then(mount).map(|mount| mount.latest);
         Ok(Yes { approver, narrowing: narrowing(terms)?, evidence: None, mount_ends })
     }
 

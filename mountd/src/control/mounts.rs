@@ -1,7 +1,9 @@
 //! Commands about mounts: begin, join, extend, let go, end.
 
 use super::failure::{bad_input, failure, of_mount, of_reach};
-use super::message::{Done, Failure, FailureCode, FileHolder, LastEnd, MountState, Owner, Purpose};
+use super::message::{
+    Done, Failure, FailureCode, FileHolder, LastEnd, MountState, Owner, Purpose, VaultUnmounted,
+};
 use super::requests::{process, vault_name};
 use super::session::{About, Control};
 use super::vaults::number;
@@ -9,9 +11,10 @@ use crate::clock;
 use crate::lifecycle::{ExtendError, Holder, MountEnd, MountError, MountView, UseBy, Wanted, Why};
 use crate::place::Access;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::EventType;
-use ward_policy::{Operation, VaultName};
+use ward_policy::{Caller, Operation, VaultName};
 
 /// How many processes with open files a mount shows at most.
 const MOST_HOLDERS: usize = 16;
@@ -163,14 +166,26 @@ impl Control<'_> {
         self.connection.try_clone_to_owned().map_err(MountError::Session)
     }
 
-    pub(super) fn vault_unmount(&self, vault: &str) -> Result<Done, Failure> {
+    pub(super) fn vault_unmount(&self, vault: &str) -> Result<VaultUnmounted, Failure> {
         let vault = vault_name(vault)?;
         let about = About { vault: Some(&vault), ..About::default() };
         self.permit(Operation::VaultUnmount, EventType::Command, about)?;
+        let holders = self.holders(&vault);
         if self.daemon.mounts.end(&vault, Why::Asked) {
-            return Ok(Done {});
+            return Ok(VaultUnmounted { holders });
         }
         Err(self.not_mounted(&vault))
+    }
+
+    /// Who has files of a vault open, the most first.
+    fn holders(&self, vault: &VaultName) -> Vec<FileHolder> {
+        let openers = self.daemon.pipeline.handles.openers(vault);
+        let openers = openers.into_iter().take(MOST_HOLDERS);
+        let holder = |(opener, files): (Arc<Caller>, usize)| FileHolder {
+            process: process(&opener),
+            files: number(files),
+        };
+        openers.map(holder).collect()
     }
 
     /// Has a mount end later: for its owner and approvers, as policy decides.
@@ -208,7 +223,7 @@ impl Control<'_> {
         let message = format!("the vault {vault} is not mounted");
         match self.daemon.mounts.last_end(vault) {
             Some(MountEnd { at, why, .. }) => {
-                let message = format!("{message}: its mount ended at {at}, since {}", why.text());
+                let message = format!("{message}: its mount ended at {at}, since {why}");
                 failure(FailureCode::NotFound, message, &format!("ward vault mount {vault}"))
             }
             None => failure(FailureCode::NotFound, message, "see ward vault list"),
@@ -222,11 +237,6 @@ impl Control<'_> {
 
     pub(super) fn mount_state(&self, view: &MountView) -> MountState {
         let handles = self.daemon.pipeline.handles.count(&view.vault);
-        let openers = self.daemon.pipeline.handles.openers(&view.vault);
-        let holders = openers
-            .into_iter()
-            .take(MOST_HOLDERS)
-            .map(|(opener, files)| FileHolder { process: process(&opener), files: number(files) });
         let now = clock::now();
         MountState {
             vault: view.vault.to_string(),
@@ -238,7 +248,7 @@ impl Control<'_> {
             idle: view.idle.map(seconds),
             idle_ends_in: view.idle_ends.map(|ends| seconds(ends.remaining(now))),
             handles: number(handles),
-            holders: holders.collect(),
+            holders: self.holders(&view.vault),
             for_copy: view.is_for_copy,
             commands: number(view.commands),
             hold: None,
@@ -266,7 +276,7 @@ impl From<Failure> for MountFailure {
 
 /// How a mount ended, for the protocol.
 pub(super) fn mount_end(MountEnd { path, at, why }: MountEnd) -> LastEnd {
-    LastEnd { path, at, why: why.text().to_owned() }
+    LastEnd { path, at, why: why.to_string() }
 }
 
 /// A time for people, in seconds: what has begun counts.

@@ -24,7 +24,7 @@ impl Control<'_> {
             changes: reloaded.changes,
             settings_changed: reloaded.settings.taken,
             settings_waiting: reloaded.settings.waiting,
-            leases_ended: reloaded.ended.iter().filter_map(|lease| shown(lease)).collect(),
+            leases_ended: reloaded.ended.iter().filter_map(|lease| shown(lease, None)).collect(),
         })
     }
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use ward_audit::{Entry, EventType, Filter, Outcome, PathGlob, Timestamp};
-use ward_policy::{Basis, Decision, Lease, OpenRecords, Operation, UserId, VaultName};
+use ward_policy::{Basis, Decision, Lease, Moment, OpenRecords, Operation, UserId, VaultName};
 
 /// How many entries a page of the log has, unless asked otherwise, and at most.
 const PAGE: u64 = 100;
@@ -51,6 +51,7 @@ impl Control<'_> {
                     OpenRecords::Written => "written",
                 }
                 .to_owned(),
+                clock_behind: pipeline.log.seconds_ahead_of(clock::stamp()).unwrap_or_default(),
                 signer: self.signer_state(),
             },
             policy: rules.digest().to_string(),
@@ -62,7 +63,7 @@ impl Control<'_> {
             requests: self.requests_to_answer(),
             refusals: self.refusals(),
             ended: self.ended(),
-            leases: pipeline.leases.approved().iter().filter_map(|lease| shown(lease)).collect(),
+            leases: self.leases(),
             grants: self.secret_grants(),
             limited: pipeline.guards.limited(&rules).into_iter().map(limited).collect(),
             sinks: self.sinks(),
@@ -98,6 +99,14 @@ impl Control<'_> {
     pub(super) fn metrics(&self) -> Result<Metrics, Failure> {
         self.permit_to_look()?;
         Ok(Metrics { text: metrics::text(self.daemon) })
+    }
+
+    /// Leases of approvals.
+    pub(super) fn leases(&self) -> Vec<LeaseState> {
+        let mount = |lease: &Lease| self.daemon.mounts.view(lease.grant().vault.as_ref()?);
+        let leases = self.daemon.pipeline.leases.approved();
+        let shown = leases.iter().filter_map(|lease| shown(lease, mount(lease).map(|it| it.ends)));
+        shown.collect()
     }
 
     fn requests_to_answer(&self) -> Vec<PendingRequest> {
@@ -224,8 +233,10 @@ fn limited(it: Limited) -> LimitedClient {
     }
 }
 
-pub(super) fn shown(lease: &Lease) -> Option<LeaseState> {
+/// A lease for people: it ends with its mount, if that is before its time.
+pub(super) fn shown(lease: &Lease, mount_ends: Option<Moment>) -> Option<LeaseState> {
     let grant = lease.grant();
+    let ends = mount_ends.map_or_else(|| lease.ends(), |mount| mount.min(lease.ends()));
     let Basis::Approval { request, .. } = lease.basis() else {
         return None;
     };
@@ -237,7 +248,7 @@ pub(super) fn shown(lease: &Lease) -> Option<LeaseState> {
         uid: lease.holder().uid().0,
         acting: lease.holder().acting().map(ToString::to_string),
         request: request.to_string(),
-        ends_in: lease.ends().remaining(clock::now()).as_secs(),
+        ends_in: ends.remaining(clock::now()).as_secs(),
     })
 }
 

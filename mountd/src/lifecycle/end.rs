@@ -5,7 +5,7 @@ use crate::clock;
 use crossbeam_channel::bounded;
 use std::sync::Arc;
 use std::time::Duration;
-use ward_audit::{Durability, EventType, Record};
+use ward_audit::{Durability, Entry, EventType, Log, Record};
 use ward_policy::VaultName;
 use ward_store::VaultKind;
 
@@ -15,10 +15,50 @@ const LONGEST_WRITE_BACK: Duration = Duration::from_secs(5);
 /// A mount that is over, as it is remembered.
 #[derive(Clone, Debug)]
 pub(crate) struct MountEnd {
+    /// Where it was; empty when an earlier daemon mounted it.
     pub(crate) path: String,
-    /// When, RFC 3339.
+    /// When, RFC 3339; when it was found, if its daemon died.
     pub(crate) at: String,
-    pub(crate) why: Why,
+    pub(crate) why: Arc<str>,
+}
+
+/// What is known of the last mount of a vault.
+#[derive(Debug)]
+pub(super) enum Last {
+    Ended(MountEnd),
+    /// It is in the log of an earlier daemon, with a reason that may be sealed until its vault is unlocked.
+    Logged(Box<Entry<'static>>),
+}
+
+/// Of a daemon that was killed nobody wrote how its mounts ended.
+const DAEMON_DIED: &str = "the daemon died";
+/// Of a reason that is sealed.
+const SEALED: &str = "for a reason that the log shows once the vault is unlocked";
+
+impl Last {
+    /// The last mount of a vault as an earlier daemon logged it: one that has no end was found now to be over.
+    fn found(entry: Entry<'static>) -> Self {
+        if entry.event_type == EventType::MountEnded {
+            return Self::Logged(Box::new(entry));
+        }
+        let at = clock::text(clock::wall());
+        Self::Ended(MountEnd { path: String::new(), at, why: DAEMON_DIED.into() })
+    }
+
+    fn end(&self, log: &Log) -> MountEnd {
+        match self {
+            Self::Ended(end) => end.clone(),
+            Self::Logged(entry) => {
+                let mut entry = entry.clone();
+                // What stays sealed says so.
+                let _log_has_stopped = log.open_names(&mut entry);
+                let microseconds = i64::try_from(entry.ts.microseconds()).unwrap_or_default();
+                let at = jiff::Timestamp::from_microsecond(microseconds).unwrap_or_default();
+                let why = entry.reason.as_deref().unwrap_or(SEALED);
+                MountEnd { path: String::new(), at: clock::text(at), why: why.into() }
+            }
+        }
+    }
 }
 
 impl MountTable {
@@ -48,9 +88,18 @@ impl MountTable {
         mounts.into_values().for_each(|mounted| self.finish(mounted, why));
     }
 
-    /// How the last mount of a vault ended, since the daemon started.
+    /// How the last mount of a vault ended, under an earlier daemon too.
     pub(crate) fn last_end(&self, vault: &VaultName) -> Option<MountEnd> {
-        self.ended().get(vault).cloned()
+        self.ended().get(vault).map(|last| last.end(&self.pipeline.log))
+    }
+
+    /// Remembers how mounts ended, by the last that an earlier daemon logged of each vault.
+    pub(super) fn recall(&self, logged: Vec<Entry<'static>>) {
+        let of_a_vault = |entry: Entry<'static>| {
+            let vault = VaultName::try_from(entry.vault.as_deref()?).ok()?;
+            Some((vault, Last::found(entry)))
+        };
+        self.ended().extend(logged.into_iter().filter_map(of_a_vault));
     }
 
     /// The order was measured: opens first, held ones next, pages before the abort, keys last. What
@@ -98,7 +147,8 @@ impl MountTable {
         drop(place);
         self.vaults.lock(&vault);
         let at = clock::text(clock::wall());
-        self.ended().insert(vault, MountEnd { path, at, why });
+        let end = MountEnd { path, at, why: why.text().into() };
+        self.ended().insert(vault, Last::Ended(end));
     }
 
     /// Has the kernel write back what it keeps of changes; false when that took too long.

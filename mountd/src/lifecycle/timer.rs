@@ -3,7 +3,7 @@
 
 use super::{Holder, Why};
 use crate::clock;
-use crate::term::Term;
+use crate::term::{Notice, Term};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
@@ -92,23 +92,34 @@ impl Running {
         }
     }
 
-    /// Tells the last of the notices that have come due; those before the mount began never do.
+    /// Tells the last of the notices that have come due; those before the mount began, or was last
+    /// used, never do.
     fn tell(&mut self, now: Moment) {
-        let ends = self.term.ends();
-        let due = |before: &&Duration| {
-            let at = earlier(ends, **before);
-            self.told < at && at <= now
+        let due = |ends: Moment| {
+            let is_due = |before: &&Duration| {
+                let at = earlier(ends, **before);
+                self.told < at && at <= now
+            };
+            self.notices.iter().filter(is_due).min().copied()
         };
-        if let Some(before) = self.notices.iter().filter(due).min() {
-            self.term.notice(*before);
+        let (used, ends) = (self.term.used(), self.term.ends());
+        if let Some(before) = due(ends) {
+            self.term.notice(Notice { before, unused_since: None });
+        } else if let Some(before) = self.idle_end(used).filter(|it| *it < ends).and_then(due) {
+            self.term.notice(Notice { before, unused_since: Some(used) });
         }
         self.told = now;
+    }
+
+    fn idle_end(&self, used: Moment) -> Option<Moment> {
+        self.term.idle().map(|idle| used.after(idle))
     }
 
     /// When there is something to do next.
     fn next(&mut self, now: Moment, work: &impl Clockwork) -> Moment {
         let ends = self.term.ends();
-        let notices = self.notices.iter().map(|before| earlier(ends, *before));
+        let all = std::iter::once(ends).chain(self.idle_end(self.term.used()));
+        let notices = all.flat_map(|end| self.notices.iter().map(move |it| earlier(end, *it)));
         let mut next = notices.filter(|at| *at > now).min().map_or(ends, |at| at.min(ends));
         if let Some(idle) = self.term.idle() {
             let used = self.term.used();

@@ -4,6 +4,7 @@ use super::message::{
     BeginSession, Facts, Interrupted, MonitorError, MonitorFault, PinScript, Prepare, Prepared,
     SessionBegun, Task, Wanted, receive, send,
 };
+use super::system_bus::VARIABLE;
 use crate::cpu_latency::Limit;
 use crate::helper::Helpers;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,8 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use ward_policy::Script;
 
-/// How many tasks can be under way at once.
-const CHANNELS: usize = 6;
+/// How many tasks can be under way at once; one of them waits for the machine to sleep.
+const CHANNELS: usize = 7;
 
 /// The monitor, seen from the core.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl Monitor {
         let process = Command::new("/proc/self/exe")
             .arg("monitor")
             .env_clear()
+            .envs(std::env::var_os(VARIABLE).map(|address| (VARIABLE, address)))
             .current_dir("/")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
@@ -112,6 +114,12 @@ impl Monitor {
     pub(crate) fn limit_cpu_latency(&self) -> Result<Limit, MonitorError> {
         let (most, mut descriptors) = self.ask(&Task::LimitCpuLatency, None)?;
         Ok(Limit { device: descriptors.pop().ok_or_else(gone)?.into(), most })
+    }
+
+    /// Waits until the machine is about to sleep, true, or is awake again, false. Asking again after
+    /// true lets it sleep.
+    pub(crate) fn await_sleep(&self) -> Result<bool, MonitorError> {
+        self.ask(&Task::AwaitSleep, None).map(|(is_soon, _)| is_soon)
     }
 
     pub(crate) fn start_helper(&self, name: &str) -> Result<OwnedFd, MonitorError> {

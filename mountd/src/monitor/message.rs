@@ -66,6 +66,9 @@ pub(crate) enum Task {
     /// Open the limit on the wake-up latency of processors: what to hold there, in microseconds,
     /// with the descriptor.
     LimitCpuLatency,
+    /// Wait until the machine is about to sleep, true, or is awake again, false. Asking again after
+    /// true lets it sleep.
+    AwaitSleep,
     /// Start a helper: `()`, with the socket that joins it to the core.
     StartHelper {
         /// Its name, among those that were told before.
@@ -287,7 +290,7 @@ pub(crate) fn receive<T: DeserializeOwned>(
     })
 }
 
-fn receive_into(
+pub(super) fn receive_into(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
 ) -> io::Result<Option<(usize, Vec<OwnedFd>)>> {

@@ -1,9 +1,15 @@
 //! The mount table, as `/proc/self/mountinfo` tells it (`proc_pid_mountinfo(5)`).
 
+use super::mounting::TYPE;
+use crossbeam_channel::bounded;
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a mount may take to answer before it counts as dead.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +29,26 @@ pub(crate) struct MountEntry {
 pub(crate) fn mounts() -> Vec<MountEntry> {
     let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     table.split(|byte| *byte == b'\n').filter_map(parse).collect()
+}
+
+/// Mounts of wardfs that nobody serves: to look at one fails for want of a connection, or has no
+/// answer in time.
+pub fn dead_mounts() -> Vec<PathBuf> {
+    let ours = mounts().into_iter().filter(|entry| entry.kind == TYPE);
+    ours.map(|entry| entry.path).filter(|path| is_dead(path)).collect()
+}
+
+fn is_dead(path: &Path) -> bool {
+    let (told, answer) = bounded(1);
+    let place = path.to_owned();
+    let look = move || {
+        let looked = std::fs::symlink_metadata(place);
+        let is_cut = looked.is_err_and(|it| it.raw_os_error() == Some(libc::ENOTCONN));
+        let _gave_up_waiting = told.send(is_cut);
+    };
+    // Who hangs there ends with this process.
+    let started = std::thread::Builder::new().name("look".to_owned()).spawn(look);
+    started.is_ok() && answer.recv_timeout(PATIENCE).unwrap_or(true)
 }
 
 /// The mount that a directory lies in; `None` when it is in another namespace.

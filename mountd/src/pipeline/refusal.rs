@@ -104,6 +104,9 @@ impl Pipeline {
                 (undecided, "the yes is not for it", Some(("EACCES", ASK_ANEW.to_owned())))
             }
             Some(Unanswered::Interrupted) => (undecided, "a signal reached the caller", None),
+            Some(Unanswered::Asleep) => {
+                (undecided, "the machine is about to sleep", Some(("EAGAIN", waits(id))))
+            }
             Some(Unanswered::Ended) => (undecided, "the mount ended", None),
         };
         if let Some((errno, next)) = told {

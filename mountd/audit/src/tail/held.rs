@@ -6,7 +6,7 @@ use crate::disk::SegmentFile;
 use crate::key::Signature;
 use crate::line;
 use crate::signer::{Identity, SignError};
-use crate::{AppendError, ChainHash, Head, Stamp};
+use crate::{AppendError, ChainHash, Head, Stamp, Timestamp};
 use std::collections::VecDeque;
 use ward_policy::Moment;
 
@@ -57,6 +57,11 @@ impl Line {
 }
 
 impl Tail {
+    /// The time of the last line, held ones too; no line is of an earlier one.
+    pub(crate) const fn time(&self) -> Timestamp {
+        self.time
+    }
+
     /// Up to which seq lines were handed to the kernel.
     pub(crate) fn written(&self) -> u64 {
         let first_held = self.held.lines.front().map(|line| line.seq - 1);

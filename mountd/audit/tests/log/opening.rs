@@ -1,7 +1,7 @@
 //! A log that is not as it was left is refused, by name.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
-use crate::support::{FIRST, Place, SECOND, at, log_key, settings};
+use crate::support::{FIRST, Place, SECOND, append, at, log_key, settings};
 use std::os::unix::fs::PermissionsExt;
 use ward_audit::{Log, OpenLogError};
 
@@ -84,4 +84,13 @@ fn a_new_log_is_its_owners_alone() {
     assert_eq!(mode(&directory), 0o700);
     assert_eq!(mode(&directory.join(FIRST)), 0o600);
     assert!(!directory.join(SECOND).exists());
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_behind_the_newest_entry_until_it_has_caught_up() {
+    let place = Place::new();
+    let log = place.open_at(at(60_000_000));
+    append(&log, 60_000_001..60_000_003);
+    assert_eq!(log.seconds_ahead_of(at(60_000_010)).unwrap(), 0);
+    assert_eq!(log.seconds_ahead_of(at(15_000_000)).unwrap(), 45);
 }

@@ -86,6 +86,9 @@ pub struct LogState {
     pub damage: Option<String>,
     /// `durable`, or `written` when the policy relaxes opens.
     pub opens: String,
+    /// By how many seconds the clock is behind the newest entry.
+    #[serde(default)]
+    pub clock_behind: u64,
     /// What signs for it; an older daemon does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<SignerState>,
@@ -186,6 +189,14 @@ pub struct FileHolder {
     pub files: u64,
 }
 
+/// The mount of a vault was ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultUnmounted {
+    /// Who had files open in it, the most first, sixteen processes at most: they yield nothing any more.
+    #[serde(default)]
+    pub holders: Vec<FileHolder>,
+}
+
 /// A refusal of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -205,12 +216,12 @@ pub struct Refused {
     pub errno: String,
 }
 
-/// How the last mount of a vault ended, since the daemon started.
+/// How the last mount of a vault ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastEnd {
-    /// Where it was.
+    /// Where it was; empty when an earlier daemon mounted it.
     pub path: String,
-    /// When it ended, RFC 3339.
+    /// When it ended, RFC 3339; when that was found, if the daemon died.
     pub at: String,
     /// Why, in words.
     pub why: String,

@@ -4,6 +4,7 @@ use super::node::Node;
 use crate::pipeline::Pipeline;
 use crate::place::{Access, Place};
 use crate::session_key::SessionKey;
+use crate::term::Notice;
 use crate::{clock, whoami};
 use fuser::Errno;
 use std::fmt::Write as _;
@@ -45,9 +46,10 @@ fn status(caller: &Caller, pipeline: &Pipeline, place: &Arc<Place>) -> String {
     );
     let notice = term.last_notice().map_or_else(
         || "none".to_owned(),
-        |before| {
+        |Notice { before, unused_since }| {
             let before = jiff::SignedDuration::try_from(before).unwrap_or_default();
-            format!("ends in {before:#}")
+            let unless = if unused_since.is_some() { " unless it is used" } else { "" };
+            format!("ends in {before:#}{unless}")
         },
     );
     let own = SessionKey::of(caller);
