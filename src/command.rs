@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod config;
 mod help;
+mod pipe;
 mod policy;
 mod vault;
 
@@ -11,6 +12,7 @@ pub(crate) use approval::*;
 pub(crate) use audit::*;
 pub(crate) use config::*;
 pub(crate) use help::*;
+pub(crate) use pipe::*;
 pub(crate) use policy::*;
 pub(crate) use vault::*;
 
@@ -151,7 +153,7 @@ pub(crate) enum SlotWord {
 }
 
 /// How a locked vault is unlocked when a command meets one.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct UnlockArguments {
     /// Unlock a locked vault with the passphrase in FILE, less one final newline; otherwise the
     /// terminal is asked
@@ -221,9 +223,12 @@ pub(crate) struct GetArguments {
     /// The secret: PATH or VAULT:PATH
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// Write the bytes as they are, also into a file or a pipe
+    /// Write the bytes as they are: to a terminal, elsewhere only where [pipe] of ward.toml allows it
     #[arg(long)]
     pub(crate) raw: bool,
+    /// What gets it.
+    #[command(flatten)]
+    pub(crate) pipe: PipeArguments,
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,

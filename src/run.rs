@@ -25,6 +25,7 @@ mod history;
 mod init;
 mod list;
 mod pending;
+mod pipe;
 mod plan;
 mod policy_check;
 mod policy_diff;
@@ -81,7 +82,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Init(arguments) => print(form, init::run(&arguments, settings)?),
         Command::Daemon(command) => run_daemon(&command, settings),
         Command::Set(arguments) => print(form, set::run(arguments, settings)?),
-        Command::Get(arguments) => print(form, get::run(&arguments, settings)?),
+        Command::Get(arguments) => get::run(arguments, settings),
         Command::List(ListArguments { pending: true, .. }) => print(form, pending::run(settings)?),
         Command::List(arguments) => print(form, list::run(&arguments, settings)?),
         Command::Revoke(arguments) => print(form, revoke::run(&arguments, settings)?),

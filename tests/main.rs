@@ -34,6 +34,7 @@ mod notify;
 mod ownership;
 mod passphrases;
 mod past;
+mod pipe;
 mod policy;
 mod readme;
 mod repository;

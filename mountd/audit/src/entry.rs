@@ -183,6 +183,9 @@ pub struct Entry<'a> {
     /// How many refusals before it could not be recorded because the disk was full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrecorded: Option<Number>,
+    /// The program that a command was to pass the bytes on to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Text<'a>>,
     /// The vault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vault: Option<Text<'a>>,
@@ -335,6 +338,7 @@ impl<'a> Entry<'a> {
             ts: Timestamp::default(),
             unclosed: None,
             unrecorded: None,
+            used: None,
             vault: None,
             version: VERSION,
             wall: None,

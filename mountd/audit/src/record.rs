@@ -77,6 +77,7 @@ pub struct Record<'a> {
     evidence: Option<(&'a Evidence, &'a str)>,
     sink: Option<&'a str>,
     signer: Option<SignerFact<'a>>,
+    used: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
@@ -120,6 +121,7 @@ impl<'a> Record<'a> {
             evidence: None,
             sink: None,
             signer: None,
+            used: None,
         }
     }
 
@@ -294,6 +296,11 @@ impl<'a> Record<'a> {
         Self { ticket: Some(ticket), ..self }
     }
 
+    /// The program that gets the bytes.
+    pub const fn used(self, program: &'a str) -> Self {
+        Self { used: Some(program), ..self }
+    }
+
     /// How many bytes.
     pub const fn bytes(self, bytes: u64) -> Self {
         Self { bytes: Some(bytes), ..self }
@@ -425,6 +432,7 @@ impl<'a> Record<'a> {
             size: self.size.map(Number),
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
+            used: self.used.map(|program| shown(program.as_bytes())),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),
             wall: self.wall,
             ..Entry::new(self.event)

@@ -5,6 +5,7 @@
 
 mod answering;
 mod explained;
+mod pipe;
 mod result;
 mod signers;
 mod status;
@@ -14,6 +15,7 @@ mod whoami;
 pub use crate::owner::Owner;
 pub use answering::*;
 pub use explained::*;
+pub use pipe::*;
 pub use result::*;
 pub use signers::*;
 pub use status::*;
@@ -136,6 +138,18 @@ pub enum Command {
         vault: String,
         /// The secret.
         path: String,
+        /// Where its bytes go.
+        #[serde(default, skip_serializing_if = "GoesTo::is_asker")]
+        to: GoesTo,
+    },
+    /// Whether bytes of a secret may go there, by the settings: [`Done`].
+    PipeCheck {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+        /// Where they would go.
+        to: GoesTo,
     },
     /// The names the caller may see: [`Names`].
     List {
