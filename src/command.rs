@@ -45,9 +45,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Make a root with a vault, a policy and a log
     Init(InitArguments),
-    /// Start, stop or look at the daemon
-    #[command(subcommand)]
-    Daemon(DaemonCommand),
+    /// Start, stop or look at the daemon; with --bind, serve clients over TCP on loopback
+    Daemon(DaemonArguments),
     /// Store a secret
     Set(SetArguments),
     /// Show a secret
@@ -159,6 +158,18 @@ pub(crate) struct UnlockArguments {
     /// terminal is asked
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Of `ward daemon`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct DaemonArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub(crate) command: Option<DaemonCommand>,
+    /// Or where to serve.
+    #[command(flatten)]
+    pub(crate) sidecar: SidecarArguments,
 }
 
 /// Of `ward daemon`.

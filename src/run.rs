@@ -42,6 +42,7 @@ mod requests_review;
 mod restore;
 mod revoke;
 mod set;
+mod sidecar;
 mod status;
 mod vault_accept_restore;
 mod vault_ask_file;
@@ -65,9 +66,9 @@ mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments, GenerateCommand,
-    GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand, RequestsCommand,
-    StatusArguments, VaultCommand,
+    AuditCommand, Command, ConfigCommand, DaemonArguments, DaemonCommand, ExplainArguments,
+    GenerateCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
+    RequestsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -80,7 +81,10 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
     let form = settings.form;
     match command {
         Command::Init(arguments) => print(form, init::run(&arguments, settings)?),
-        Command::Daemon(command) => run_daemon(&command, settings),
+        Command::Daemon(DaemonArguments { command: Some(command), .. }) => {
+            run_daemon(&command, settings)
+        }
+        Command::Daemon(arguments) => sidecar::run(&arguments.sidecar, settings),
         Command::Set(arguments) => print(form, set::run(arguments, settings)?),
         Command::Get(arguments) => get::run(arguments, settings),
         Command::List(ListArguments { pending: true, .. }) => print(form, pending::run(settings)?),

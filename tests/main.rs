@@ -43,6 +43,7 @@ mod rollback;
 mod semantics;
 mod service;
 mod shipping;
+mod sidecar;
 mod signers;
 mod support;
 mod templates;

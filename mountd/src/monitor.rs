@@ -24,6 +24,7 @@ mod proc;
 mod script;
 mod script_pins;
 mod session_cgroup;
+mod socket_owner;
 mod waiting;
 mod watchman;
 
@@ -99,6 +100,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             }
             Task::Attest { .. }
             | Task::ListProcesses
+            | Task::FindPeer { .. }
             | Task::Watch { .. }
             | Task::Unwatch { .. }
             | Task::Prepare(_)
@@ -160,6 +162,9 @@ impl Privileged {
             Task::Attest { thread, wanted } => self.attest(channel, thread, wanted),
             Task::ListProcesses => {
                 send(channel, &Ok::<_, MonitorError>(proc::numbers().unwrap_or_default()), &[])
+            }
+            Task::FindPeer { ours, theirs } => {
+                send(channel, &socket_owner::owner_of(ours, theirs), &[])
             }
             Task::Watch { thread, token } => {
                 let _core_is_gone = self.held.send(Change::Watch(thread, token));

@@ -6,6 +6,7 @@ mod audit;
 
 pub(crate) use audit::AuditSettings;
 
+use crate::control::SidecarSettings;
 use crate::handle_table::Limits;
 use crate::helper::{Helpers, Notify};
 use crate::lifecycle::MountSettings;
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) socket: SocketSettings,
     #[serde(default)]
     pub(crate) metrics: MetricsSettings,
+    #[serde(default)]
+    pub(crate) sidecar: SidecarSettings,
     #[serde(default)]
     pub(crate) audit: AuditSettings,
     /// Who is told of new requests.
@@ -127,6 +130,7 @@ impl Settings {
             pipe: PipeSettings::default(),
             socket: SocketSettings::default(),
             metrics: MetricsSettings::default(),
+            sidecar: SidecarSettings::default(),
             audit: AuditSettings::default(),
             notify: None,
         }

@@ -1,6 +1,22 @@
-//! Words about where a secret goes.
+//! Words about where a secret goes: to commands, and to clients over TCP.
 
 use clap::Args;
+use std::path::PathBuf;
+
+/// Of `ward daemon --bind`.
+#[derive(Debug, Args)]
+pub(crate) struct SidecarArguments {
+    /// Serve commands as JSON lines over TCP until this is ended: an address of loopback, such as
+    /// 127.0.0.1:7788
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<String>,
+    /// Only see whether it could be served there
+    #[arg(long, requires = "bind")]
+    pub(crate) check: bool,
+    /// Clients must show the token in FILE, which only you can read
+    #[arg(long, value_name = "FILE", requires = "bind")]
+    pub(crate) token_file: Option<PathBuf>,
+}
 
 /// A command that gets the secret; at most one.
 #[derive(Debug, Args)]

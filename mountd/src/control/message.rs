@@ -151,6 +151,13 @@ pub enum Command {
         /// Where they would go.
         to: GoesTo,
     },
+    /// Serves clients at the listening TCP socket that comes with this line, until this client goes:
+    /// [`Listening`].
+    Sidecar {
+        /// What its clients must show besides who they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Passphrase>,
+    },
     /// The names the caller may see: [`Names`].
     List {
         /// The vault.

@@ -127,6 +127,9 @@ fn answer(
     if matches!(request.command, Command::Watch {}) {
         return control.follow(connection);
     }
+    if let Command::Sidecar { token } = &request.command {
+        return control.sidecar(token.as_ref(), connection);
+    }
     if let Command::AuditFollow { filter } = &request.command {
         return control.follow_log(filter, connection);
     }
@@ -194,6 +197,8 @@ impl Control<'_> {
             Command::Request { vault, path, operations, reason, ticket } => {
                 encoded(self.request((&vault, &path), &operations, &reason, ticket.as_deref()))
             }
+            // It goes on: see `answer`.
+            Command::Sidecar { .. } => encoded::<()>(Err(malformed("it takes a connection"))),
             // Subscriptions go on: see `answer`.
             Command::ListPending {} | Command::Watch {} => encoded(self.pending()),
             Command::VaultAskFile { vault, path, reason, from, ticket, uses, seconds } => {

@@ -28,6 +28,13 @@ pub struct Pipe {
     pub said: PipeSaid,
 }
 
+/// Clients of the sidecar are served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listening {
+    /// Where.
+    pub listening: String,
+}
+
 /// How a command gets a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
