@@ -199,8 +199,8 @@ fn the_settings_of_a_root_have_it_from_the_start_and_another_user_gets_nothing_b
     let root = Root::system();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     root.configure(&format!("[sidecar]\nbind = \"{free}\"\n"));
-    root.ward(&["set", "token", "--value", "hunter2"]).by(OWNER).run();
-    root.ward(&["set", "token", "--value", "hunter2"]).run();
+    root.ward(&["daemon", "start"]).succeed();
+    root.ward(&["set", "token", "--value", "hunter2"]).by(OWNER).succeed();
     let script = "import json, socket, sys\n\
         s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n\
         s.sendall(sys.argv[3].encode() + b'\\n')\n\
