@@ -45,6 +45,9 @@ pub(crate) struct Sidecar {
     token: Option<Token>,
 }
 
+/// Who is at the other end.
+type Known = (Asker, Arc<Caller>);
+
 /// A place among those that are served, given back when this is dropped.
 struct Place(Arc<AtomicUsize>);
 
@@ -195,7 +198,7 @@ fn drain(stream: &mut TcpStream) -> io::Result<()> {
 }
 
 /// The process at the other end, as it is now.
-fn identify(daemon: &Daemon, stream: &TcpStream) -> Result<(Asker, Arc<Caller>), Failure> {
+fn identify(daemon: &Daemon, stream: &TcpStream) -> Result<Known, Failure> {
     let ends = (|| Ok::<_, io::Error>((stream.local_addr()?, stream.peer_addr()?)))();
     let (ours, theirs) = ends.map_err(|error| bad_input(error, "connect again"))?;
     let pipeline = &daemon.pipeline;
@@ -211,7 +214,7 @@ fn answer(
     daemon: &Arc<Daemon>,
     token: Option<&Token>,
     stream: &TcpStream,
-    (line, first): (&[u8], Result<(Asker, Arc<Caller>), Failure>),
+    (line, first): (&[u8], Result<Known, Failure>),
 ) -> Reply {
     let asked = match Asked::parse(line) {
         Ok(asked) => asked,
