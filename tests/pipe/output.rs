@@ -3,6 +3,8 @@
 use super::{entries, root};
 use crate::support::root::Root;
 use crate::support::terminal::Terminal;
+use std::fs::File;
+use std::io::Write;
 
 #[test]
 fn no_spelling_of_get_gets_around_the_guard_of_raw_output() {
@@ -36,7 +38,7 @@ fn the_owner_of_a_root_lets_raw_bytes_go_anywhere_and_takes_it_back_while_the_da
     assert_eq!(json["result"]["value"], "aHVudGVyMg==");
     let file = root.path().join("ward.toml");
     let text = std::fs::read_to_string(&file).unwrap().replace("anywhere", "terminal");
-    std::fs::write(&file, text).unwrap();
+    File::create(&file).unwrap().write_all(text.as_bytes()).unwrap();
     let shown = root.ward(&["config", "show"]).succeed();
     assert!(shown.contains("pipe.raw"), "{shown}");
     let changed = root.run(&["--json", "policy", "reload"]).json();
