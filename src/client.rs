@@ -59,6 +59,15 @@ impl Client {
         self.ask_line(&self.line_of(command)?, None)
     }
 
+    /// The same, with a descriptor.
+    pub(crate) fn ask_with<T: DeserializeOwned>(
+        &mut self,
+        command: Command,
+        descriptor: BorrowedFd<'_>,
+    ) -> Result<T, Trouble> {
+        self.ask_line(&line_of(command)?, Some(descriptor))
+    }
+
     /// The same for a command that needs `vault` unlocked: if it is locked, unlocks it and asks
     /// once more. `directory` goes with the line.
     pub(crate) fn ask_unlocked<T: DeserializeOwned>(

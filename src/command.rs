@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod config;
 mod help;
+mod pipe;
 mod policy;
 mod secrets;
 mod shown;
@@ -13,6 +14,7 @@ pub(crate) use approval::*;
 pub(crate) use audit::*;
 pub(crate) use config::*;
 pub(crate) use help::*;
+pub(crate) use pipe::*;
 pub(crate) use policy::*;
 pub(crate) use secrets::*;
 pub(crate) use shown::*;
@@ -67,9 +69,8 @@ pub(crate) enum ErrorFormat {
 pub(crate) enum Command {
     /// Make a root with a vault, a policy and a log
     Init(InitArguments),
-    /// Start, stop or look at the daemon
-    #[command(subcommand)]
-    Daemon(DaemonCommand),
+    /// Start, stop or look at the daemon; with --bind, serve clients over TCP on loopback
+    Daemon(DaemonArguments),
     /// Store a secret
     Set(SetArguments),
     /// Show a secret
@@ -186,12 +187,24 @@ pub(crate) enum SlotWord {
 }
 
 /// How a locked vault is unlocked when a command meets one.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct UnlockArguments {
     /// Unlock a locked vault with the passphrase in FILE, less one final newline; otherwise the
     /// terminal is asked
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+/// Of `ward daemon`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct DaemonArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub(crate) command: Option<DaemonCommand>,
+    /// Or where to serve.
+    #[command(flatten)]
+    pub(crate) sidecar: SidecarArguments,
 }
 
 /// Of `ward daemon`.
@@ -287,9 +300,12 @@ pub(crate) struct GetArguments {
     /// The secret: PATH or VAULT:PATH
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
-    /// Write the bytes as they are, also into a file or a pipe
+    /// Write the bytes as they are: to a terminal, elsewhere only where [pipe] of ward.toml allows it
     #[arg(long)]
     pub(crate) raw: bool,
+    /// What gets it.
+    #[command(flatten)]
+    pub(crate) pipe: PipeArguments,
     /// How to unlock.
     #[command(flatten)]
     pub(crate) unlock: UnlockArguments,

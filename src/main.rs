@@ -15,6 +15,7 @@ mod output;
 mod passphrase;
 mod past;
 mod picture;
+mod pipe_variables;
 mod policy_layout;
 mod policy_text;
 mod private_mount;

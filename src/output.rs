@@ -110,6 +110,12 @@ pub(crate) fn ask(question: &str) -> Result<Option<String>, Trouble> {
     Ok((read > 0).then_some(line))
 }
 
+/// Says what somebody should know before it happens.
+pub(crate) fn warn(text: &str) {
+    // A closed stderr changes nothing about what happens.
+    drop(writeln!(io::stderr().lock(), "ward: warning: {}", escaped(text)));
+}
+
 /// Tells about the trouble; gives back its exit code.
 pub(crate) fn complain(form: Form, trouble: &Trouble) -> ExitCode {
     let failure = &trouble.failure;

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 const LONGEST: u64 = 24 * 60 * 60;
 
 /// A directory of ours, gone when this is dropped.
-struct PrivateDirectory(PathBuf);
+pub(crate) struct PrivateDirectory(PathBuf);
 
 /// A vault where it can be copied from or to.
 pub(crate) enum VaultMount<'a> {
@@ -50,12 +50,19 @@ pub(crate) struct GocryptfsMount(PrivateDirectory);
 pub(crate) struct PatientSignals(SigSet);
 
 impl PrivateDirectory {
-    fn make() -> Result<Self, Trouble> {
+    pub(crate) fn make() -> Result<Self, Trouble> {
         let made = nix::unistd::mkdtemp("/tmp/ward-XXXXXX");
         made.map(Self).map_err(|errno| {
             let message = format!("cannot make a directory in /tmp: {errno}");
             Trouble::new(FailureCode::Failed, message)
         })
+    }
+}
+
+impl PrivateDirectory {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

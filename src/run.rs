@@ -27,6 +27,7 @@ mod history;
 mod init;
 mod list;
 mod pending;
+mod pipe;
 mod plan;
 mod policy_check;
 mod policy_diff;
@@ -45,6 +46,7 @@ mod revoke;
 mod secret_grant;
 mod secret_status;
 mod set;
+mod sidecar;
 mod status;
 mod vault_accept_restore;
 mod vault_ask_file;
@@ -69,9 +71,9 @@ mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AccessCommand, AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments,
-    GenerateCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
-    RequestsCommand, SecretsCommand, StatusArguments, VaultCommand,
+    AccessCommand, AuditCommand, Command, ConfigCommand, DaemonArguments, DaemonCommand,
+    ExplainArguments, GenerateCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments,
+    PolicyCommand, RequestsCommand, SecretsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -84,9 +86,12 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
     let form = settings.form;
     match command {
         Command::Init(arguments) => print(form, init::run(&arguments, settings)?),
-        Command::Daemon(command) => run_daemon(&command, settings),
+        Command::Daemon(DaemonArguments { command: Some(command), .. }) => {
+            run_daemon(&command, settings)
+        }
+        Command::Daemon(arguments) => sidecar::run(&arguments.sidecar, settings),
         Command::Set(arguments) => print(form, set::run(arguments, settings)?),
-        Command::Get(arguments) => print(form, get::run(&arguments, settings)?),
+        Command::Get(arguments) => get::run(arguments, settings),
         Command::List(ListArguments { pending: true, .. }) => print(form, pending::run(settings)?),
         Command::List(arguments) => print(form, list::run(&arguments, settings)?),
         Command::Revoke(arguments) => print(form, revoke::run(&arguments, settings)?),

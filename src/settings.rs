@@ -3,6 +3,7 @@
 use crate::command::Arguments;
 use crate::config_file::ConfigFile;
 use crate::output::Form;
+use crate::pipe_variables::PipeVariables;
 use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
 use serde::Serialize;
@@ -31,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) idle: Option<OsString>,
     /// The directory for mounts without a path; absent when the session has none.
     pub(crate) runtime: Option<PathBuf>,
+    /// What may get a secret (`WARD_GET_PIPE_ALLOWLIST` and others).
+    pub(crate) pipe: PipeVariables,
+    /// Where programs are (`PATH`).
+    pub(crate) path: Option<OsString>,
     /// How to answer.
     pub(crate) form: Form,
     /// How to call `ward` for the same root, for hints.
@@ -85,6 +90,9 @@ impl Settings {
             ttl: variable("WARD_TTL").map(PathBuf::into_os_string),
             idle: variable("WARD_IDLE").map(PathBuf::into_os_string),
             runtime: runtime(),
+            // One that is set and empty says something, too: a mistake.
+            pipe: PipeVariables::read(|name| std::env::var_os(name)),
+            path: variable("PATH").map(PathBuf::into_os_string),
             form: Form::of(arguments),
             program,
             pager: pager(),

@@ -63,6 +63,7 @@ fn on_a_full_disk_nothing_is_half_done_and_with_room_again_all_goes_on() {
     let disk = SmallDisk::at(place.directory().join("disk"), "24m");
     let root = Root::at(disk.0.join("root"));
     root.ward(&["init"]).succeed();
+    root.write_anywhere();
     root.ward(&["set", "before", "--stdin"]).given(b"kept").succeed();
     let filler = disk.fill();
     let mut refused = 0;

@@ -349,6 +349,7 @@ fn in_a_private_root_the_approval_passphrase_answers_what_ones_own_yes_does_not(
     replace(&file, "several words of mine\n");
     let file = file.to_str().unwrap();
     root.ward(&["init", "--approval-passphrase-file", file]).succeed();
+    root.write_anywhere();
     let kept = std::fs::read_to_string(root.path().join("approval_passphrase")).unwrap();
     assert!(!kept.contains("several"), "{kept}");
     let policy = root.path().join("policy.toml");

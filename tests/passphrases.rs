@@ -16,6 +16,7 @@ fn root_with_passphrase() -> Root {
     terminal.type_in("correct horse\n");
     let (shown, status) = terminal.end();
     assert_eq!(status, Some(0), "{shown}");
+    root.write_anywhere();
     root
 }
 

@@ -6,7 +6,7 @@ use crate::calendar::Calendar;
 use crate::caller::Callers;
 use crate::clock;
 use crate::confinement::{Confinement, confine_core};
-use crate::control::{self, Connection, ConnectionTable};
+use crate::control::{self, Connection, ConnectionTable, Sidecar};
 use crate::cpu_latency::CpuLatency;
 use crate::factor::ApprovalPassphrase;
 use crate::grant_table::GrantTable;
@@ -149,6 +149,7 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let memory = hardening::lock_memory();
     let announcement = Announcement::prepare();
     let metrics = metrics::bind(&settings.metrics)?;
+    let sidecar = Sidecar::bind(&settings.sidecar)?;
     let (listener, bound) = listen(&root, &settings, inherited)?;
     let journal = Journal::open(&settings.audit.journal, &settings.audit.syslog);
     // From here on nothing new can be reached, and no key has been read yet.
@@ -161,6 +162,12 @@ pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
     let half = (process, reports, journal);
     start_threads(&daemon, (listener, metrics), signals, half, &stopped)
         .map_err(|error| StartError::Machine("a thread", error))?;
+    if let Some(sidecar) = sidecar {
+        let served = Arc::clone(&daemon);
+        let work = move || sidecar.serve(&served, None, || served.is_stopping());
+        let started = std::thread::Builder::new().name("sidecar".to_owned()).spawn(work);
+        started.map_err(|error| StartError::Machine("a thread", error))?;
+    }
     announcement.make();
     daemon.service_manager.ready();
     while let Ok(event) = happened.recv() {

@@ -39,6 +39,7 @@ mod monitor;
 mod newer;
 mod owned_file;
 mod owner;
+pub mod pipe;
 mod pipeline;
 mod place;
 mod policy_in_force;

@@ -35,6 +35,12 @@ pub(crate) struct Loopback(SocketAddr);
 #[error("{0:?} is no address of loopback with a port; write it such as \"127.0.0.1:9464\"")]
 pub(crate) struct LoopbackError(String);
 
+impl Loopback {
+    pub(crate) const fn address(self) -> SocketAddr {
+        self.0
+    }
+}
+
 impl TryFrom<String> for Loopback {
     type Error = LoopbackError;
 

@@ -25,6 +25,7 @@ mod script;
 mod script_pins;
 mod session_cgroup;
 mod sleep;
+mod socket_owner;
 mod system_bus;
 mod waiting;
 mod watchman;
@@ -106,6 +107,7 @@ pub(crate) fn serve(first: OwnedFd) -> std::io::Result<()> {
             }
             Task::Attest { .. }
             | Task::ListProcesses
+            | Task::FindPeer { .. }
             | Task::Watch { .. }
             | Task::Unwatch { .. }
             | Task::Prepare(_)
@@ -168,6 +170,9 @@ impl Privileged {
             Task::Attest { thread, wanted } => self.attest(channel, thread, wanted),
             Task::ListProcesses => {
                 send(channel, &Ok::<_, MonitorError>(proc::numbers().unwrap_or_default()), &[])
+            }
+            Task::FindPeer { ours, theirs } => {
+                send(channel, &socket_owner::owner_of(ours, theirs), &[])
             }
             Task::Watch { thread, token } => {
                 let _core_is_gone = self.held.send(Change::Watch(thread, token));

@@ -32,6 +32,8 @@ pub(crate) struct Place {
     /// The id in the log; absent for a command.
     pub(crate) mount: Option<String>,
     pub(crate) term: Arc<Term>,
+    /// The program that a command passes the bytes on to.
+    pub(crate) used: Option<String>,
     is_closed: AtomicBool,
     /// Takes back what the kernel keeps of a workspace; none where it keeps nothing.
     pages: OnceLock<Invalidator>,
@@ -54,7 +56,14 @@ impl Place {
         term: Term,
     ) -> Self {
         let (is_closed, pages) = (AtomicBool::new(false), OnceLock::new());
-        Self { vault, access, mount, term: Arc::new(term), is_closed, pages }
+        let (term, used) = (Arc::new(term), None);
+        Self { vault, access, mount, term, used, is_closed, pages }
+    }
+
+    /// The same, from where bytes go on to `program`.
+    #[must_use]
+    pub(crate) fn used_by(self, program: Option<&str>) -> Self {
+        Self { used: program.map(str::to_owned), ..self }
     }
 
     /// The kind of its vault.

@@ -6,10 +6,12 @@ mod audit;
 
 pub(crate) use audit::AuditSettings;
 
+use crate::control::SidecarSettings;
 use crate::handle_table::Limits;
 use crate::helper::{Helpers, Notify};
 use crate::lifecycle::MountSettings;
 use crate::metrics::MetricsSettings;
+use crate::pipe::PipeSettings;
 use crate::root::{Layout, MARK, Root};
 use crate::shipping::SinkError;
 use crate::start::SocketSettings;
@@ -33,7 +35,7 @@ const LONGEST: u64 = 64 << 10;
 const LONGEST_MOUNT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Tables that a running daemon takes; the others take a restart.
-const TAKEN_WHILE_RUNNING: [&str; 2] = ["mount", "limits"];
+const TAKEN_WHILE_RUNNING: [&str; 3] = ["mount", "limits", "pipe"];
 
 /// Every setting with its default, commented.
 pub const TEMPLATE: &str = include_str!("settings/template.toml");
@@ -51,10 +53,15 @@ pub(crate) struct Settings {
     pub(crate) mount: MountSettings,
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// Where bytes of a secret may go.
+    #[serde(default)]
+    pub(crate) pipe: PipeSettings,
     #[serde(default)]
     pub(crate) socket: SocketSettings,
     #[serde(default)]
     pub(crate) metrics: MetricsSettings,
+    #[serde(default)]
+    pub(crate) sidecar: SidecarSettings,
     #[serde(default)]
     pub(crate) audit: AuditSettings,
     /// Who is told of new requests.
@@ -120,8 +127,10 @@ impl Settings {
             instance: instance.to_owned(),
             mount: MountSettings::default(),
             limits: Limits::default(),
+            pipe: PipeSettings::default(),
             socket: SocketSettings::default(),
             metrics: MetricsSettings::default(),
+            sidecar: SidecarSettings::default(),
             audit: AuditSettings::default(),
             notify: None,
         }

@@ -5,7 +5,7 @@
 use crate::agent_command::not_started;
 use crate::agent_tree::{failed, follow};
 use crate::client::Client;
-use crate::command::ExecArguments;
+use crate::command::{ExecArguments, MountArguments};
 use crate::exit_code::ExitCode;
 use crate::private_mount::SharedMount;
 use crate::run::vault_mount::mount;
@@ -21,9 +21,19 @@ const VARIABLE: &str = "WARD_MOUNT";
 
 /// Runs it to its end.
 pub(crate) fn run(arguments: &ExecArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
+    with_mount(&arguments.mount, settings, |state| run_in(state, arguments))
+}
+
+/// Does something while a vault is mounted, which the caller can see.
+pub(super) fn with_mount(
+    arguments: &MountArguments,
+    settings: &Settings,
+    work: impl FnOnce(&MountState) -> Result<ExitCode, Trouble>,
+) -> Result<ExitCode, Trouble> {
     // The connection is what the daemon holds the mount by: it stays open until the command ended.
-    let (state, _connection) = mount(&arguments.mount, Purpose::Exec, settings)?;
-    let ended = run_in(&state, arguments);
+    let (state, _connection) = mount(arguments, Purpose::Exec, settings)?;
+    let shared = SharedMount { vault: state.vault.clone(), path: state.path.clone().into() };
+    let ended = shared.open().and_then(|_is_there| work(&state));
     let left = leave(state, settings);
     let code = ended?;
     left?;
@@ -31,7 +41,6 @@ pub(crate) fn run(arguments: &ExecArguments, settings: &Settings) -> Result<Exit
 }
 
 fn run_in(state: &MountState, arguments: &ExecArguments) -> Result<ExitCode, Trouble> {
-    SharedMount { vault: state.vault.clone(), path: state.path.clone().into() }.open()?;
     let (program, words) = arguments.command.split_first().ok_or_else(|| failed(Errno::EINVAL))?;
     let mut command = process::Command::new(program);
     command.args(words).env(VARIABLE, &state.path);

@@ -46,6 +46,14 @@ impl Root {
     pub(crate) fn private() -> Self {
         let root = Self::absent();
         root.ward(&["init"]).succeed();
+        root.write_anywhere();
+        root
+    }
+
+    /// The same with the settings of a new root: raw bytes go to a terminal only.
+    pub(crate) fn guarded() -> Self {
+        let root = Self::absent();
+        root.ward(&["init"]).succeed();
         root
     }
 
@@ -54,7 +62,13 @@ impl Root {
         let root = Self::absent();
         users::user(users::OWNER);
         root.ward(&["init", "--for", users::OWNER]).succeed();
+        root.write_anywhere();
         root
+    }
+
+    /// Lets `ward get --raw` write to tests, which are no terminal.
+    pub(crate) fn write_anywhere(&self) {
+        self.configure("[pipe]\nraw = \"anywhere\"\n");
     }
 
     /// Starts the daemon and remembers it.

@@ -195,6 +195,9 @@ pub struct Entry<'a> {
     /// When a grant ends by itself, by the wall clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// The program that a command was to pass the bytes on to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Text<'a>>,
     /// The vault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vault: Option<Text<'a>>,
@@ -363,6 +366,7 @@ impl<'a> Entry<'a> {
             unclosed: None,
             unrecorded: None,
             until: None,
+            used: None,
             vault: None,
             version: VERSION,
             wall: None,

@@ -82,6 +82,7 @@ pub struct Record<'a> {
     signer: Option<SignerFact<'a>>,
     granted: Option<SecretGrantId>,
     given: Option<(&'a SecretGrant, Option<Timestamp>)>,
+    used: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
@@ -127,6 +128,7 @@ impl<'a> Record<'a> {
             signer: None,
             granted: None,
             given: None,
+            used: None,
         }
     }
 
@@ -296,6 +298,11 @@ impl<'a> Record<'a> {
         Self { ticket: Some(ticket), ..self }
     }
 
+    /// The program that gets the bytes.
+    pub const fn used(self, program: &'a str) -> Self {
+        Self { used: Some(program), ..self }
+    }
+
     /// How many bytes.
     pub const fn bytes(self, bytes: u64) -> Self {
         Self { bytes: Some(bytes), ..self }
@@ -431,6 +438,7 @@ impl<'a> Record<'a> {
             ticket: self.ticket.map(|ticket| Cow::Borrowed(ticket.as_str())),
             to: self.renamed_to.map(path),
             until: self.given.and_then(|(_, until)| until),
+            used: self.used.map(|program| shown(program.as_bytes())),
             vault: self.vault.map(|vault| Cow::Borrowed(vault.as_str())),
             wall: self.wall,
             ..Entry::new(self.event)

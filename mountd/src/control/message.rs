@@ -6,6 +6,7 @@
 mod answering;
 mod explained;
 mod hidden;
+mod pipe;
 mod process;
 mod result;
 mod secrets;
@@ -19,6 +20,7 @@ pub use crate::owner::Owner;
 pub use answering::*;
 pub use explained::*;
 pub use hidden::*;
+pub use pipe::*;
 pub use process::*;
 pub use result::*;
 pub use secrets::*;
@@ -164,6 +166,25 @@ pub enum Command {
         vault: String,
         /// The secret.
         path: String,
+        /// Where its bytes go.
+        #[serde(default, skip_serializing_if = "GoesTo::is_asker")]
+        to: GoesTo,
+    },
+    /// Whether bytes of a secret may go there, by the settings: [`Done`].
+    PipeCheck {
+        /// The vault.
+        vault: String,
+        /// The secret.
+        path: String,
+        /// Where they would go.
+        to: GoesTo,
+    },
+    /// Serves clients at the listening TCP socket that comes with this line, until this client goes:
+    /// [`Listening`].
+    Sidecar {
+        /// What its clients must show besides who they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<Passphrase>,
     },
     /// The names the caller may see: [`Names`].
     List {

@@ -3,14 +3,15 @@
 use super::failure::{bad_input, bad_name, failure, no_such_secret, of_reach, of_read, of_store};
 use super::generated::generate;
 use super::message::{
-    Done, Failure, FailureCode, LONGEST_VALUE, Lifetime, Maker, Name, Names, Secret, SecretText,
-    Stored, Value,
+    Done, Failure, FailureCode, GoesTo, LONGEST_VALUE, Lifetime, Maker, Name, Names, Secret,
+    SecretText, Stored, Value,
 };
 use super::requests::{names, vault_name};
 use super::session::{About, Control};
 use crate::clock;
 use crate::handle_table::HandleId;
 use crate::maker;
+use crate::pipe::{Admitted, PipeError};
 use crate::pipeline::{Content, Fills, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
 use crate::term::Term;
@@ -127,12 +128,17 @@ impl Control<'_> {
     }
 
     /// Reads a secret by the way of a read, as any open file is.
-    pub(super) fn get(&self, vault: &str, path: &str) -> Result<Secret, Failure> {
+    pub(super) fn get(&self, vault: &str, path: &str, to: &GoesTo) -> Result<Secret, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
         let file = self.visible_file(&open, &path)?;
+        let settings = self.daemon.settings();
+        let about = About { vault: Some(&vault), path: Some(&path), ..About::default() };
+        let admitted = Admitted::of(to, &settings.pipe);
+        let admitted = admitted.map_err(|error| self.refuse_use(about, to, &error))?;
         let latest = clock::now().after(PATIENCE);
-        let place = Arc::new(Place::new(open, Access::ReadOnly, None, Term::until(latest)));
+        let place = Place::new(open, Access::ReadOnly, None, Term::until(latest));
+        let place = Arc::new(place.used_by(admitted.program));
         let request = OpenRequest {
             file,
             asker: self.asker,
@@ -155,13 +161,41 @@ impl Control<'_> {
                 let value = self.read_all(handle);
                 // Nothing was written through it.
                 let _nothing_to_settle = pipeline.release(handle);
-                Ok(Secret { value: value? })
+                let value = value?;
+                let carried = admitted.may_carry(&value);
+                carried.map_err(|error| self.refuse_use(about, to, &error))?;
+                Ok(Secret { value: SecretText(STANDARD.encode(&value)) })
             }
             Opening::Held(_) => Err(no_such_secret()),
         }
     }
 
-    fn read_all(&self, handle: HandleId) -> Result<SecretText, Failure> {
+    /// Whether a secret may go somewhere, without reading it.
+    pub(super) fn pipe_check(&self, vault: &str, path: &str, to: &GoesTo) -> Result<Done, Failure> {
+        let (vault, path) = names(vault, path)?;
+        let open = self.reach_secrets(&vault)?;
+        self.visible_file(&open, &path)?;
+        let about = About { vault: Some(&vault), path: Some(&path), ..About::default() };
+        let settings = self.daemon.settings();
+        let admitted = Admitted::of(to, &settings.pipe);
+        admitted.map(|_| Done {}).map_err(|error| self.refuse_use(about, to, &error))
+    }
+
+    /// Records that bytes did not go where they should, and says why.
+    fn refuse_use(&self, about: About<'_>, to: &GoesTo, error: &PipeError) -> Failure {
+        let program = match to {
+            GoesTo::Command(pipe) => Some(pipe.program.as_str()),
+            GoesTo::Asker | GoesTo::Output => None,
+        };
+        let question = about.question(Operation::FileRead);
+        let pipeline = &self.daemon.pipeline;
+        match pipeline.record_refused_use(&self.caller, &question, (program, error)) {
+            Ok(id) => Failure { request: Some(id.to_string()), ..bad_input(error, error.next()) },
+            Err(error) => super::failure::of_open(&error),
+        }
+    }
+
+    fn read_all(&self, handle: HandleId) -> Result<Zeroizing<Vec<u8>>, Failure> {
         // As large as it can get at once, so that growing leaves no copy behind.
         let mut whole = Zeroizing::new(Vec::with_capacity(LONGEST_VALUE + PIECE));
         loop {
@@ -175,7 +209,7 @@ impl Control<'_> {
             };
             let piece = self.daemon.pipeline.read(&request).map_err(|error| of_read(&error))?;
             if piece.is_empty() {
-                return Ok(SecretText(STANDARD.encode(&whole)));
+                return Ok(whole);
             }
             whole.extend_from_slice(&piece);
             if whole.len() > LONGEST_VALUE {

@@ -135,6 +135,9 @@ fn answer(
     if matches!(request.command, Command::Watch {}) {
         return control.follow(connection);
     }
+    if let Command::Sidecar { token } = &request.command {
+        return control.sidecar(token.as_ref(), connection);
+    }
     if let Command::AuditFollow { filter } = &request.command {
         return control.follow_log(filter, connection);
     }
@@ -194,7 +197,8 @@ impl Control<'_> {
                 let existing = if replace { Existing::Replace } else { Existing::Keep };
                 encoded(self.set((&vault, &path), &value, (ttl, existing)))
             }
-            Command::Get { vault, path } => encoded(self.get(&vault, &path)),
+            Command::Get { vault, path, to } => encoded(self.get(&vault, &path, &to)),
+            Command::PipeCheck { vault, path, to } => encoded(self.pipe_check(&vault, &path, &to)),
             Command::List { vault } => encoded(self.list(&vault)),
             Command::Revoke { vault, path } => encoded(self.revoke(&vault, &path)),
             Command::SecretStatus { vault, path } => encoded(self.secret_status(&vault, &path)),
@@ -208,6 +212,8 @@ impl Control<'_> {
             Command::Request { vault, path, operations, reason, ticket } => {
                 encoded(self.request((&vault, &path), &operations, &reason, ticket.as_deref()))
             }
+            // It goes on: see `answer`.
+            Command::Sidecar { .. } => encoded::<()>(Err(malformed("it takes a connection"))),
             // Subscriptions go on: see `answer`.
             Command::ListPending {} | Command::Watch {} => encoded(self.pending()),
             Command::VaultAskFile { vault, path, reason, from, ticket, uses, seconds } => {

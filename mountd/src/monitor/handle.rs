@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::de::DeserializeOwned;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use ward_policy::Script;
@@ -88,6 +89,15 @@ impl Monitor {
     /// The numbers of all processes; none when they are too many to look at.
     pub(crate) fn list_processes(&self) -> Result<Vec<u32>, MonitorError> {
         self.ask(&Task::ListProcesses, None).map(|(numbers, _)| numbers)
+    }
+
+    /// The process at the other end of a TCP connection.
+    pub(crate) fn find_peer(
+        &self,
+        ours: SocketAddr,
+        theirs: SocketAddr,
+    ) -> Result<u32, MonitorError> {
+        self.ask(&Task::FindPeer { ours, theirs }, None).map(|(process, _)| process)
     }
 
     pub(crate) fn prepare(

@@ -6,6 +6,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use ward_policy::{
@@ -33,6 +34,13 @@ pub(crate) enum Task {
     },
     /// The processes that there are: their numbers; none when they are too many to look at.
     ListProcesses,
+    /// The one process at the other end of a TCP connection of this machine: its number.
+    FindPeer {
+        /// The end that we have.
+        ours: SocketAddr,
+        /// The other one.
+        theirs: SocketAddr,
+    },
     /// Watch a held caller for signals. No answer.
     Watch {
         /// The thread that is held.

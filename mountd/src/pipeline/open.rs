@@ -200,7 +200,7 @@ impl Pipeline {
         self.append_refusal(record, why)
     }
 
-    fn append_refusal<'a>(
+    pub(super) fn append_refusal<'a>(
         &self,
         record: impl FnOnce(RequestId) -> Record<'a>,
         why: &dyn Display,
@@ -292,6 +292,7 @@ impl Pipeline {
         let record = Record::opening(caller, &lease).vault_kind(place.kind());
         let record = request.handed.map_or(record, |id| record.request(id));
         let record = place.mount.as_deref().map_or(record, |mount| record.mount(mount));
+        let record = place.used.as_deref().map_or(record, |program| record.used(program));
         let record = record.counted(self.counts(attempt));
         let durability = match (place.kind(), self.policy.rules().open_records()) {
             (VaultKind::Secrets, OpenRecords::Durable) => Durability::Durable,

@@ -6,6 +6,7 @@ use crate::approval_queue::{RequestState, Unanswered};
 use crate::clock;
 use crate::place::Secret;
 use crate::refusals::Refusal;
+use std::fmt::Display;
 use std::sync::Arc;
 use ward_audit::{Durability, Outcome, Record};
 use ward_policy::{Caller, Decision, OperationSet, Question, RequestId, Ticket};
@@ -26,6 +27,20 @@ const OPEN_IT_YOURSELF: &str = "another process opened the file (as a shell does
      have the process that reads it open it, too, or be permitted to";
 
 impl Pipeline {
+    /// Records that bytes were not to go to a program, or where nobody says what gets them.
+    pub(crate) fn record_refused_use(
+        &self,
+        caller: &Caller,
+        question: &Question<'_>,
+        (program, why): (Option<&str>, &dyn Display),
+    ) -> Result<RequestId, OpenError> {
+        let record = |id| {
+            let record = Record::refusal(caller, question, id);
+            program.map_or(record, |program| record.used(program))
+        };
+        self.append_refusal(record, why)
+    }
+
     /// Remembers for the caller that an open was refused.
     pub(super) fn tell(&self, attempt: &Attempt, id: RequestId, errno: &'static str, next: String) {
         let operations = attempt.request.operations;

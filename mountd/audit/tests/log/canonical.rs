@@ -105,6 +105,7 @@ fn every_kind_of_entry_with_every_field_is_canonical() {
                 .approval(RequestId(id))
                 .reason("line\nbreak \u{1} \u{7f} \"quoted\" \\ / \u{2028} \u{1f512}")
                 .ticket(&ticket)
+                .used("/usr/bin/curl")
                 .bytes(u64::MAX)
                 .offset(1 << 53)
                 .mapped()

@@ -1,0 +1,102 @@
+//! Who holds the other end of a TCP connection of this machine: by its inode in the kernel's table, then
+//! by the descriptors of processes (`proc_net(5)`, `proc_pid_fd(5)`).
+
+use super::message::{MonitorError, MonitorFault};
+use super::proc::numbers;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt as _;
+
+/// The state of a connection that is there (`tcp_states.h`), and of one that its owner sends no more on.
+const LIVE: [&str; 3] = ["01", "04", "05"];
+
+/// The one process that holds the end `theirs` of a connection whose other end is `ours`.
+pub(super) fn owner_of(ours: SocketAddr, theirs: SocketAddr) -> Result<u32, MonitorError> {
+    let (uid, inode) =
+        socket_of(ours, theirs).ok_or_else(|| refused("nobody of this machine has it"))?;
+    let name = format!("socket:[{inode}]");
+    let all = numbers().unwrap_or_default();
+    let mut holders = all.into_iter().filter(|process| holds(*process, &name));
+    let (first, second) = (holders.next(), holders.next());
+    match (first, second) {
+        (Some(process), None) => {
+            let owner = std::fs::metadata(format!("/proc/{process}")).ok().map(|it| it.uid());
+            // One that got it from somebody else's process.
+            if owner == Some(uid) { Ok(process) } else { Err(refused("another user made it")) }
+        }
+        (Some(_), Some(_)) => Err(refused("several processes hold it")),
+        (None, _) => Err(refused("no process that can be looked at holds it")),
+    }
+}
+
+/// Uid and inode of a socket.
+fn socket_of(ours: SocketAddr, theirs: SocketAddr) -> Option<(u32, u64)> {
+    let places = [("/proc/net/tcp", false), ("/proc/net/tcp6", true)];
+    places.into_iter().find_map(|(path, is_wide)| {
+        let (local, remote) = (written(theirs, is_wide)?, written(ours, is_wide)?);
+        let table = std::fs::read_to_string(path).ok()?;
+        table.lines().skip(1).find_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let is_it = words.get(1) == Some(&local.as_str())
+                && words.get(2) == Some(&remote.as_str())
+                && LIVE.contains(words.get(3)?);
+            let inode: u64 = words.get(9)?.parse().ok()?;
+            (is_it && inode != 0).then_some((words.get(7)?.parse().ok()?, inode))
+        })
+    })
+}
+
+/// An address as these tables write it: words of four bytes, as the machine has them.
+fn written(address: SocketAddr, is_wide: bool) -> Option<String> {
+    let bytes = match (address.ip(), is_wide) {
+        (IpAddr::V4(it), false) => it.octets().to_vec(),
+        (IpAddr::V4(it), true) => it.to_ipv6_mapped().octets().to_vec(),
+        (IpAddr::V6(it), true) => it.octets().to_vec(),
+        (IpAddr::V6(_), false) => return None,
+    };
+    let words = bytes.chunks_exact(4).filter_map(|it| <[u8; 4]>::try_from(it).ok());
+    let words: String = words.map(|it| format!("{:08X}", u32::from_ne_bytes(it))).collect();
+    Some(format!("{words}:{:04X}", address.port()))
+}
+
+fn holds(process: u32, socket: &str) -> bool {
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return false };
+    let mut links = descriptors.filter_map(|it| std::fs::read_link(it.ok()?.path()).ok());
+    links.any(|link| link.as_os_str() == socket)
+}
+
+fn refused(why: &str) -> MonitorError {
+    MonitorError {
+        fault: MonitorFault::NoProcess,
+        message: format!("who is at the other end of the connection cannot be told: {why}"),
+        next: "connect from one process, which keeps the connection to itself".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn the_process_at_the_other_end_is_found_by_either_family() {
+        for (listen, connect) in
+            [("127.0.0.1:0", None), ("[::1]:0", None), ("[::]:0", Some("127.0.0.1"))]
+        {
+            let Ok(listener) = TcpListener::bind(listen) else { continue };
+            let mut address = listener.local_addr().unwrap();
+            if let Some(ip) = connect {
+                address.set_ip(ip.parse().unwrap());
+            }
+            let _client = TcpStream::connect(address).unwrap();
+            let (server, theirs) = listener.accept().unwrap();
+            let ours = server.local_addr().unwrap();
+            assert_eq!(owner_of(ours, theirs).ok(), Some(std::process::id()), "{listen}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_found_for_a_connection_that_is_not_there() {
+        let [ours, theirs] = ["127.0.0.1:1", "127.0.0.1:2"].map(|it| it.parse().unwrap());
+        assert!(owner_of(ours, theirs).is_err());
+    }
+}

@@ -1,0 +1,219 @@
+//! The sidecar: commands over TCP on loopback, for whoever holds the other end.
+
+use crate::support::root::Root;
+use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
+use crate::support::ward::WARD;
+use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+/// `ward daemon --bind`, ended when this is dropped.
+struct Sidecar {
+    process: Child,
+    address: String,
+}
+
+impl Sidecar {
+    fn begin(root: &Root, more: &[&str]) -> Self {
+        let mut command = Command::new(WARD);
+        command.args(["daemon", "--bind", "127.0.0.1:0"]).args(more).env_clear();
+        command.env("WARD_ROOT", root.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening: ").unwrap().to_owned();
+        Self { process, address }
+    }
+
+    fn ask(&self, request: &Value) -> Value {
+        let answer = self.say(format!("{request}\n").as_bytes());
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    fn say(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _it_has_ended = self.process.kill();
+        let _it_has_ended = self.process.wait();
+    }
+}
+
+fn error(answer: &Value) -> &str {
+    assert_eq!(answer["status"], "error", "{answer}");
+    answer["error"].as_str().unwrap()
+}
+
+#[test]
+fn every_action_does_what_the_command_of_its_name_does() {
+    let root = Root::guarded();
+    let sidecar = Sidecar::begin(&root, &[]);
+    let ask = |request: Value| sidecar.ask(&request);
+    assert_eq!(ask(json!({"action": "ping"})), json!({"status": "ok", "message": "pong"}));
+    let set = ask(json!({"action": "set", "name": "db/token", "value": "hunter2", "agent": "a"}));
+    let data =
+        json!({"id": "db/token", "ttl_days": null, "expires_at": null, "never_expires": true});
+    assert_eq!(set, json!({"status": "ok", "message": "ok", "data": data}));
+    let made = ask(json!({"action": "set", "name": "made", "generate": true, "ttl_days": "never"}));
+    assert_eq!(made["status"], "ok", "{made}");
+    let got = ask(json!({"action": "get", "name": "default:db/token", "unknown": 1}));
+    assert_eq!(got["data"], json!({"secret": "hunter2"}));
+    root.ward(&["set", "bytes", "--stdin"]).given(b"a\xff").succeed();
+    let got = ask(json!({"action": "get", "name": "bytes"}));
+    assert_eq!(got["data"], json!({"secret_base64": "Yf8="}), "no byte is changed");
+    assert_eq!(ask(json!({"action": "status", "name": "made"}))["data"], "fulfilled");
+    let names = ask(json!({"action": "list"}));
+    assert_eq!(names["data"][1]["path"], "db/token", "{names}");
+    assert_eq!(ask(json!({"action": "revoke", "name": "made"}))["message"], "revoked");
+    assert!(error(&ask(json!({"action": "get", "name": "made"}))).contains("no such secret"));
+    assert_eq!(ask(json!({"action": "verify"}))["status"], "ok");
+    for action in ["approve", "deny"] {
+        let id = "01M804JK9JJSRHH0FK9HV3K45Z";
+        let answer = ask(json!({"action": action, "request_id": id}));
+        error(&answer);
+    }
+    let shown = root.ward(&["--json", "audit", "show", "--event", "file.open"]).succeed();
+    assert!(shown.contains(&format!("\"pid\":{}", std::process::id())), "by this process: {shown}");
+}
+
+#[test]
+fn what_is_no_request_is_an_error_in_words() {
+    let root = Root::guarded();
+    let sidecar = Sidecar::begin(&root, &[]);
+    for line in [
+        "\n",
+        "hello\n",
+        "[]\n",
+        "{}\n",
+        "{\"action\":1}\n",
+        "{\"action\":\"none\"}\n",
+        "{\"action\":\"ping\",\"agent\":\"\"}\n",
+        "{\"action\":\"get\"}\n",
+        "{\"action\":\"set\",\"name\":\"a\"}\n",
+        "{\"action\":\"set\",\"name\":\"a\",\"value\":\"x\",\"generate\":true}\n",
+        "{\"action\":\"set\",\"name\":\"a\",\"value\":\"x\",\"ttl_days\":0.5}\n",
+        "{\"action\":\"get\",\"name\":\"a/../b\"}\n",
+    ] {
+        let answer: Value = serde_json::from_str(&sidecar.say(line.as_bytes())).unwrap();
+        assert!(!error(&answer).is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_request_that_is_too_long_is_told_so_and_not_cut_off() {
+    let root = Root::guarded();
+    let sidecar = Sidecar::begin(&root, &[]);
+    let fitting = format!("{{\"action\":\"ping\",\"padding\":\"{}\"}}", "x".repeat(16_000));
+    assert!(sidecar.say(format!("{fitting}\n").as_bytes()).contains("pong"));
+    for length in [16_385, 1_000_000] {
+        let answer = sidecar.say(&vec![b'x'; length]);
+        assert!(answer.contains("at most 16384 bytes"), "{length}: {answer}");
+    }
+}
+
+#[test]
+fn a_client_that_says_nothing_keeps_nobody_waiting() {
+    let root = Root::guarded();
+    let sidecar = Sidecar::begin(&root, &[]);
+    let silent: Vec<_> = (0..20).map(|_| TcpStream::connect(&sidecar.address).unwrap()).collect();
+    let mut half = TcpStream::connect(&sidecar.address).unwrap();
+    half.write_all(b"{\"action\":").unwrap();
+    assert_eq!(sidecar.ask(&json!({"action": "ping"}))["message"], "pong");
+    half.write_all(b"\"ping\"}").unwrap();
+    half.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    half.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("pong"), "the end of what it says ends the line: {answer}");
+    drop(silent);
+}
+
+#[test]
+fn a_connection_that_two_processes_hold_is_nobodys() {
+    let root = Root::guarded();
+    let sidecar = Sidecar::begin(&root, &[]);
+    root.ward(&["set", "token", "--value", "hunter2"]).succeed();
+    let mut stream = TcpStream::connect(&sidecar.address).unwrap();
+    let shared = std::os::fd::OwnedFd::from(stream.try_clone().unwrap());
+    let mut other = Command::new("/bin/sleep").arg("60").stdin(shared).spawn().unwrap();
+    stream.write_all(b"{\"action\":\"get\",\"name\":\"token\"}\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert!(answer.contains("error") && !answer.contains("hunter2"), "{answer}");
+}
+
+#[test]
+fn a_client_shows_the_token_and_a_file_that_others_can_read_has_none() {
+    let root = Root::guarded();
+    root.ward(&["set", "token", "--value", "hunter2"]).succeed();
+    let file = root.directory().join("secret");
+    std::fs::File::create(&file).unwrap().write_all(b"0123456789abcdef\n").unwrap();
+    let name = file.to_str().unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+    let words = ["daemon", "--bind", "127.0.0.1:0", "--check", "--token-file", name];
+    let refused = root.run(&words);
+    assert_eq!(refused.status, Some(7), "{refused:?}");
+    assert!(refused.stderr.contains("chmod 600"), "{refused:?}");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(root.ward(&words).succeed(), "ok\n");
+    let sidecar = Sidecar::begin(&root, &["--token-file", name]);
+    let get =
+        |token: Value| sidecar.ask(&json!({"action": "get", "name": "token", "token": token}));
+    assert_eq!(get(json!("0123456789abcdef"))["data"]["secret"], "hunter2");
+    for token in [json!("0123456789abcdeg"), json!(""), json!(null), json!("0123456789abcdef\n")] {
+        assert!(error(&get(token)).contains("token"));
+    }
+}
+
+#[test]
+fn nothing_but_loopback_is_listened_on() {
+    let root = Root::guarded();
+    for address in
+        ["0.0.0.0:7788", "192.168.1.1:7788", "[::]:7788", "localhost:7788", "127.0.0.1", ""]
+    {
+        let ended = root.run(&["daemon", "--bind", address, "--check"]);
+        assert_eq!(ended.status, Some(7), "{address}: {ended:?}");
+        assert!(ended.stderr.contains("no address of loopback"), "{ended:?}");
+    }
+    root.configure("[sidecar]\nbind = \"0.0.0.0:7788\"\n");
+    assert_eq!(root.run(&["config", "validate"]).status, Some(7));
+}
+
+#[test]
+fn the_settings_of_a_root_have_it_from_the_start_and_another_user_gets_nothing_by_any_name() {
+    if !can_act_as_others() {
+        return;
+    }
+    let root = Root::system();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    root.configure(&format!("[sidecar]\nbind = \"{free}\"\n"));
+    root.ward(&["daemon", "start"]).succeed();
+    root.ward(&["set", "token", "--value", "hunter2"]).by(OWNER).succeed();
+    let script = "import json, socket, sys\n\
+        s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n\
+        s.sendall(sys.argv[3].encode() + b'\\n')\n\
+        print(s.makefile().readline(), end='')\n";
+    for agent in ["claude", "admin", "owner"] {
+        let request = json!({"action": "get", "name": "token", "agent": agent}).to_string();
+        let stranger = user(STRANGER);
+        let mut python = Command::new("/usr/bin/python3");
+        python.args(["-c", script, "127.0.0.1", &free.port().to_string(), &request]);
+        python.uid(stranger.uid.as_raw()).gid(stranger.gid.as_raw());
+        let output = python.output().unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{output:?}"));
+        assert!(!error(&answer).contains("hunter2"), "{answer}");
+    }
+}
