@@ -234,7 +234,7 @@ fn answer(
     let connection = stream.as_fd();
     let control =
         Control { daemon, caller: Arc::clone(&caller), asker, descriptor: None, connection };
-    let reply = control.act(asked);
+    let reply = control.act(&asked);
     // Whoever gets it must be who asked.
     let is_same = |now: &Caller| {
         let program =

@@ -2,19 +2,22 @@
 //! `status` of `ok` or `error`.
 
 use super::super::message::{
-    Failure, GoesTo, Passphrase, PendingRequest, SecretText, Value as NewValue, YesTerms,
+    Charset, Failure, GoesTo, Lifetime, Passphrase, SecretText, Value as NewValue, YesTerms,
 };
 use super::super::session::Control;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use ward_store::Existing;
 use zeroize::Zeroizing;
 
 /// The vault of names that name none.
 const DEFAULT_VAULT: &str = "default";
 /// How long a generated value is.
 const GENERATED: u32 = 32;
+/// A day, in seconds.
+const DAY: u64 = 24 * 60 * 60;
 /// Room for the longest answer, so that growing leaves no copy behind.
 const LONGEST_ANSWER: usize = 2 << 20;
 
@@ -99,22 +102,31 @@ impl Asked {
             (Some(value), false) => {
                 Ok(NewValue::Bytes(SecretText(STANDARD.encode(value.0.as_bytes()))))
             }
-            (None, true) => Ok(NewValue::Generate(GENERATED)),
+            (None, true) => {
+                Ok(NewValue::Generate { length: GENERATED, charset: Charset::default() })
+            }
             (None, false) | (Some(_), true) => {
                 Err("give value, or generate: one of them".to_owned())
             }
         }
     }
 
-    /// A version of a secret has no end.
-    fn has_no_end(&self) -> Result<(), Fault> {
-        match &self.ttl_days {
-            None | Some(Value::Null) => Ok(()),
-            Some(Value::String(text)) if text == "never" => Ok(()),
-            Some(_) => {
-                Err("ttl_days can only be \"never\": a secret stays until it is revoked".to_owned())
-            }
-        }
+    /// How many days the secret is served; for ever when nothing is said.
+    fn days(&self) -> Result<Option<u64>, Fault> {
+        let days = match &self.ttl_days {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) if text == "never" => return Ok(None),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(Value::Number(number)) => number.as_u64(),
+            Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
+        };
+        let days = days.filter(|days| (1..=u64::MAX / DAY).contains(days));
+        let fault = || "ttl_days is a number of whole days, or \"never\"".to_owned();
+        days.map(Some).ok_or_else(fault)
+    }
+
+    fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
     }
 }
 
@@ -138,8 +150,13 @@ impl Reply {
 
 impl Control<'_> {
     /// Does what is asked, as any command of the same process is done.
-    pub(super) fn act(&self, asked: Asked) -> Reply {
-        self.try_to_act(&asked).unwrap_or_else(|fault| Reply::error(&fault))
+    pub(super) fn act(self, asked: &Asked) -> Reply {
+        let control = match asked.agent() {
+            Some(name) => self.acting(name).map_err(said),
+            None => Ok(self),
+        };
+        let done = control.and_then(|control| control.try_to_act(asked));
+        done.unwrap_or_else(|fault| Reply::error(&fault))
     }
 
     fn try_to_act(&self, asked: &Asked) -> Result<Reply, Fault> {
@@ -160,13 +177,7 @@ impl Control<'_> {
             }
             "status" => Ok(Reply::ok("ok", data(json!(self.status_of(asked.name()?)?)))),
             "get" => self.get_for(asked.name()?),
-            "set" => {
-                asked.has_no_end()?;
-                let (vault, path) = asked.name()?;
-                self.set(vault, path, &asked.new_value()?).map_err(said)?;
-                let set = json!({"id": asked.name, "ttl_days": null, "expires_at": null, "never_expires": true});
-                Ok(Reply::ok("ok", data(set)))
-            }
+            "set" => self.set_for(asked),
             "revoke" => {
                 let (vault, path) = asked.name()?;
                 self.revoke(vault, path).map_err(said)?;
@@ -193,6 +204,17 @@ impl Control<'_> {
         }
     }
 
+    fn set_for(&self, asked: &Asked) -> Result<Reply, Fault> {
+        let days = asked.days()?;
+        let lifetime = days.map(|days| Lifetime::Seconds(days * DAY));
+        let stored = self.set(asked.name()?, &asked.new_value()?, (lifetime, Existing::Keep));
+        let set = json!({
+            "id": asked.name, "ttl_days": days, "expires_at": stored.map_err(said)?.expires,
+            "never_expires": days.is_none(),
+        });
+        Ok(Reply::ok("ok", Some(Data::Any(set))))
+    }
+
     fn get_for(&self, (vault, path): (&str, &str)) -> Result<Reply, Fault> {
         let secret = self.get(vault, path, &GoesTo::Asker).map_err(said)?.value;
         let mut bytes = Zeroizing::new(vec![0; secret.0.len()]);
@@ -205,15 +227,15 @@ impl Control<'_> {
         Ok(Reply::ok("ok", Some(data)))
     }
 
-    /// Whether a secret can be had now, is asked for, or neither.
+    /// How a secret stands for who asks: to be had, asked for, over, or none of that.
     fn status_of(&self, (vault, path): (&str, &str)) -> Result<&'static str, Fault> {
-        let names = self.list(vault).map_err(said)?.names;
-        let known = names.iter().find(|name| name.path == path).ok_or("there is no such secret")?;
-        let asks = |it: &PendingRequest| it.vault == vault && it.path == path;
-        if known.bytes.is_some() {
-            return Ok("fulfilled");
-        }
-        Ok(if self.waiting().requests.iter().any(asks) { "pending" } else { "denied" })
+        let known = self.secret_status(vault, path).map_err(said)?;
+        Ok(match known.state.as_str() {
+            "available" | "approved" => "fulfilled",
+            "pending" => "pending",
+            "expired" => "expired",
+            _ => "denied",
+        })
     }
 }
 
