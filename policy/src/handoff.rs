@@ -94,6 +94,8 @@ impl Rules {
             return Decision::Denied(Denial::NoRule);
         }
         match self.evaluate(caller, question, time) {
+            // Only its owner gives it away, by a yes to who opens it.
+            decided if self.human_owned.of(question).is_some() => decided,
             Decision::Permitted(_) | Decision::Denied(Denial::NoRule) => {
                 let (request, ends) = (handoff.request, handoff.ends);
                 let basis = Basis::Handoff { request, ends };
