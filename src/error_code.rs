@@ -22,7 +22,7 @@ const USAGE: ErrorCode = ErrorCode {
 };
 
 /// Every class of trouble, with its code.
-const CODES: [(FailureCode, ErrorCode); 14] = [
+const CODES: [(FailureCode, ErrorCode); 15] = [
     (
         FailureCode::BadInput,
         ErrorCode {
@@ -77,6 +77,14 @@ const CODES: [(FailureCode, ErrorCode); 14] = [
             name: "E301",
             means: "something is there already, or in use",
             next: "ward status shows what is in use, and by whom",
+        },
+    ),
+    (
+        FailureCode::SourceRefused,
+        ErrorCode {
+            name: "E400",
+            means: "the source of the secret, such as pass with GnuPG, does not give it",
+            next: "the message has the words of the source; try it there by hand",
         },
     ),
     (

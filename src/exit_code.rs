@@ -73,7 +73,9 @@ impl From<FailureCode> for ExitCode {
             FailureCode::Unsupported => Self::Unsupported,
             FailureCode::Unreachable => Self::Unreachable,
             FailureCode::LogFailed => Self::LogFailed,
-            FailureCode::Malformed | FailureCode::Failed => Self::Failed,
+            FailureCode::Malformed | FailureCode::Failed | FailureCode::SourceRefused => {
+                Self::Failed
+            }
         }
     }
 }

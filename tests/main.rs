@@ -43,6 +43,7 @@ mod semantics;
 mod service;
 mod shipping;
 mod signers;
+mod sources;
 mod support;
 mod templates;
 mod way_of_a_read;

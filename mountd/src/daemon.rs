@@ -30,6 +30,7 @@ use crate::service_manager::{ServiceManager, inherited_socket};
 use crate::settings::Settings as RootSettings;
 use crate::shipping::Shipping;
 use crate::signer::{SignerVariables, Signers, SignersSettings};
+use crate::source::Sources;
 use crate::start::{Announcement, Bound, Lock, StartError, complete, listen};
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
@@ -215,6 +216,7 @@ fn assemble(
     let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
+    let sources = Sources::new(&settings.sources, &monitor);
     // Only the superuser may; without, all is as well, and slower.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     let agents = Arc::new(AgentTable::default());
@@ -222,7 +224,7 @@ fn assemble(
         callers: Callers::new(Arc::clone(&monitor), Arc::clone(&agents)),
         agents,
         monitor,
-        policy: PolicyInForce::new(rules),
+        policy: PolicyInForce::new(rules, settings.sources.human_owned()),
         guards: GuardTable::default(),
         approvals: ApprovalQueue::new(settings.layout),
         passphrase: ApprovalPassphrase::default(),
@@ -239,6 +241,7 @@ fn assemble(
         meter: Meter::default(),
         notifier,
         shipping,
+        sources,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
     let asks_for_ancestors = pipeline.policy.rules().asks_for_ancestors();

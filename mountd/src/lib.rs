@@ -49,6 +49,7 @@ mod session_key;
 mod settings;
 mod shipping;
 mod signer;
+mod source;
 mod start;
 mod term;
 mod tree;

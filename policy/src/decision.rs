@@ -96,7 +96,7 @@ impl Rules {
             (Some(_), _) => Terms::add_up(asking, widest, self.defaults.hold),
             (None, Some(owner)) => {
                 grant.rules.push(Arc::clone(owner));
-                Terms::of_an_owner(&self.defaults, widest)
+                Terms::of_an_owner(&self.defaults)
             }
             (None, None) => return Decision::Permitted(Permit::new(grant, Basis::Rule)),
         };

@@ -12,7 +12,7 @@ use crate::trouble::Trouble;
 use machine::Machine;
 use serde::Serialize;
 use ward_mountd::Layout;
-use ward_mountd::control::message::{Command, Guards, Status};
+use ward_mountd::control::message::{Command, Guards, SourceState, Status};
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -117,8 +117,28 @@ fn of_daemon(status: &Status) -> Vec<Finding> {
             next: "ward audit show --event vault.damaged".to_owned(),
         });
     }
+    findings.extend(status.sources.iter().filter_map(of_source));
     findings.extend(status.guards.iter().flat_map(of_guards));
     findings
+}
+
+fn of_source(source: &SourceState) -> Option<Finding> {
+    let name = &source.source;
+    let (grade, found, next) = match (&source.trouble, source.left_out) {
+        (Some(trouble), _) => (
+            Grade::Bad,
+            format!("{name}: {trouble}"),
+            "see store, user and gnupg_home of its table in ward.toml",
+        ),
+        (None, 0) => return None,
+        (None, left_out) => (
+            Grade::Note,
+            format!("{name}: {left_out} entries are not shown"),
+            "give them names that secrets can have, and no folder the name of an entry",
+        ),
+    };
+    let means = "entries of a password store that should be files of a vault are not";
+    Some(Finding { name: "source", grade, found, means, next: next.to_owned() })
 }
 
 fn of_guards(guards: &Guards) -> Vec<Finding> {

@@ -89,6 +89,8 @@ pub enum FailureCode {
     Conflict,
     /// The input is no name, policy, value or id.
     BadInput,
+    /// The source of a secret, such as `GnuPG`, does not give it.
+    SourceRefused,
     /// The vault needs a passphrase first.
     Locked,
     /// The passphrase or key file does not open the vault.

@@ -32,6 +32,7 @@ impl Control<'_> {
         let ticket = ticket.map(Ticket::try_from).transpose();
         let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
         let open = self.reach(&vault)?;
+        let path = self.name_or_entry(&open, path);
         let (vault, path, file) = (&vault, &path, open.find(&path));
         let (ticket, wished) = (ticket.as_ref(), Narrowing::default());
         let wanted = Wanted { vault, path, file, operations, reason, ticket, wished };

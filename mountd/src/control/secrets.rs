@@ -10,6 +10,7 @@ use crate::clock;
 use crate::handle_table::HandleId;
 use crate::pipeline::{Content, Fills, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
+use crate::source::Looks;
 use crate::term::Term;
 use crate::vault_table::OpenVault;
 use base64::Engine as _;
@@ -35,6 +36,7 @@ const PIECE: usize = 64 << 10;
 impl Control<'_> {
     pub(super) fn set(&self, vault: &str, path: &str, value: &Value) -> Result<Stored, Failure> {
         let (vault, path) = names(vault, path)?;
+        self.is_no_entry(&vault, &path)?;
         let open = self.reach_secrets(&vault)?;
         let file = open.vault.find(&path);
         let about = About { vault: Some(&vault), path: Some(&path), file, ..About::default() };
@@ -68,6 +70,7 @@ impl Control<'_> {
     pub(super) fn get(&self, vault: &str, path: &str) -> Result<Secret, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
+        let path = self.name_or_entry(&open, path);
         let file = self.visible_file(&open, &path)?;
         let latest = clock::now().after(PATIENCE);
         let place = Arc::new(Place::new(open, Access::ReadOnly, None, Term::until(latest)));
@@ -80,7 +83,11 @@ impl Control<'_> {
             handed: None,
         };
         let pipeline = &self.daemon.pipeline;
-        let opened = pipeline.open(&place, request).map_err(|error| {
+        let opened = pipeline.open(&place, request).and_then(|opening| match opening {
+            Opening::Fetched(fetched) => fetched.wait().map(Opening::Admitted),
+            decided @ (Opening::Admitted(_) | Opening::Held(_)) => Ok(decided),
+        });
+        let opened = opened.map_err(|error| {
             if let OpenError::NeedsApproval(id) = error {
                 return self.waits_for_approval(id, None);
             }
@@ -94,7 +101,7 @@ impl Control<'_> {
                 let _nothing_to_settle = pipeline.release(handle);
                 Ok(Secret { value: value? })
             }
-            Opening::Held(_) => Err(no_such_secret()),
+            Opening::Held(_) | Opening::Fetched(_) => Err(no_such_secret()),
         }
     }
 
@@ -126,6 +133,7 @@ impl Control<'_> {
     pub(super) fn list(&self, vault: &str) -> Result<Names, Failure> {
         let vault = vault_name(vault)?;
         let open = self.reach_secrets(&vault)?;
+        self.daemon.pipeline.sources.refresh(&open, None, Looks::Command);
         let mut names = Vec::new();
         self.collect(&open, open.vault.root(), &mut names);
         names.sort_by(|one, other| one.path.cmp(&other.path));
@@ -173,6 +181,9 @@ impl Control<'_> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
         let file = self.visible_file(&open, &path)?;
+        if open.vault.current_version(file).is_none() {
+            self.is_no_entry(&vault, &path)?;
+        }
         let about =
             About { vault: Some(&vault), path: Some(&path), file: Some(file), ..About::default() };
         self.permit(Operation::SecretRevoke, EventType::SecretRevoked, about)?;
@@ -197,6 +208,25 @@ impl Control<'_> {
                 Err(failure(FailureCode::Unsupported, message, &next))
             }
         }
+    }
+
+    /// The name, or where a source shows it when the vault itself has no such file.
+    pub(super) fn name_or_entry(&self, open: &OpenVault, path: SecretPath) -> SecretPath {
+        let sources = &self.daemon.pipeline.sources;
+        let is_there = self.visible_file(open, &path).is_ok();
+        let instead = sources.instead(&open.name, &path).filter(|_| !is_there);
+        let meant = instead.unwrap_or(path);
+        sources.refresh(open, Some(&meant), Looks::Command);
+        meant
+    }
+
+    /// Refuses to change what a source shows.
+    pub(super) fn is_no_entry(&self, vault: &VaultName, path: &SecretPath) -> Result<(), Failure> {
+        if !self.daemon.pipeline.is_of_a_source(vault, path) {
+            return Ok(());
+        }
+        let message = format!("{path} belongs to a password store");
+        Err(failure(FailureCode::Conflict, message, "change it there: pass insert, pass rm"))
     }
 
     pub(super) fn visible_file(

@@ -1,7 +1,9 @@
 //! The steps of an open that take more than a line: refuse, ask, hold, admit.
 
+use super::held::HeldOpen;
+use super::sourced::FetchedOpen;
 use super::{Pipeline, ReadError};
-use crate::approval_queue::{AskError, Freshness, PATIENCE, Resume, Unanswered};
+use crate::approval_queue::{AskError, Freshness, PATIENCE, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, NoRoom};
@@ -9,8 +11,9 @@ use crate::handle_table::{Handle, HandleId, Opened, Pages, TooManyHandles};
 use crate::helper::Notice;
 use crate::lease_table::{BeginLeaseError, NoRandomness};
 use crate::place::{Access, Place, Secret};
+use crate::source::{RevealedEntry, SourceError};
 use std::fmt::Display;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::{AppendError, Asked, Counts, Durability, Record};
 use ward_policy::{
@@ -55,14 +58,8 @@ pub(crate) enum Opening {
     Admitted(HandleId),
     /// A human is asked.
     Held(HeldOpen),
-}
-
-/// An open that waits for a human. Nobody else waits behind it.
-pub(crate) struct HeldOpen {
-    pipeline: Arc<Pipeline>,
-    attempt: Attempt,
-    id: RequestId,
-    patience: Duration,
+    /// Its content is being had from a source.
+    Fetched(FetchedOpen),
 }
 
 /// Why an open comes to nothing.
@@ -89,6 +86,9 @@ pub(crate) enum OpenError {
     /// The human said no, or nothing, or the asker was interrupted.
     #[error("request {0} got no yes: {1:?}")]
     Unanswered(RequestId, Unanswered),
+    /// A source does not give what it shows.
+    #[error("{1}")]
+    Source(RequestId, SourceError),
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
@@ -226,10 +226,7 @@ impl Pipeline {
         })?;
         match attempt.request.patience {
             Patience::None => Err(self.refuse_unanswered(&attempt, id, None)),
-            Patience::Hold => {
-                let patience = hold.min(kernel_patience());
-                Ok(Opening::Held(HeldOpen { pipeline: Arc::clone(self), attempt, id, patience }))
-            }
+            Patience::Hold => Ok(Opening::Held(HeldOpen::new(self, attempt, id, hold))),
         }
     }
 
@@ -272,6 +269,7 @@ impl Pipeline {
         &self,
         attempt: &Attempt,
         lease: Arc<Lease>,
+        revealed: Option<RevealedEntry>,
     ) -> Result<HandleId, OpenError> {
         let Attempt { place, caller, request, .. } = attempt;
         if !place.is_open(clock::now()) {
@@ -295,13 +293,14 @@ impl Pipeline {
             }
         };
         let receipt = self.log.append(record, durability, clock::stamp())?; // [6] mountd/audit
-        let opened = match place.kind() {
-            VaultKind::Secrets => {
+        let opened = match (place.kind(), revealed) {
+            (_, Some(revealed)) => Opened::Entry(revealed),
+            (VaultKind::Secrets, None) => {
                 let draft = self.draft_for(attempt, &lease)?;
                 let version = place.vault.vault.current_version(request.file);
                 Opened::Secret { version, draft }
             }
-            VaultKind::Workspace => Opened::Node(Pages::default()),
+            (VaultKind::Workspace, None) => Opened::Node(Pages::default()),
         };
         self.note(attempt, Ending::Permitted);
         place.term.touch(clock::now());
@@ -329,75 +328,7 @@ impl Pipeline {
     }
 }
 
-impl HeldOpen {
-    /// Answers the open with `reply`: by a human's yes or no, at the end of its patience, when a
-    /// signal reaches the caller, or when the mount ends.
-    pub(crate) fn answer_with(
-        self,
-        reply: impl FnOnce(Result<HandleId, OpenError>) + Send + 'static,
-    ) {
-        let Self { pipeline, attempt, id, patience } = self;
-        let thread = attempt.request.asker.thread;
-        let deadline = clock::now().after(patience);
-        let resumed = Arc::clone(&pipeline);
-        let hold = |resume| pipeline.approvals.hold(id, deadline, resume);
-        let told = Box::new(move |answer| reply(resumed.resume(&attempt, id, answer)));
-        let _answered_by_the_queue = pipeline.while_watched(thread, hold, told);
-    }
-}
-
 impl Pipeline {
-    /// Holds something for `thread`, whose signals are looked for until it is answered by `told`; gives
-    /// the token under which it is held.
-    pub(crate) fn while_watched(
-        &self,
-        thread: u32,
-        hold: impl FnOnce(Resume) -> Option<u64>,
-        told: Resume,
-    ) -> Option<u64> {
-        let token = Arc::new(OnceLock::new());
-        let (watched, monitor) = (Arc::clone(&token), Arc::clone(&self.monitor));
-        let resume = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| {
-            if let Some(token) = watched.get() {
-                // Without the monitor the daemon is ending, and nobody is watched.
-                let _monitor_is_gone = monitor.unwatch(*token);
-            }
-            told(answer);
-        });
-        let held = hold(resume)?;
-        let _only_setter = token.set(held);
-        // A caller that cannot be watched is answered at its deadline.
-        let _unwatched = self.monitor.watch(thread, held);
-        Some(held)
-    }
-
-    /// Goes on with a held open after its answer; who asks is looked at again.
-    fn resume(
-        &self,
-        attempt: &Attempt,
-        id: RequestId,
-        answer: Result<Arc<Lease>, Unanswered>,
-    ) -> Result<HandleId, OpenError> {
-        let lease = answer.map_err(|why| {
-            if why == Unanswered::Refused {
-                self.note(attempt, Ending::Denied);
-            }
-            self.refuse_unanswered(attempt, id, Some(why))
-        })?;
-        let caller = self.callers.identify(attempt.request.asker)?;
-        if !lease.holder().is(&caller) || caller.process != attempt.caller.process {
-            return Err(self.refuse_unanswered(attempt, id, Some(Unanswered::NotServed)));
-        }
-        if attempt.place.kind() == VaultKind::Workspace {
-            // Of a file with several names one was asked about; another may want a yes of its own.
-            let hardest = self.hardest_name(&attempt.place, &caller, &attempt.request)?;
-            if hardest.path != attempt.secret.path && !self.may_now(&caller, &hardest, attempt) {
-                return Err(self.refuse_unanswered(attempt, id, Some(Unanswered::NotServed)));
-            }
-        }
-        self.admit(attempt, lease)
-    }
-
     /// The name of a file by which an open of it is decided: with several, every one must permit it,
     /// so that it is the one that is hardest to get by.
     pub(super) fn hardest_name(
@@ -427,7 +358,7 @@ impl Pipeline {
     }
 
     /// Whether an open by another name of its file needs nobody's yes any more.
-    fn may_now(&self, caller: &Caller, name: &Secret, attempt: &Attempt) -> bool {
+    pub(super) fn may_now(&self, caller: &Caller, name: &Secret, attempt: &Attempt) -> bool {
         let question = name.question(attempt.request.operations, None);
         match self.decide(caller, name.kind, &question) {
             Decision::Permitted(permit) => {
@@ -464,6 +395,11 @@ impl Handle {
             Opened::Secret { draft: None, version: None } => {
                 Ok(vault.read_back(lease, (self.file, &[]), offset, length)?)
             }
+            Opened::Entry(entry) => {
+                let read =
+                    |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
+                Ok(entry.with_bytes(read)?)
+            }
             Opened::Node(_) => Ok(vault.read_node(lease, self.file, offset, length)?),
         }
     }
@@ -476,19 +412,4 @@ fn words(caller: &Caller, grant: &ward_policy::Grant, reason: Option<&str>) -> S
     let path = grant.path.as_ref().map(ToString::to_string).unwrap_or_default();
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("uid {} asks by {program} for {path}{reason}", caller.uid.0)
-}
-
-/// The kernel aborts a whole mount under an open held longer than this sysctl says
-/// (`fs.fuse.max_request_timeout`, seconds, 0 for none): hold no longer than half of it.
-fn kernel_patience() -> Duration {
-    static SECONDS: OnceLock<u64> = OnceLock::new();
-    let seconds = *SECONDS.get_or_init(|| {
-        let limits =
-            ["default_request_timeout", "max_request_timeout"].into_iter().filter_map(|name| {
-                let text = std::fs::read_to_string(format!("/proc/sys/fs/fuse/{name}")).ok()?;
-                text.trim().parse().ok().filter(|seconds| *seconds > 0)
-            });
-        limits.min().unwrap_or(u64::MAX)
-    });
-    Duration::from_secs(seconds / 2)
 }
