@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod config;
 mod help;
+mod import;
 mod policy;
 mod vault;
 
@@ -11,6 +12,7 @@ pub(crate) use approval::*;
 pub(crate) use audit::*;
 pub(crate) use config::*;
 pub(crate) use help::*;
+pub(crate) use import::*;
 pub(crate) use policy::*;
 pub(crate) use vault::*;
 
@@ -74,6 +76,12 @@ pub(crate) enum Command {
     /// List what approvals gave, or take it back
     #[command(subcommand)]
     Grants(GrantsCommand),
+    /// Import secrets of other programs; says what would come until told --apply
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Make or show the key that `pass init` takes
+    #[command(subcommand)]
+    Gpg(GpgCommand),
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
     /// Ask the policy about several things at once, without doing them; exits as the worst of them does

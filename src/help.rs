@@ -6,13 +6,14 @@ use clap::{Command, CommandFactory};
 /// A line with the words of a command, and indented lines with examples of it.
 const EXAMPLES: &str = include_str!("help/examples.txt");
 /// What is to be known besides single commands, by its name.
-const TOPICS: [(&str, &str); 7] = [
+const TOPICS: [(&str, &str); 8] = [
     ("agents", include_str!("help/topics/agents.txt")),
     ("approvals", include_str!("help/topics/approvals.txt")),
     ("environment", include_str!("help/topics/environment.txt")),
     ("log", include_str!("help/topics/log.txt")),
     ("mounts", include_str!("help/topics/mounts.txt")),
     ("policy", include_str!("help/topics/policy.txt")),
+    ("sources", include_str!("help/topics/sources.txt")),
     ("start", include_str!("help/topics/start.txt")),
 ];
 

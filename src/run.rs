@@ -19,9 +19,11 @@ mod doctor;
 mod evidence;
 mod generate;
 mod get;
+mod gpg;
 mod grants;
 mod help;
 mod history;
+mod import;
 mod init;
 mod list;
 mod pending;
@@ -65,8 +67,8 @@ mod whoami;
 use crate::agent_command;
 use crate::command::{
     AuditCommand, Command, ConfigCommand, DaemonCommand, ExplainArguments, GenerateCommand,
-    GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand, RequestsCommand,
-    StatusArguments, VaultCommand,
+    GpgCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments, PolicyCommand,
+    RequestsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -101,6 +103,8 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Grants(GrantsCommand::Revoke(arguments)) => {
             print(form, grants::revoke(arguments, settings)?)
         }
+        Command::Import(command) => print(form, import::run(&command, settings)?),
+        Command::Gpg(command) => run_gpg(&command, settings),
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
@@ -131,6 +135,14 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Config(ConfigCommand::Validate(arguments)) => {
             print(form, config::validate(&arguments, settings)?)
         }
+    }
+}
+
+fn run_gpg(command: &GpgCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        GpgCommand::Create(arguments) => print(form, gpg::create(arguments)?),
+        GpgCommand::Fingerprint(arguments) => print(form, gpg::fingerprint(arguments)?),
     }
 }
 

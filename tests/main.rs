@@ -23,6 +23,7 @@ mod exports;
 mod factors;
 mod front_ends;
 mod handoffs;
+mod imports;
 mod independent_reader;
 mod keeping;
 mod keys;
