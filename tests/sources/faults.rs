@@ -62,7 +62,7 @@ fn settings_that_cannot_work_are_refused_with_their_place() {
         ("vault = \"No Vault\"\n", "cannot name a vault"),
         ("approval = \"never\"\n", "unknown variant `never`"),
         ("patience = \"0s\"\n", "no time"),
-        ("stroe = \"/x\"\n", "did you mean `store`"),
+        ("stores = \"/x\"\n", "did you mean `store`"),
     ] {
         let Some(stage) = crate::support::stage::Stage::still("10s", RULES) else { return };
         stage.root().configure(&store.table(more));
