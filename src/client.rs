@@ -65,7 +65,7 @@ impl Client {
         command: Command,
         descriptor: BorrowedFd<'_>,
     ) -> Result<T, Trouble> {
-        self.ask_line(&line_of(command)?, Some(descriptor))
+        self.ask_line(&self.line_of(command)?, Some(descriptor))
     }
 
     /// The same for a command that needs `vault` unlocked: if it is locked, unlocks it and asks

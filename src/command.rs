@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod config;
 mod help;
+mod import;
 mod pipe;
 mod policy;
 mod secrets;
@@ -14,6 +15,7 @@ pub(crate) use approval::*;
 pub(crate) use audit::*;
 pub(crate) use config::*;
 pub(crate) use help::*;
+pub(crate) use import::*;
 pub(crate) use pipe::*;
 pub(crate) use policy::*;
 pub(crate) use secrets::*;
@@ -110,6 +112,12 @@ pub(crate) enum Command {
     Access(AccessCommand),
     /// Check that the log and every vault are whole; deletes nothing
     Verify,
+    /// Import secrets of other programs; says what would come until told --apply
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Make or show the key that `pass init` takes
+    #[command(subcommand)]
+    Gpg(GpgCommand),
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
     /// Ask the policy about several things at once, without doing them; exits as the worst of them does

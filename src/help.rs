@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory};
 /// A line with the words of a command, and indented lines with examples of it.
 const EXAMPLES: &str = include_str!("help/examples.txt");
 /// What is to be known besides single commands, by its name.
-const TOPICS: [(&str, &str); 8] = [
+const TOPICS: [(&str, &str); 9] = [
     ("agents", include_str!("help/topics/agents.txt")),
     ("approvals", include_str!("help/topics/approvals.txt")),
     ("environment", include_str!("help/topics/environment.txt")),
@@ -14,6 +14,7 @@ const TOPICS: [(&str, &str); 8] = [
     ("mounts", include_str!("help/topics/mounts.txt")),
     ("pipe", include_str!("help/topics/pipe.txt")),
     ("policy", include_str!("help/topics/policy.txt")),
+    ("sources", include_str!("help/topics/sources.txt")),
     ("start", include_str!("help/topics/start.txt")),
 ];
 

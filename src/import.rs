@@ -1,7 +1,12 @@
-//! Import: policies of other programs as policies of ours, with comments that say from where.
+//! Import: policies of other programs as policies of ours, with comments that say from where; and their
+//! secrets.
 
 pub(crate) mod agent_safe;
+pub(crate) mod decrypted;
+pub(crate) mod dotenv;
 pub(crate) mod gloves;
+pub(crate) mod gloves_root;
+pub(crate) mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;

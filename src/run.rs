@@ -21,9 +21,11 @@ mod env;
 mod evidence;
 mod generate;
 mod get;
+mod gpg;
 mod grants;
 mod help;
 mod history;
+mod import;
 mod init;
 mod list;
 mod pending;
@@ -72,8 +74,8 @@ mod whoami;
 use crate::agent_command;
 use crate::command::{
     AccessCommand, AuditCommand, Command, ConfigCommand, DaemonArguments, DaemonCommand,
-    ExplainArguments, GenerateCommand, GrantsCommand, HeaderCommand, KeyCommand, ListArguments,
-    PolicyCommand, RequestsCommand, SecretsCommand, StatusArguments, VaultCommand,
+    ExplainArguments, GenerateCommand, GpgCommand, GrantsCommand, HeaderCommand, KeyCommand,
+    ListArguments, PolicyCommand, RequestsCommand, SecretsCommand, StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -118,6 +120,8 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             print(form, access_paths::run(&arguments, settings)?)
         }
         Command::Verify => print(form, verify::run(settings)?),
+        Command::Import(command) => print(form, import::run(&command, settings)?),
+        Command::Gpg(command) => run_gpg(&command, settings),
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
@@ -167,6 +171,14 @@ fn run_requests(command: RequestsCommand, settings: &Settings) -> Result<ExitCod
         RequestsCommand::Review(arguments) => {
             print(settings.form, requests_review::run(&arguments, settings)?)
         }
+    }
+}
+
+fn run_gpg(command: &GpgCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        GpgCommand::Create(arguments) => print(form, gpg::create(arguments)?),
+        GpgCommand::Fingerprint(arguments) => print(form, gpg::fingerprint(arguments)?),
     }
 }
 

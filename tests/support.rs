@@ -7,6 +7,7 @@ pub(crate) mod gocryptfs;
 pub(crate) mod house;
 pub(crate) mod http_server;
 pub(crate) mod keys;
+pub(crate) mod pass_store;
 pub(crate) mod person;
 pub(crate) mod process;
 pub(crate) mod program;

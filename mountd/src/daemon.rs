@@ -33,6 +33,7 @@ use crate::service_manager::{ServiceManager, inherited_socket};
 use crate::settings::Settings as RootSettings;
 use crate::shipping::Shipping;
 use crate::signer::{SignerVariables, Signers, SignersSettings};
+use crate::source::Sources;
 use crate::start::{Announcement, Bound, Lock, StartError, complete, listen};
 use crate::vault_table::{Keeper, VaultTable};
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
@@ -221,15 +222,12 @@ fn assemble(
     let boot = clock::boot_id().map_err(|error| StartError::Log(error.to_string()))?;
     let monitor = Arc::new(monitor);
     let signers = Signers::new(root, signers, &monitor);
-    let (log, mut recovered) = open_log(root, &signers, boot.clone())?;
-    let named = log.record_names(rules.record_names());
-    named.map_err(|error| StartError::Log(error.to_string()))?;
-    let log = Arc::new(log);
+    let (log, mut recovered) = open_log(root, &signers, (boot.clone(), &rules))?;
     let (counts, counted) = (recovered.counts.take(), std::mem::take(&mut recovered.counted));
     let mounts = std::mem::take(&mut recovered.mounts);
-    let shipping = Shipping::new(&settings.audit, &recovered.cursors);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
+    let sources = Sources::new(&settings.sources, &monitor);
     // Only the superuser may; without, all is as well, and slower.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     let agents = Arc::new(AgentTable::default());
@@ -237,7 +235,7 @@ fn assemble(
         callers: Callers::new(Arc::clone(&monitor), Arc::clone(&agents)),
         agents,
         monitor,
-        policy: PolicyInForce::new(rules),
+        policy: PolicyInForce::new(rules, settings.sources.human_owned()),
         guards: GuardTable::default(),
         approvals: ApprovalQueue::new(settings.layout, &settings.limits),
         passphrase: ApprovalPassphrase::default(),
@@ -248,6 +246,7 @@ fn assemble(
         missed: MissedTable::default(),
         reads: ReadTable::default(),
         calendar: Calendar::new(recovered.time, clock::stamp()),
+        shipping: Shipping::new(&settings.audit, &recovered.cursors),
         left: LogState::new(recovered, boot),
         log_finding: LogFinding::default(),
         signers,
@@ -256,7 +255,7 @@ fn assemble(
         cpu_latency,
         meter: Meter::default(),
         notifier,
-        shipping,
+        sources,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
     pipeline.callers.look_at_ancestors(pipeline.policy.rules().asks_for_ancestors());
@@ -281,14 +280,20 @@ fn assemble(
     }))
 }
 
-/// Opens the log, and ends a change of what signs it that an earlier daemon began.
-fn open_log(root: &Root, signers: &Signers, boot: BootId) -> Result<(Log, Recovered), StartError> {
+/// Opens the log, with names recorded as `rules` say, and ends a change of what signs it that an
+/// earlier daemon began.
+fn open_log(
+    root: &Root,
+    signers: &Signers,
+    (boot, rules): (BootId, &ward_policy::Rules),
+) -> Result<(Arc<Log>, Recovered), StartError> {
     let fault = |error: &dyn std::fmt::Display| StartError::Log(error.to_string());
     let key = signers.key().map_err(|error| fault(&error))?;
     let opened = Log::open(&root.join(AUDIT), key, Settings::new(boot), clock::stamp());
     let (log, recovered) = opened.map_err(|error| fault(&error))?;
     signers.finish(&log, recovered.successor).map_err(|error| fault(&error))?;
-    Ok((log, recovered))
+    log.record_names(rules.record_names()).map_err(|error| fault(&error))?;
+    Ok((Arc::new(log), recovered))
 }
 
 fn record_start(daemon: &Daemon, stale: &[String]) -> Result<(), StartError> {

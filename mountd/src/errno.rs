@@ -5,6 +5,7 @@ use crate::caller::IdentifyError;
 use crate::draft::GrowError;
 use crate::pipeline::{ChangeError, HandOutError, OpenError, ReadError, WriteError};
 use crate::request_file::RequestFileError;
+use crate::source::SourceError;
 use fuser::Errno;
 use ward_policy::{LeaseEnd, NameFault};
 use ward_store::{ChangeError as StoreError, EntryNameError, TreeError};
@@ -33,6 +34,8 @@ pub(crate) fn of_open(error: &OpenError) -> Errno {
             Unanswered::Asleep => Errno::EAGAIN,
         },
         OpenError::Expired(_) => expired(),
+        OpenError::Source(_, SourceError::Refused(_)) => Errno::EACCES,
+        OpenError::Source(_, SourceError::Failed(_)) => Errno::EIO,
         OpenError::Ended => ENDED,
         OpenError::ReadOnly => Errno::EROFS,
         OpenError::NoRoom(_) => Errno::ENOSPC,

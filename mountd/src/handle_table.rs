@@ -3,6 +3,7 @@
 
 use crate::draft::Draft;
 use crate::place::Place;
+use crate::source::RevealedEntry;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -41,6 +42,8 @@ pub(crate) enum Opened {
         /// What it writes; `None` when it was opened for reading only.
         draft: Option<Arc<Draft>>,
     },
+    /// What a source gave.
+    Entry(RevealedEntry),
     /// A file of a workspace, as it is.
     Node(Pages),
 }
@@ -140,7 +143,7 @@ impl Handle {
     /// The pages of a file of a workspace; `None` for a secret, of which there are none.
     const fn pages(&self) -> Option<&Pages> {
         match &self.opened {
-            Opened::Secret { .. } => None,
+            Opened::Secret { .. } | Opened::Entry(_) => None,
             Opened::Node(pages) => Some(pages),
         }
     }
@@ -229,6 +232,21 @@ impl HandleTable {
     pub(crate) fn count(&self, vault: &VaultName) -> usize {
         let numbered = self.numbered();
         numbered.handles.values().filter(|handle| handle.place.vault.name == *vault).count()
+    }
+
+    /// How long what a source gave is, for who has it open.
+    pub(crate) fn length_of_entry(&self, place: &Arc<Place>, file: FileId, who: &Caller) -> usize {
+        let numbered = self.numbered();
+        let is_it = |handle: &&Arc<Handle>| {
+            handle.file == file
+                && Arc::ptr_eq(&handle.place, place)
+                && handle.opener.process == who.process
+        };
+        let length = |handle: &Arc<Handle>| match &handle.opened {
+            Opened::Entry(entry) => Some(entry.len()),
+            Opened::Secret { .. } | Opened::Node(_) => None,
+        };
+        numbered.handles.values().filter(is_it).filter_map(length).next().unwrap_or(0)
     }
 
     /// Who opened files of a vault that are open, and how many, the most first.

@@ -1,7 +1,7 @@
 //! Helpers: a third kind of process, for what neither core nor monitor should do: to run foreign
 //! programs and to speak to other machines. The monitor starts them, from a fixed list; they run as
 //! a configured user, with no privilege, and are joined to the core by one socket. None ever sees a
-//! value.
+//! value; `source` starts the program that shows one to the core.
 
 pub(crate) mod http;
 mod notify;
@@ -9,6 +9,7 @@ mod run_as;
 mod settings;
 mod ship;
 mod signer;
+mod source;
 mod webhook;
 
 use notify::NOTIFY;
@@ -19,6 +20,7 @@ pub(crate) use ship::{
     Bucket, Destination, IsUsable, MOST, Seen, Webhook, Witness, deliver, deliver_head,
 };
 pub(crate) use signer::{Order, Reply, SignerPlace, SignerWork, Want};
+pub(crate) use source::{PassStore, Told, Wish};
 
 use crate::monitor::message::receive;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -33,6 +35,7 @@ pub(crate) fn serve() -> io::Result<()> {
         Some((Work::Ship(destination), _)) => ship::serve(&socket, &destination),
         Some((Work::Tell(hook), _)) => webhook::serve(&socket, &hook),
         Some((Work::Sign(work), _)) => signer::serve(&socket, &work),
+        Some((Work::Pass(pass), _)) => source::serve(&socket, &pass),
         None => Ok(()),
     }
 }

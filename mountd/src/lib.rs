@@ -54,6 +54,7 @@ mod session_key;
 mod settings;
 mod shipping;
 mod signer;
+mod source;
 mod start;
 mod term;
 mod tree;

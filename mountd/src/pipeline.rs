@@ -11,10 +11,12 @@ mod expiry;
 mod granted;
 mod guarded;
 mod handoff;
+mod held;
 mod node;
 mod open;
 mod refusal;
 mod right;
+mod sourced;
 mod write;
 
 pub(crate) use ahead::{AheadError, LONGEST_REASON, Wanted, file_operations};
@@ -51,6 +53,7 @@ use crate::read_table::ReadTable;
 use crate::refusals::RefusalTable;
 use crate::shipping::Shipping;
 use crate::signer::Signers;
+use crate::source::Sources;
 use std::sync::Arc;
 use ward_audit::{AppendError, Durability, Log};
 use ward_policy::{Acting, Decision, LeaseEnd, Mapping, Operation, ScopeKind};
@@ -84,6 +87,7 @@ pub(crate) struct Pipeline {
     pub(crate) meter: Meter,
     pub(crate) notifier: Notifier,
     pub(crate) shipping: Shipping,
+    pub(crate) sources: Sources,
 }
 
 /// Bytes wanted of an open file.
@@ -132,7 +136,7 @@ pub(crate) enum ReadError {
 }
 
 impl Pipeline {
-    /// Decides an open. A human's answer is not waited for here: see [`open::HeldOpen::answer_with`].
+    /// Decides an open. A human's answer is not waited for here: see [`held::HeldOpen::answer_with`].
     pub(crate) fn open(
         self: &Arc<Self>,
         place: &Arc<Place>,
@@ -152,6 +156,7 @@ impl Pipeline {
         let caller = self.callers.identify(request.asker)?.under(acting); // [2] caller.rs
         lap.done(Step::OpenCaller);
         let secret = self.hardest_name(place, &caller, &request)?; // [1] place.rs
+        self.refuse_changes_of_sources(&secret, &request)?; // pipeline/sourced.rs
         let attempt = self.attempt(place, secret, caller, request);
         self.admit_to_rules(&attempt)?; // [3] pipeline/guarded.rs: breaker, rate
         let decision = self.decide_open(&attempt); // [3] policy
@@ -172,9 +177,9 @@ impl Pipeline {
             }
         };
         lap.done(Step::OpenLease);
-        let admitted = self.admit(&attempt, lease); // [6] pipeline/open.rs, mountd/audit
+        let admitted = self.fetch_or_admit(attempt, lease); // [6] pipeline/sourced.rs, pipeline/open.rs, mountd/audit
         lap.done(Step::OpenRecord);
-        admitted.map(Opening::Admitted)
+        admitted
     }
 
     /// Reads from an open file: no bytes without a live lease and a record of this very read.

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::owned_file::{self, OwnedFileError};
 use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, PoisonError, RwLock};
-use ward_policy::{Caller, Decision, Digest, Question, RuleFileError, Rules};
+use ward_policy::{Caller, Decision, Digest, HumanOwned, Question, RuleFileError, Rules};
 
 /// The longest policy, in bytes.
 const LONGEST: u64 = 4 << 20;
@@ -13,6 +13,8 @@ const LONGEST: u64 = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct PolicyInForce {
     rules: RwLock<Arc<Rules>>,
+    /// What takes a yes under any rules.
+    owned: HumanOwned,
 }
 
 /// Why a policy file is not taken.
@@ -32,8 +34,9 @@ pub(crate) enum LoadPolicyError {
 }
 
 impl PolicyInForce {
-    pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules: RwLock::new(Arc::new(rules)) }
+    pub(crate) fn new(rules: Rules, owned: HumanOwned) -> Self {
+        let rules = rules.with_human_owned(owned.clone());
+        Self { rules: RwLock::new(Arc::new(rules)), owned }
     }
 
     /// The rules as they are now.
@@ -58,6 +61,7 @@ impl PolicyInForce {
     }
 
     pub(crate) fn replace(&self, rules: Rules) {
+        let rules = rules.with_human_owned(self.owned.clone());
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 }

@@ -14,6 +14,7 @@ use crate::metrics::MetricsSettings;
 use crate::pipe::PipeSettings;
 use crate::root::{Layout, MARK, Root};
 use crate::shipping::SinkError;
+use crate::source::SourcesSettings;
 use crate::start::SocketSettings;
 use jiff::SignedDuration;
 use rustix::fs::{Mode, OFlags, openat};
@@ -67,6 +68,8 @@ pub(crate) struct Settings {
     /// Who is told of new requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) notify: Option<Notify>,
+    #[serde(default)]
+    pub(crate) sources: SourcesSettings,
 }
 
 /// One setting as it counts.
@@ -133,6 +136,7 @@ impl Settings {
             sidecar: SidecarSettings::default(),
             audit: AuditSettings::default(),
             notify: None,
+            sources: SourcesSettings::default(),
         }
     }
 
@@ -151,6 +155,9 @@ impl Settings {
             for (name, helper) in notify.resolve()? {
                 helpers.add(name, helper);
             }
+        }
+        for (name, helper) in self.sources.helpers()? {
+            helpers.add(name, helper);
         }
         for (name, helper) in self.audit.helpers()? {
             helpers.add(&name, helper);

@@ -89,17 +89,23 @@ impl Rules {
         }
         voices.rules.sort_unstable();
         voices.rules.dedup();
-        let grant = self.grant(question, &voices);
+        let mut grant = self.grant(question, &voices);
         let mut asking = self.spoken_by(&voices).filter_map(Rule::terms).peekable();
-        if asking.peek().is_none() {
-            return Decision::Permitted(Permit::new(grant, Basis::Rule));
-        }
         let widest = self.defaults.widest_scope(caller);
+        let sum = match (asking.peek(), self.human_owned.of(question)) {
+            (Some(_), _) => Terms::add_up(asking, widest, self.defaults.hold),
+            (None, Some(owner)) => {
+                grant.rules.push(Arc::clone(owner));
+                Terms::of_an_owner(&self.defaults)
+            }
+            (None, None) => return Decision::Permitted(Permit::new(grant, Basis::Rule)),
+        };
         let is_sensitive = subject.sensitivity().is_high();
-        let sum = Terms::add_up(asking, widest, self.defaults.hold);
         let obligations = Obligations { is_sensitive, ..sum };
-        let has_none =
-            matches!(&obligations.approvers, Approvers::Clients(names) if names.is_empty());
+        let has_none = match &obligations.approvers {
+            Approvers::Clients(names) => names.is_empty(),
+            Approvers::AnyApprover => !self.has_approver,
+        };
         if has_none && self.same_user == SameUser::Deny {
             return Decision::Denied(Denial::NoApprover);
         }

@@ -139,9 +139,12 @@ impl Asker<'_> {
             (Err(Denial::Rule(name)), _) => (vec![name.to_string()], self.rank_of(name)),
             (_, _) => (winners.map(|rule| rule.name.to_string()).collect(), self.highest(&voices)),
         };
+        let asks = self.rules.spoken_by(&voices).any(|rule| rule.terms().is_some());
+        let owner = self.rules.human_owned.of(self.subject.question());
+        let owner = owner.filter(|_| heard.is_ok() && !asks);
         let says = match &heard {
             Err(_) => "deny",
-            Ok(()) if self.rules.spoken_by(&voices).any(|rule| rule.terms().is_some()) => "approve",
+            Ok(()) if asks || owner.is_some() => "approve",
             Ok(()) => "allow",
         };
         let (matching, others): (Vec<&Rule>, Vec<&Rule>) = self
@@ -170,11 +173,12 @@ impl Asker<'_> {
         nearest
             .sort_by_key(|rule| (rule.unmet.iter().any(Unmet::is_about_another), rule.unmet.len()));
         nearest.truncate(NEAREST);
+        let overruled = overruled.map(Overruled::of).collect();
         Heard {
             operation: operation.to_string(),
             says: says.to_owned(),
-            overruled: overruled.map(Overruled::of).collect(),
-            rules: names,
+            overruled,
+            rules: names.into_iter().chain(owner.map(ToString::to_string)).collect(),
             nearest,
         }
     }

@@ -93,6 +93,10 @@ impl Rules {
         if !is_it || !handoff.is_of(self.digest()) || caller.grade() == Grade::Untrusted {
             return Decision::Denied(Denial::NoRule);
         }
+        if self.human_owned.of(question).is_some() {
+            // Only its owner gives it away, by a yes to who opens it.
+            return self.evaluate(caller, question, time);
+        }
         match self.evaluate(caller, question, time) {
             Decision::Permitted(_) | Decision::Denied(Denial::NoRule) => {
                 let (request, ends) = (handoff.request, handoff.ends);

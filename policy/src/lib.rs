@@ -25,6 +25,7 @@ mod grade;
 mod guard;
 mod handle_terms;
 mod handoff;
+mod human_owned;
 mod index;
 mod lease;
 mod lint;
@@ -74,6 +75,7 @@ pub use guard::{
 };
 pub use handle_terms::{HandleTerms, Mapping, Share};
 pub use handoff::{Handoff, Reading};
+pub use human_owned::{HumanFolder, HumanOwned};
 pub use lease::{ActiveLease, Lease, LeaseEnd, LeaseId};
 pub use lint::Finding;
 pub use local_time::{LocalTime, Weekday};

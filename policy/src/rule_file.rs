@@ -6,7 +6,7 @@ use crate::rule::{Rule, Vocabulary, operations_of, unknown_operation};
 use crate::rule_text::{Fault, Field, Table};
 use crate::target::Target;
 use crate::terms::Defaults;
-use crate::{Digest, OpenRecords, Operation, RecordNames, Risk, Rules, SameUser};
+use crate::{Digest, HumanOwned, OpenRecords, Operation, RecordNames, Risk, Rules, SameUser};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -121,6 +121,7 @@ fn read(text: &str, digest: Digest) -> Result<Rules, Fault> {
         open_records,
         record_names,
         keep_records,
+        human_owned: HumanOwned::default(),
     })
 }
 

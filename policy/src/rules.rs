@@ -7,8 +7,8 @@ use crate::subject::Subject;
 use crate::target::Target;
 use crate::terms::Defaults;
 use crate::{
-    Approvers, Caller, Digest, GuardSettings, LocalTime, Operation, Question, Risk, Sensitivity,
-    UserId,
+    Approvers, Caller, Digest, GuardSettings, HumanOwned, LocalTime, Operation, Question, Risk,
+    Sensitivity, UserId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub struct Rules {
     pub(crate) open_records: OpenRecords,
     pub(crate) record_names: RecordNames,
     pub(crate) keep_records: Option<Duration>,
+    pub(crate) human_owned: HumanOwned,
 }
 
 /// Whether an answer may come from the asker's own uid.

@@ -99,6 +99,12 @@ impl SecretPath {
         Ok(Self(joined.into()))
     }
 
+    /// Whether it is `folder`, or lies in it.
+    pub fn is_within(&self, folder: &Self) -> bool {
+        let rest = self.0.strip_prefix(&*folder.0);
+        rest.is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+    }
+
     /// The path of `name` inside `folder`, or at the top of the vault.
     ///
     /// # Errors

@@ -162,6 +162,17 @@ impl Terms {
         }
     }
 
+    /// What the owner's yes takes where rules only allow: that of an approve rule that says nothing
+    /// more than it must, for the session that asked.
+    pub(crate) fn of_an_owner(defaults: &Defaults) -> Obligations {
+        Obligations {
+            require: Require::FirstUse,
+            factors: defaults.factors.unwrap_or_else(|| Factors::any([Factor::Local])),
+            lease: defaults.lease,
+            ..Self::of_a_human(defaults.hold)
+        }
+    }
+
     /// Adds up what all of `terms` demand of `caller`'s approval.
     pub(crate) fn add_up<'terms>(
         terms: impl Iterator<Item = &'terms Self>,

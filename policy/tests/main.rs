@@ -16,6 +16,7 @@ mod fingerprints;
 mod guards;
 mod handle_terms;
 mod handoffs;
+mod human_owned;
 mod leases;
 mod lint;
 mod reference;

@@ -9,7 +9,7 @@ use crate::trouble::Trouble;
 use ward_mountd::Layout;
 use ward_mountd::control::message::{
     AgentState, Command, Damage, FileHolder, LastEnd, LeaseState, LimitedClient, LogState, Metrics,
-    MountState, PendingRequest, Process, Refused, SignerState, Status,
+    MountState, PendingRequest, Process, Refused, SignerState, SourceState, Status,
 };
 
 /// Shows it.
@@ -89,11 +89,27 @@ fn show(status: &Status, program: &str) -> String {
             status.sinks.iter().map(|sink| format!("{} {}", escaped(&sink.sink), words(sink)));
         labelled("ships to", shipping, &mut rows);
     }
+    if !status.sources.is_empty() {
+        labelled("sources", status.sources.iter().map(source), &mut rows);
+    }
     labelled("leases", status.leases.iter().map(lease), &mut rows);
     if !status.refusals.is_empty() {
         labelled("refused", status.refusals.iter().map(refused), &mut rows);
     }
     table(&rows)
+}
+
+fn source(it: &SourceState) -> String {
+    let SourceState { source, vault, at, entries, left_out, trouble } = it;
+    let left_out = match left_out {
+        0 => String::new(),
+        left_out => format!(", {left_out} left out"),
+    };
+    let trouble = trouble.as_deref().map(|trouble| format!("; {}", escaped(trouble)));
+    let trouble = trouble.unwrap_or_default();
+    let place = format!("{}:{}", escaped(vault), escaped(at));
+    let entries = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    format!("{} at {place}, {entries}{left_out}{trouble}", escaped(source))
 }
 
 /// The label stands before the first line only.
@@ -351,6 +367,7 @@ mod tests {
             leases: vec![],
             grants: vec![],
             sinks: vec![],
+            sources: vec![],
             guards: None,
         };
         let expected = "\

@@ -451,12 +451,10 @@ fn actor<'a>(caller: &'a Caller, clients: &[&'a str]) -> Actor<'a> {
     let path = executable.and_then(|executable| executable.path.as_deref());
     let digest = executable.and_then(|executable| executable.sha256.as_ref());
     let agent = caller.agent.as_deref();
-    let acting = caller.acting.as_ref();
     let client = caller.acting_client().map(AgentName::as_str);
-    let clients: Vec<Cow<'a, str>> =
-        clients.iter().copied().chain(client).map(Cow::Borrowed).collect();
+    let clients: Vec<_> = clients.iter().copied().chain(client).map(Cow::Borrowed).collect();
     Actor {
-        acting: acting.map(|acting| Cow::Borrowed(acting.name().as_str())),
+        acting: caller.acting.as_ref().map(|acting| Cow::Borrowed(acting.name().as_str())),
         agent: agent.map(|agent| Cow::Borrowed(agent.name.as_str())),
         agent_session: agent.map(|agent| Cow::Owned(agent.id.to_string())),
         cgroup: caller.cgroup().map(|cgroup| shown(cgroup.as_bytes())),

@@ -78,6 +78,14 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
         },
         OpenError::NeedsApproval(id) => needs_approval(*id, None, ask_an_approver(*id)),
         OpenError::Expired(_) => expired(),
+        OpenError::Source(id, _) => Failure {
+            request: Some(id.to_string()),
+            ..failure(
+                FailureCode::SourceRefused,
+                error,
+                "see whether pass show gives it, and ward status",
+            )
+        },
         OpenError::Ended => failure(FailureCode::Failed, error, "try again"),
         OpenError::ReadOnly => {
             failure(FailureCode::Conflict, error, "mount it without --read-only")

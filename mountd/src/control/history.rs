@@ -51,6 +51,7 @@ impl Control<'_> {
         version: Option<u64>,
     ) -> Result<Stored, Failure> {
         let (vault, path) = names(vault, path)?;
+        self.is_no_entry(&vault, &path)?;
         let open = self.reach_secrets(&vault)?;
         let past = self.past(&open, &path)?;
         let file = match &past {

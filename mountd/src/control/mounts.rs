@@ -10,6 +10,7 @@ use super::vaults::number;
 use crate::clock;
 use crate::lifecycle::{ExtendError, Holder, MountEnd, MountError, MountView, UseBy, Wanted, Why};
 use crate::place::Access;
+use crate::source::Looks;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +95,7 @@ impl Control<'_> {
                 (open.map_err(|error| of_reach(&error))?, true)
             }
         };
+        self.daemon.pipeline.sources.refresh(&open, None, Looks::Command);
         let settings = self.daemon.settings();
         let of_settings = || settings.mount.idle.map(|idle| idle.duration());
         let asked = order.idle.map(Duration::from_secs);

@@ -31,6 +31,7 @@ impl Control<'_> {
         let ticket = ticket.map(Ticket::try_from).transpose();
         let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
         let open = self.reach(&vault)?;
+        let path = self.name_or_entry(&open, path);
         if self.visible_file(&open, &path).is_ok_and(|file| self.is_expired(&open, file)) {
             return Err(expired());
         }

@@ -14,6 +14,7 @@ use crate::maker;
 use crate::pipe::{Admitted, PipeError};
 use crate::pipeline::{Content, Fills, OpenError, OpenRequest, Opening, Patience, ReadRequest};
 use crate::place::{Access, Place};
+use crate::source::Looks;
 use crate::term::Term;
 use crate::vault_table::OpenVault;
 use base64::Engine as _;
@@ -43,6 +44,7 @@ impl Control<'_> {
         (ttl, existing): (Option<Lifetime>, Existing),
     ) -> Result<Stored, Failure> {
         let (vault, path) = names(vault, path)?;
+        self.is_no_entry(&vault, &path)?;
         let open = self.reach_secrets(&vault)?;
         let file = open.vault.find(&path);
         let about = About { vault: Some(&vault), path: Some(&path), file, ..About::default() };
@@ -131,6 +133,7 @@ impl Control<'_> {
     pub(super) fn get(&self, vault: &str, path: &str, to: &GoesTo) -> Result<Secret, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
+        let path = self.name_or_entry(&open, path);
         let file = self.visible_file(&open, &path)?;
         let settings = self.daemon.settings();
         let about = About { vault: Some(&vault), path: Some(&path), ..About::default() };
@@ -148,14 +151,18 @@ impl Control<'_> {
             handed: None,
         };
         let pipeline = &self.daemon.pipeline;
-        let opened =
-            pipeline.open_under(self.caller.acting.as_ref(), &place, request).map_err(|error| {
-                if let OpenError::NeedsApproval(id) = error {
-                    return self.waits_for_approval(id, None);
-                }
-                let (vault, path) = (Some(&vault), Some(&path));
-                self.refused(&error, &Question { vault, path, ..Question::default() })
-            });
+        let opened = pipeline.open_under(self.caller.acting.as_ref(), &place, request);
+        let opened = opened.and_then(|opening| match opening {
+            Opening::Fetched(fetched) => fetched.wait().map(Opening::Admitted),
+            decided @ (Opening::Admitted(_) | Opening::Held(_)) => Ok(decided),
+        });
+        let opened = opened.map_err(|error| {
+            if let OpenError::NeedsApproval(id) = error {
+                return self.waits_for_approval(id, None);
+            }
+            let (vault, path) = (Some(&vault), Some(&path));
+            self.refused(&error, &Question { vault, path, ..Question::default() })
+        });
         match opened? {
             Opening::Admitted(handle) => {
                 let value = self.read_all(handle);
@@ -166,7 +173,7 @@ impl Control<'_> {
                 carried.map_err(|error| self.refuse_use(about, to, &error))?;
                 Ok(Secret { value: SecretText(STANDARD.encode(&value)) })
             }
-            Opening::Held(_) => Err(no_such_secret()),
+            Opening::Held(_) | Opening::Fetched(_) => Err(no_such_secret()),
         }
     }
 
@@ -223,6 +230,7 @@ impl Control<'_> {
     pub(super) fn list(&self, vault: &str) -> Result<Names, Failure> {
         let vault = vault_name(vault)?;
         let open = self.reach_secrets(&vault)?;
+        self.daemon.pipeline.sources.refresh(&open, None, Looks::Command);
         let mut names = Vec::new();
         self.collect(&open, open.vault.root(), &mut names);
         names.sort_by(|one, other| one.path.cmp(&other.path));
@@ -288,6 +296,9 @@ impl Control<'_> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
         let file = self.visible_file(&open, &path)?;
+        if open.vault.current_version(file).is_none() {
+            self.is_no_entry(&vault, &path)?;
+        }
         let about =
             About { vault: Some(&vault), path: Some(&path), file: Some(file), ..About::default() };
         self.permit(Operation::SecretRevoke, EventType::SecretRevoked, about)?;
@@ -314,6 +325,25 @@ impl Control<'_> {
                 Err(failure(FailureCode::Unsupported, message, &next))
             }
         }
+    }
+
+    /// The name, or where a source shows it when the vault itself has no such file.
+    pub(super) fn name_or_entry(&self, open: &OpenVault, path: SecretPath) -> SecretPath {
+        let sources = &self.daemon.pipeline.sources;
+        let is_there = self.visible_file(open, &path).is_ok();
+        let instead = sources.instead(&open.name, &path).filter(|_| !is_there);
+        let meant = instead.unwrap_or(path);
+        sources.refresh(open, Some(&meant), Looks::Command);
+        meant
+    }
+
+    /// Refuses to change what a source shows.
+    pub(super) fn is_no_entry(&self, vault: &VaultName, path: &SecretPath) -> Result<(), Failure> {
+        if !self.daemon.pipeline.is_of_a_source(vault, path) {
+            return Ok(());
+        }
+        let message = format!("{path} belongs to a password store");
+        Err(failure(FailureCode::Conflict, message, "change it there: pass insert, pass rm"))
     }
 
     pub(super) fn visible_file(

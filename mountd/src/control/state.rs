@@ -3,7 +3,7 @@
 use super::failure::{bad_input, bad_name, failure};
 use super::message::{
     AuditFilter, AuditPage, Damage, Done, Failure, FailureCode, Guards, LastEnd, LeaseState,
-    LimitedClient, LogState, Metrics, PendingRequest, Refused, Status, Whoami,
+    LimitedClient, LogState, Metrics, PendingRequest, Refused, SourceState, Status, Whoami,
 };
 use super::mounts::mount_end;
 use super::requests::{process, words};
@@ -14,6 +14,7 @@ use crate::guard_table::Limited;
 use crate::metrics;
 use crate::recorded;
 use crate::refusals::Refusal;
+use crate::source::SourceView;
 use crate::whoami::whoami;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -67,6 +68,7 @@ impl Control<'_> {
             grants: self.secret_grants(),
             limited: pipeline.guards.limited(&rules).into_iter().map(limited).collect(),
             sinks: self.sinks(),
+            sources: self.sources(),
             guards: Some(Guards {
                 memory: daemon.memory.name().to_owned(),
                 keys: ward_memory::guard().name().to_owned(),
@@ -107,6 +109,18 @@ impl Control<'_> {
         let leases = self.daemon.pipeline.leases.approved();
         let shown = leases.iter().filter_map(|lease| shown(lease, mount(lease).map(|it| it.ends)));
         shown.collect()
+    }
+
+    fn sources(&self) -> Vec<SourceState> {
+        let shown = |view: SourceView| SourceState {
+            source: view.name.to_owned(),
+            vault: view.vault.to_string(),
+            at: view.at.to_string(),
+            entries: number(view.finding.entries),
+            left_out: view.finding.left_out,
+            trouble: view.finding.trouble,
+        };
+        self.daemon.pipeline.sources.views().into_iter().map(shown).collect()
     }
 
     fn requests_to_answer(&self) -> Vec<PendingRequest> {

@@ -41,6 +41,7 @@ pub(super) fn answer(
         Turn::Now => match pipeline.open(&place, wanted) {
             Ok(Opening::Admitted(handle)) => answer(reply, Ok(handle)),
             Ok(Opening::Held(held)) => held.answer_with(move |outcome| answer(reply, outcome)),
+            Ok(Opening::Fetched(open)) => open.answer_with(move |outcome| answer(reply, outcome)),
             Err(error) => answer(reply, Err(error)),
         },
         Turn::Never => answer(reply, Err(IdentifyError::Unread.into())),

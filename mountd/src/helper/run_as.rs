@@ -1,6 +1,7 @@
 //! As whom helpers run, and what for: told to the monitor once, before anybody could ask it to.
 
 use super::Destination;
+use super::PassStore;
 use super::SignerWork;
 use super::webhook::RequestHook;
 use nix::unistd::{Uid, User};
@@ -33,6 +34,8 @@ pub(crate) enum Work {
     Tell(RequestHook),
     /// Has hashes signed elsewhere.
     Sign(SignerWork),
+    /// Shows a password store.
+    Pass(PassStore),
 }
 
 /// Why a helper cannot be run as it is configured.

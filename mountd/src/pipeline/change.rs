@@ -93,7 +93,7 @@ impl Pipeline {
         };
         match self.open(place, request)? {
             super::Opening::Admitted(handle) => Ok((file, handle)),
-            super::Opening::Held(_) => Err(ChangeError::Ended),
+            super::Opening::Held(_) | super::Opening::Fetched(_) => Err(ChangeError::Ended),
         }
     }
 
@@ -237,6 +237,9 @@ impl Pipeline {
         secret: &Secret,
         operations: OperationSet,
     ) -> Result<(), ChangeError> {
+        if self.is_of_a_source(&secret.vault, &secret.path) {
+            return Err(ChangeError::ReadOnly);
+        }
         let question = secret.question(operations, None);
         let refused = match self.decide(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
@@ -258,6 +261,9 @@ impl Pipeline {
         secret: &Secret,
     ) -> Result<(), ChangeError> {
         let rules = self.policy.rules();
+        if self.is_of_a_source(&secret.vault, &secret.path) {
+            return Err(ChangeError::ReadOnly);
+        }
         if rules.may_write_in(caller, &secret.vault, Some(&secret.path), clock::local(&rules)) {
             return Ok(());
         }

@@ -29,6 +29,11 @@ impl Handle {
             Opened::Secret { draft: None, version: None } => {
                 Ok(vault.read_back(lease, (self.file, &[]), offset, length)?)
             }
+            Opened::Entry(entry) => {
+                let read =
+                    |bytes: &[u8]| vault.read_back(lease, (self.file, bytes), offset, length);
+                Ok(entry.with_bytes(read)?)
+            }
             Opened::Node(_) => Ok(vault.read_node(lease, self.file, offset, length)?),
         }
     }

@@ -2,7 +2,9 @@
 
 use super::Pipeline;
 use super::expiry::current;
-use crate::approval_queue::{AskError, Freshness, PATIENCE, Resume, Unanswered};
+use super::held::HeldOpen;
+use super::sourced::FetchedOpen;
+use crate::approval_queue::{AskError, Freshness, PATIENCE, Unanswered};
 use crate::caller::{Asker, IdentifyError};
 use crate::clock;
 use crate::draft::{Draft, NoRoom};
@@ -10,8 +12,9 @@ use crate::handle_table::{Handle, HandleId, Opened, Pages, TooManyHandles};
 use crate::helper::Notice;
 use crate::lease_table::{BeginLeaseError, NoRandomness};
 use crate::place::{Access, Place, Secret};
+use crate::source::{RevealedEntry, SourceError};
 use std::fmt::Display;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use ward_audit::{AppendError, Asked, Counts, Durability, Record, Timestamp};
 use ward_policy::{
@@ -56,14 +59,8 @@ pub(crate) enum Opening {
     Admitted(HandleId),
     /// A human is asked.
     Held(HeldOpen),
-}
-
-/// An open that waits for a human. Nobody else waits behind it.
-pub(crate) struct HeldOpen {
-    pipeline: Arc<Pipeline>,
-    attempt: Attempt,
-    id: RequestId,
-    patience: Duration,
+    /// Its content is being had from a source.
+    Fetched(FetchedOpen),
 }
 
 /// Why an open comes to nothing.
@@ -93,6 +90,9 @@ pub(crate) enum OpenError {
     /// The secret was there, and its time is over; the id is what the log knows the refusal by.
     #[error("the secret has expired (refusal {0})")]
     Expired(RequestId),
+    /// A source does not give what it shows.
+    #[error("{1}")]
+    Source(RequestId, SourceError),
     /// The mount has ended.
     #[error("the mount has ended")]
     Ended,
@@ -230,10 +230,7 @@ impl Pipeline {
         })?;
         match attempt.request.patience {
             Patience::None => Err(self.refuse_unanswered(&attempt, id, None)),
-            Patience::Hold => {
-                let patience = hold.min(kernel_patience());
-                Ok(Opening::Held(HeldOpen { pipeline: Arc::clone(self), attempt, id, patience }))
-            }
+            Patience::Hold => Ok(Opening::Held(HeldOpen::new(self, attempt, id, hold))),
         }
     }
 
@@ -276,6 +273,7 @@ impl Pipeline {
         &self,
         attempt: &Attempt,
         lease: Arc<Lease>,
+        revealed: Option<RevealedEntry>,
     ) -> Result<HandleId, OpenError> {
         let Attempt { place, caller, request, .. } = attempt;
         if !place.is_open(clock::now()) {
@@ -307,15 +305,16 @@ impl Pipeline {
             let when = (receipt.seq(), Timestamp::from_microseconds(stamp.wall));
             self.reads.opened(name, caller, when);
         }
-        let (opened, expires) = match place.kind() {
-            VaultKind::Secrets => {
+        let (opened, expires) = match (place.kind(), revealed) {
+            (_, Some(revealed)) => (Opened::Entry(revealed), None),
+            (VaultKind::Secrets, None) => {
                 let draft = self.draft_for(attempt, &lease)?;
                 let (version, expires) = current(place, request.file);
                 let of_draft = draft.as_ref().and_then(|draft| draft.expires());
                 let expires = expires.into_iter().chain(of_draft).min();
                 (Opened::Secret { version, draft }, expires)
             }
-            VaultKind::Workspace => (Opened::Node(Pages::default()), None),
+            (VaultKind::Workspace, None) => (Opened::Node(Pages::default()), None),
         };
         self.note(attempt, Ending::Permitted);
         place.term.touch(clock::now());
@@ -344,75 +343,7 @@ impl Pipeline {
     }
 }
 
-impl HeldOpen {
-    /// Answers the open with `reply`: by a human's yes or no, at the end of its patience, when a
-    /// signal reaches the caller, or when the mount ends.
-    pub(crate) fn answer_with(
-        self,
-        reply: impl FnOnce(Result<HandleId, OpenError>) + Send + 'static,
-    ) {
-        let Self { pipeline, attempt, id, patience } = self;
-        let thread = attempt.request.asker.thread;
-        let deadline = clock::now().after(patience);
-        let resumed = Arc::clone(&pipeline);
-        let hold = |resume| pipeline.approvals.hold(id, deadline, resume);
-        let told = Box::new(move |answer| reply(resumed.resume(&attempt, id, answer)));
-        let _answered_by_the_queue = pipeline.while_watched(thread, hold, told);
-    }
-}
-
 impl Pipeline {
-    /// Holds something for `thread`, whose signals are looked for until it is answered by `told`; gives
-    /// the token under which it is held.
-    pub(crate) fn while_watched(
-        &self,
-        thread: u32,
-        hold: impl FnOnce(Resume) -> Option<u64>,
-        told: Resume,
-    ) -> Option<u64> {
-        let token = Arc::new(OnceLock::new());
-        let (watched, monitor) = (Arc::clone(&token), Arc::clone(&self.monitor));
-        let resume = Box::new(move |answer: Result<Arc<Lease>, Unanswered>| {
-            if let Some(token) = watched.get() {
-                // Without the monitor the daemon is ending, and nobody is watched.
-                let _monitor_is_gone = monitor.unwatch(*token);
-            }
-            told(answer);
-        });
-        let held = hold(resume)?;
-        let _only_setter = token.set(held);
-        // A caller that cannot be watched is answered at its deadline.
-        let _unwatched = self.monitor.watch(thread, held);
-        Some(held)
-    }
-
-    /// Goes on with a held open after its answer; who asks is looked at again.
-    fn resume(
-        &self,
-        attempt: &Attempt,
-        id: RequestId,
-        answer: Result<Arc<Lease>, Unanswered>,
-    ) -> Result<HandleId, OpenError> {
-        let lease = answer.map_err(|why| {
-            if why == Unanswered::Refused {
-                self.note(attempt, Ending::Denied);
-            }
-            self.refuse_unanswered(attempt, id, Some(why))
-        })?;
-        let caller = self.callers.identify(attempt.request.asker)?;
-        if !lease.holder().is(&caller) || caller.process != attempt.caller.process {
-            return Err(self.refuse_unanswered(attempt, id, Some(Unanswered::NotServed)));
-        }
-        if attempt.place.kind() == VaultKind::Workspace {
-            // Of a file with several names one was asked about; another may want a yes of its own.
-            let hardest = self.hardest_name(&attempt.place, &caller, &attempt.request)?;
-            if hardest.path != attempt.secret.path && !self.may_now(&caller, &hardest, attempt) {
-                return Err(self.refuse_unanswered(attempt, id, Some(Unanswered::NotServed)));
-            }
-        }
-        self.admit(attempt, lease)
-    }
-
     /// The name of a file by which an open of it is decided: with several, every one must permit it,
     /// so that it is the one that is hardest to get by.
     pub(super) fn hardest_name(
@@ -442,7 +373,7 @@ impl Pipeline {
     }
 
     /// Whether an open by another name of its file needs nobody's yes any more.
-    fn may_now(&self, caller: &Caller, name: &Secret, attempt: &Attempt) -> bool {
+    pub(super) fn may_now(&self, caller: &Caller, name: &Secret, attempt: &Attempt) -> bool {
         let question = name.question(attempt.request.operations, None);
         match self.decide(caller, name.kind, &question) {
             Decision::Permitted(permit) => {
@@ -462,19 +393,4 @@ fn words(caller: &Caller, grant: &ward_policy::Grant, reason: Option<&str>) -> S
     let path = grant.path.as_ref().map(ToString::to_string).unwrap_or_default();
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     format!("uid {} asks by {program} for {path}{reason}", caller.uid.0)
-}
-
-/// The kernel aborts a whole mount under an open held longer than this sysctl says
-/// (`fs.fuse.max_request_timeout`, seconds, 0 for none): hold no longer than half of it.
-fn kernel_patience() -> Duration {
-    static SECONDS: OnceLock<u64> = OnceLock::new();
-    let seconds = *SECONDS.get_or_init(|| {
-        let limits =
-            ["default_request_timeout", "max_request_timeout"].into_iter().filter_map(|name| {
-                let text = std::fs::read_to_string(format!("/proc/sys/fs/fuse/{name}")).ok()?;
-                text.trim().parse().ok().filter(|seconds| *seconds > 0)
-            });
-        limits.min().unwrap_or(u64::MAX)
-    });
-    Duration::from_secs(seconds / 2)
 }

@@ -150,7 +150,7 @@ impl Pipeline {
         right.active(clock::now())?;
         let draft = match &handle.opened {
             Opened::Secret { draft, .. } => draft.clone(),
-            Opened::Node(_) => None,
+            Opened::Entry(_) | Opened::Node(_) => None,
         };
         let draft = draft.ok_or(WriteError::NotOpen)?;
         Ok((handle, draft))

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use ward_audit::SIGNERS_FILE;
 use ward_mountd::Layout;
-use ward_mountd::control::message::{Guards, SignerState, SinkState, Status};
+use ward_mountd::control::message::{Guards, SignerState, SinkState, SourceState, Status};
 
 /// That the daemon tells nothing.
 pub(super) fn unknown(found: String, next: String) -> Finding {
@@ -46,9 +46,30 @@ pub(super) fn of_daemon(status: &Status, root: &Path) -> Vec<Finding> {
     }
     findings.extend(status.log.signer.iter().flat_map(|it| of_signer(it, &distrusted(root))));
     findings.extend(status.sinks.iter().filter_map(of_sink));
+    findings.extend(status.sources.iter().filter_map(of_source));
     let limit = locked_memory_of(status.pid);
     findings.extend(status.guards.iter().flat_map(|guards| of_guards(guards, limit.as_deref())));
     findings
+}
+
+/// A source of which not everything is shown.
+fn of_source(source: &SourceState) -> Option<Finding> {
+    let name = &source.source;
+    let (grade, found, next) = match (&source.trouble, source.left_out) {
+        (Some(trouble), _) => (
+            Grade::Bad,
+            format!("{name}: {trouble}"),
+            "see store, user and gnupg_home of its table in ward.toml",
+        ),
+        (None, 0) => return None,
+        (None, left_out) => (
+            Grade::Note,
+            format!("{name}: {left_out} entries are not shown"),
+            "give them names that secrets can have, and no folder the name of an entry",
+        ),
+    };
+    let means = "entries of a password store that should be files of a vault are not";
+    Some(Finding { name: "source", grade, found, means, next: next.to_owned() })
 }
 
 /// An agent that can do what the daemon can.

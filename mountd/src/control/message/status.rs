@@ -51,6 +51,9 @@ pub struct Status {
     /// How far sinks of the log are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sinks: Vec<SinkState>,
+    /// What is kept elsewhere and shown in vaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceState>,
     /// What guards the daemon itself; an older one does not tell.
     #[serde(default)]
     pub guards: Option<Guards>,
@@ -132,6 +135,24 @@ pub struct SinkState {
     /// Why it did not get them when that was last tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// A source, and what it showed when it was last looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    /// Its table in `ward.toml`.
+    pub source: String,
+    /// The vault that shows it.
+    pub vault: String,
+    /// The folder in it.
+    pub at: String,
+    /// How many entries are shown.
+    pub entries: u64,
+    /// How many are not: their names cannot be secrets, or are taken, or are links that lead elsewhere.
+    pub left_out: u64,
+    /// Why it could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A vault with damage; the log names the places (`vault.damaged`).

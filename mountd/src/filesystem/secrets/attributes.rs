@@ -6,11 +6,12 @@
 use super::names::secret_name;
 use super::{Errno, SecretsFilesystem, asker};
 use crate::handle_table::HandleId;
+use crate::source::Looks;
 use crate::{clock, errno};
 use fuser::{AccessFlags, FileAttr, FileHandle, FileType, INodeNo, Request, TimeOrNow};
 use std::ffi::OsStr;
 use std::time::{Duration, SystemTime};
-use ward_policy::{Caller, Decision, FileId, Operation, OperationSet};
+use ward_policy::{Caller, Decision, FileId, Operation, OperationSet, SecretPath};
 use ward_store::{Attributes, NodeKind, WallTime};
 
 /// What a SETATTR asks for.
@@ -43,7 +44,11 @@ impl SecretsFilesystem {
         let folder = self.file(parent)?;
         let caller = self.caller(request)?;
         let name = secret_name(name)?;
-        let file = self.place.vault.vault.lookup(folder, &name).ok_or(Errno::ENOENT)?;
+        let vault = &self.place.vault;
+        if let Ok(path) = SecretPath::within(vault.vault.path_of(folder).as_ref(), &name) {
+            self.pipeline.sources.refresh(vault, Some(&path), Looks::Mount);
+        }
+        let file = vault.vault.lookup(folder, &name).ok_or(Errno::ENOENT)?;
         if !self.is_visible(&caller, file) {
             return Err(Errno::ENOENT);
         }
@@ -176,6 +181,11 @@ impl SecretsFilesystem {
         let Some(secret) = self.place.secret_of(file) else {
             return May::Not;
         };
+        if operation == Operation::FileWrite
+            && self.pipeline.is_of_a_source(&secret.vault, &secret.path)
+        {
+            return May::Not;
+        }
         let question = secret.question(OperationSet::of(operation), None);
         match self.pipeline.decide_reading(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
@@ -191,6 +201,10 @@ impl SecretsFilesystem {
     fn folder_mode(&self, caller: &Caller, file: FileId) -> u16 {
         let path = self.place.vault.vault.path_of(file);
         let rules = self.pipeline.policy.rules();
+        let is_fixed = |path| self.pipeline.is_of_a_source(&self.place.vault.name, path);
+        if path.as_ref().is_some_and(is_fixed) {
+            return 0o500;
+        }
         if rules.may_write_in(caller, &self.place.vault.name, path.as_ref(), clock::local(&rules)) {
             0o700
         } else {
@@ -202,8 +216,12 @@ impl SecretsFilesystem {
         if self.may(caller, file, Operation::FileRead) != May::Now {
             return 0;
         }
-        let draft = self.place.vault.drafts.find(file);
-        draft.map_or(known.size, |draft| u64::try_from(draft.length()).unwrap_or(u64::MAX))
+        let length = match self.place.vault.drafts.find(file) {
+            Some(draft) => draft.length(),
+            None if known.size > 0 => return known.size,
+            None => self.pipeline.handles.length_of_entry(&self.place, file, caller),
+        };
+        u64::try_from(length).unwrap_or(u64::MAX)
     }
 
     /// A folder is as new as the newest file in it that the caller may know of.

@@ -3,6 +3,7 @@
 //! Positions count only what is visible, so that they show no gap.
 
 use super::{Errno, GENERATION, NO_TIME, SecretsFilesystem};
+use crate::source::Looks;
 use fuser::{FileType, INodeNo, ReplyDirectoryPlus, Request};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -59,6 +60,8 @@ impl SecretsFilesystem {
         if !self.is_visible(&caller, folder) {
             return Err(Errno::ENOENT);
         }
+        let vault = &self.place.vault;
+        self.pipeline.sources.refresh(vault, vault.vault.path_of(folder).as_ref(), Looks::Mount);
         let mut open = self.listings.open();
         open.last += 1;
         let number = open.last;

@@ -1,0 +1,56 @@
+//! `ward import`: secrets of other programs, into a vault. Says what would come, until told to do it.
+
+use crate::command::ImportCommand;
+use crate::import::decrypted::{by_age, by_gpg};
+use crate::import::secrets::{Imported, LARGEST_FILE, Source};
+use crate::import::{dotenv, gloves_root};
+use crate::output::Report;
+use crate::settings::Settings;
+use crate::trouble::Trouble;
+use std::io::Read;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Imports.
+pub(crate) fn run(
+    command: &ImportCommand,
+    settings: &Settings,
+) -> Result<Report<Imported>, Trouble> {
+    match command {
+        ImportCommand::Dotenv(arguments) => {
+            let source = dotenv::read(&text_of(&arguments.source)?);
+            source.bring(&arguments.into, settings, |_| Err("it is in no file".to_owned()))
+        }
+        ImportCommand::Pass(arguments) => {
+            if !arguments.source.join(".gpg-id").exists() {
+                let store = arguments.source.display();
+                return Err(Trouble::bad_input(format!("{store} is no store of pass"))
+                    .next("name the folder with .gpg-id, such as ~/.password-store"));
+            }
+            let mut source = Source::default();
+            source.walk(&arguments.source, ".gpg");
+            source.bring(&arguments.into, settings, by_gpg)
+        }
+        ImportCommand::Gloves(arguments) => {
+            let (source, identities) = gloves_root::read(&arguments.source).map_err(|error| {
+                Trouble::bad_input(error).next("name the folder with store and meta")
+            })?;
+            source.bring(&arguments.into, settings, |file| by_age(file, &identities))
+        }
+    }
+}
+
+fn text_of(path: &Path) -> Result<Zeroizing<String>, Trouble> {
+    let fault = |error: &dyn std::fmt::Display| {
+        Trouble::bad_input(format!("cannot import {}: {error}", path.display()))
+            .next("name a file of KEY=value lines")
+    };
+    let file = std::fs::File::open(path).map_err(|error| fault(&error))?;
+    let size = file.metadata().map_or(0, |about| about.len());
+    if size > LARGEST_FILE {
+        return Err(fault(&"it is over 4 MiB long"));
+    }
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
+    file.take(LARGEST_FILE).read_to_string(&mut text).map_err(|error| fault(&error))?;
+    Ok(text)
+}
