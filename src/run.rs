@@ -111,10 +111,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         }
         Command::Secrets(command) => run(command.into(), settings),
         Command::Requests(command) => run_requests(command, settings),
-        Command::Grants(GrantsCommand::List) => print(form, grants::list(settings)?),
-        Command::Grants(GrantsCommand::Revoke(arguments)) => {
-            print(form, grants::revoke(arguments, settings)?)
-        }
+        Command::Grants(command) => run_grants(command, settings),
         Command::Env(arguments) => print(form, env::run(&arguments, settings)?),
         Command::Access(AccessCommand::Paths(arguments)) => {
             print(form, access_paths::run(&arguments, settings)?)
@@ -143,12 +140,23 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             print(form, generate::completions(&arguments))
         }
         Command::Policy(command) => run_policy(command, settings),
-        Command::Config(ConfigCommand::Show(arguments)) => {
-            print(form, config::show(&arguments, settings)?)
-        }
-        Command::Config(ConfigCommand::Validate(arguments)) => {
-            print(form, config::validate(&arguments, settings)?)
-        }
+        Command::Config(command) => run_config(&command, settings),
+    }
+}
+
+fn run_grants(command: GrantsCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        GrantsCommand::List => print(form, grants::list(settings)?),
+        GrantsCommand::Revoke(arguments) => print(form, grants::revoke(arguments, settings)?),
+    }
+}
+
+fn run_config(command: &ConfigCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+    let form = settings.form;
+    match command {
+        ConfigCommand::Show(arguments) => print(form, config::show(arguments, settings)?),
+        ConfigCommand::Validate(arguments) => print(form, config::validate(arguments, settings)?),
     }
 }
 

@@ -325,6 +325,18 @@ mod tests {
         }
     }
 
+    fn one_agent() -> AgentState {
+        AgentState {
+            agent: "claude".to_owned(),
+            session: "01J".to_owned(),
+            since: "2026-01-01T00:10:00Z".to_owned(),
+            uid: 0,
+            pid: 8,
+            processes: 3,
+            kept_by: "cgroup v2".to_owned(),
+        }
+    }
+
     #[test]
     fn a_status_is_one_screen_that_begins_with_what_the_root_protects_against() {
         let status = Status {
@@ -344,15 +356,7 @@ mod tests {
             layout: "private".to_owned(),
             mounts: vec![one_mount()],
             damage: vec![Damage { vault: "default".to_owned(), places: 2 }],
-            agents: vec![AgentState {
-                agent: "claude".to_owned(),
-                session: "01J".to_owned(),
-                since: "2026-01-01T00:10:00Z".to_owned(),
-                uid: 0,
-                pid: 8,
-                processes: 3,
-                kept_by: "cgroup v2".to_owned(),
-            }],
+            agents: vec![one_agent()],
             limited: vec![LimitedClient {
                 uid: 0,
                 program: None,
