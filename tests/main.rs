@@ -22,6 +22,7 @@ mod evidence;
 mod exports;
 mod factors;
 mod front_ends;
+mod guide;
 mod handoffs;
 mod imports;
 mod independent_reader;

@@ -65,6 +65,9 @@ pub(crate) struct AskFileArguments {
     /// Ask only the agent, or the client of the policy, of that name
     #[arg(long, value_name = "ID")]
     pub(crate) trusted_agent: Option<String>,
+    /// Who asks: the name of --agent, which it must be
+    #[arg(long, value_name = "ID")]
+    pub(crate) requester: Option<String>,
     /// The piece of work it is for
     #[arg(long, value_name = "T")]
     pub(crate) ticket: Option<String>,

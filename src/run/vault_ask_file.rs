@@ -14,7 +14,12 @@ pub(crate) fn run(
     arguments: AskFileArguments,
     settings: &Settings,
 ) -> Result<Report<HandoffRequested>, Trouble> {
-    let AskFileArguments { vault, file, reason, trusted_agent, ticket, uses, time } = arguments;
+    let AskFileArguments { vault, file, reason, trusted_agent, requester, ticket, uses, time } =
+        arguments;
+    if let Some(requester) = requester.filter(|it| Some(it) != settings.agent.as_ref()) {
+        let message = format!("who asks is not {requester}: nobody asks in the name of another");
+        return Err(Trouble::bad_input(message).next(format!("say --agent {requester}")));
+    }
     let command = Command::VaultAskFile {
         vault,
         path: file,

@@ -19,6 +19,7 @@ impl Control<'_> {
     pub(super) fn secret_status(&self, vault: &str, path: &str) -> Result<SecretState, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
+        let path = self.name_or_entry(&open, path);
         let file = self.visible_file(&open, &path)?;
         let attributes = open.vault.attributes(file).ok_or_else(no_such_secret)?;
         let pipeline = &self.daemon.pipeline;

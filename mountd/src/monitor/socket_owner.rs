@@ -47,7 +47,8 @@ fn socket_of(ours: SocketAddr, theirs: SocketAddr) -> Option<(u32, u64)> {
 
 /// An address as these tables write it: words of four bytes, as the machine has them.
 fn written(address: SocketAddr, is_wide: bool) -> Option<String> {
-    let bytes = match (address.ip(), is_wide) {
+    // A listener of both families tells of a client of the older one in the newer one's words.
+    let bytes = match (address.ip().to_canonical(), is_wide) {
         (IpAddr::V4(it), false) => it.octets().to_vec(),
         (IpAddr::V4(it), true) => it.to_ipv6_mapped().octets().to_vec(),
         (IpAddr::V6(it), true) => it.octets().to_vec(),
