@@ -139,8 +139,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Vault(VaultCommand),
     /// Show the log, or check that it is whole
-    #[command(subcommand)]
-    Audit(AuditCommand),
+    Audit(AuditArguments),
     /// Check the policy, or show its risks
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -73,9 +73,10 @@ mod whoami;
 
 use crate::agent_command;
 use crate::command::{
-    AccessCommand, AuditCommand, Command, ConfigCommand, DaemonArguments, DaemonCommand,
-    ExplainArguments, GenerateCommand, GpgCommand, GrantsCommand, HeaderCommand, KeyCommand,
-    ListArguments, PolicyCommand, RequestsCommand, SecretsCommand, StatusArguments, VaultCommand,
+    AccessCommand, AuditArguments, AuditCommand, Command, ConfigCommand, DaemonArguments,
+    DaemonCommand, ExplainArguments, GenerateCommand, GpgCommand, GrantsCommand, HeaderCommand,
+    KeyCommand, ListArguments, PolicyCommand, RequestsCommand, SecretsCommand, StatusArguments,
+    VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -218,9 +219,9 @@ fn run_daemon(command: &DaemonCommand, settings: &Settings) -> Result<ExitCode, 
     print(settings.form, report)
 }
 
-fn run_audit(command: AuditCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
+fn run_audit(arguments: AuditArguments, settings: &Settings) -> Result<ExitCode, Trouble> {
     let form = settings.form;
-    match command {
+    match arguments.command.unwrap_or(AuditCommand::Show(arguments.show)) {
         AuditCommand::Show(arguments) => audit_show::run(arguments, settings),
         AuditCommand::Verify(arguments) => print(form, audit_verify::run(&arguments, settings)?),
         AuditCommand::RotateKey => print(form, audit_signers::rotate(settings)?),

@@ -321,9 +321,9 @@ fn use_case_5_and_the_cadence_the_sidecar_is_tried_and_everything_verified() {
     machine.done(&["vault", "init", "agent_data", "--owner", "agent"]);
     let whole = machine.done(&["verify"]);
     assert!(whole.contains("agent_data"), "{whole}");
-    let log = machine.done(&["audit", "show", "--limit", "100"]);
+    let log = machine.done(&["audit", "--limit", "100"]);
     assert!(log.contains("vault"), "{log}");
-    machine.done(&["audit", "show", "--json"]);
+    machine.done(&["audit", "--json"]);
 }
 
 #[test]

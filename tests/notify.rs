@@ -109,9 +109,9 @@ fn settings_that_are_not_known_or_not_possible_are_refused_with_their_place() {
         ("[notify]\nuser = \"root\"\n", "[notify] names root"),
         ("[notify]\nuser = \"nobody-has-this-name\"\n", "whom this machine does not know"),
         ("[notify]\nuser = \"nobody\"\nprogram = \"x\"\n", "no absolute path"),
-        ("[notify]\nuser = \"nobody\"\ncolour = 1\n", "line 7, column 1: unknown field `colour`"),
+        ("[notify]\nuser = \"nobody\"\ncolour = 1\n", "line 9, column 1: unknown field `colour`"),
         ("[notify]\n", "missing field `user`"),
-        ("[other]\n", "line 5, column 2: unknown field `other`"),
+        ("[other]\n", "line 7, column 2: unknown field `other`"),
     ];
     for (settings, why) in cases {
         let root = Root::private();

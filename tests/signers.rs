@@ -305,7 +305,7 @@ fn where_a_signer_elsewhere_is_required_nothing_is_served_without_it() {
     assert_eq!(refused.status, Some(12), "{refused:?}");
     let refused = root.run(&["get", "b", "--raw"]);
     assert_eq!(refused.status, Some(12), "{refused:?}");
-    kill_daemon(&root);
+    root.ward(&["daemon", "stop"]).succeed();
     let refused = root.run(&["daemon", "start"]);
     assert!(refused.stderr.contains("the proxy answers 500"), "{refused:?}");
     assert_whole(&root);

@@ -3,6 +3,18 @@
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// Of `ward audit`: `show` when nothing else is said.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct AuditArguments {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub(crate) command: Option<AuditCommand>,
+    /// Or what to show of it.
+    #[command(flatten)]
+    pub(crate) show: AuditShowArguments,
+}
+
 /// Of `ward audit`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {

@@ -15,7 +15,7 @@ fn a_daemon_does_not_start_with_a_mistake_and_says_where_it_is() {
     let ended = root.run(&["daemon", "start"]);
     assert_eq!(ended.status, Some(9), "{ended:?}");
     assert!(
-        ended.stderr.contains("ward.toml, line 6, column 1: unknown field `ttll`"),
+        ended.stderr.contains("ward.toml, line 8, column 1: unknown field `ttll`"),
         "{ended:?}"
     );
     assert!(ended.stderr.contains("did you mean `ttl`?"), "{ended:?}");

@@ -53,7 +53,7 @@ fn a_secret_that_would_be_more_than_a_part_of_its_word_starts_nothing() {
         (b"\xff\xfe", "no UTF-8 text"),
         (b"--delete-all", "take for an option"),
     ] {
-        root.ward(&["set", "token", "--stdin"]).given(value).succeed();
+        root.ward(&["set", "token", "--stdin", "--replace"]).given(value).succeed();
         let ended = root.ward(&words).with("PATH", format!("{folder}:/bin")).run();
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(7), ""), "{value:?}: {ended:?}");
         assert!(ended.stderr.contains(why) && ended.stderr.contains("--pipe-to"), "{ended:?}");

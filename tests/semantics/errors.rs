@@ -15,6 +15,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Names of errors that a source text names.
 fn errors_of(source: &str) -> BTreeSet<String> {
+    let source = source.replace("libc::E", "Errno::E");
     let after = source.split("Errno::E").skip(1);
     let names =
         after.map(|rest| rest.split(|it: char| !it.is_ascii_uppercase() && !it.is_ascii_digit()));

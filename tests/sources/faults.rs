@@ -58,7 +58,7 @@ fn settings_that_cannot_work_are_refused_with_their_place() {
     }
     let Some(store) = PassStore::of(STRANGER, "") else { return };
     for (more, said) in [
-        ("at = \"../x\"\n", "line 9, column 6"),
+        ("at = \"../x\"\n", "line 11, column 6"),
         ("vault = \"No Vault\"\n", "cannot name a vault"),
         ("approval = \"never\"\n", "unknown variant `never`"),
         ("patience = \"0s\"\n", "no time"),

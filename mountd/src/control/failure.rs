@@ -95,7 +95,7 @@ pub(super) fn of_open(error: &OpenError) -> Failure {
             failure(FailureCode::Damaged, error, next)
         }
         OpenError::Log(error) => {
-            let next = "see ward status; free disk space, then restart the daemon";
+            let next = "mend what it names (a full disk: make room), then: ward daemon stop";
             failure(FailureCode::LogFailed, error, next)
         }
         OpenError::NoRoom(error) => failure(FailureCode::Failed, error, "try again then"),

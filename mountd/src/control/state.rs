@@ -31,7 +31,7 @@ const MOST_SHOWN: usize = 8;
 
 impl Control<'_> {
     pub(super) fn status(&self) -> Result<Status, Failure> {
-        self.permit_to_look()?;
+        self.permit_without_a_log(Operation::StatusShow)?;
         let daemon = self.daemon;
         let pipeline = &daemon.pipeline;
         let rules = pipeline.policy.rules();
@@ -77,11 +77,10 @@ impl Control<'_> {
         })
     }
 
-    /// Whether the caller may see the state. Of a log that has stopped it is told without a record:
-    /// who has to mend it must see why.
-    fn permit_to_look(&self) -> Result<(), Failure> {
+    /// Whether the caller may do what mending a log that has stopped takes: to see why, and to stop the
+    /// daemon. Then it is done without a record.
+    fn permit_without_a_log(&self, operation: Operation) -> Result<(), Failure> {
         let about = About::default();
-        let operation = Operation::StatusShow;
         if self.daemon.pipeline.log.stopped().is_none() {
             return self.permit(operation, EventType::Command, about);
         }
@@ -99,7 +98,7 @@ impl Control<'_> {
     }
 
     pub(super) fn metrics(&self) -> Result<Metrics, Failure> {
-        self.permit_to_look()?;
+        self.permit_without_a_log(Operation::StatusShow)?;
         Ok(Metrics { text: metrics::text(self.daemon) })
     }
 
@@ -168,7 +167,8 @@ impl Control<'_> {
     }
 
     pub(super) fn stop(&self) -> Result<Done, Failure> {
-        self.permit(Operation::DaemonStop, EventType::Command, About::default())?;
+        // Whoever has to mend the log must be able to.
+        self.permit_without_a_log(Operation::DaemonStop)?;
         self.daemon.stop();
         Ok(Done {})
     }
