@@ -84,11 +84,10 @@ mod tests {
     fn leaves(command: &Command, words: &str, found: &mut Vec<String>) {
         for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
             let words = format!("{words} {}", inner.get_name());
-            if inner.has_subcommands() {
-                leaves(inner, &words, found);
-            } else {
+            if !inner.is_subcommand_required_set() {
                 found.push(words.trim_start().to_owned());
             }
+            leaves(inner, &words, found);
         }
     }
 

@@ -17,7 +17,8 @@ fn threads(process: u32) -> Vec<BTreeMap<String, String>> {
         let pairs = text.lines().filter_map(|line| line.split_once(':'));
         pairs.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect()
     };
-    texts.map(|text| lines(text.unwrap())).collect()
+    // A thread may end while it is looked at.
+    texts.filter_map(Result::ok).map(lines).collect()
 }
 
 const NO_CAPABILITY: &str = "0000000000000000";
