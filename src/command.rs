@@ -139,7 +139,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Vault(VaultCommand),
     /// Show the log, or check that it is whole
-    Audit(AuditArguments),
+    Audit(Box<AuditArguments>),
     /// Check the policy, or show its risks
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -127,7 +127,7 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),
         Command::Vault(command) => run_vault(command, settings),
-        Command::Audit(command) => run_audit(command, settings),
+        Command::Audit(arguments) => run_audit(*arguments, settings),
         Command::Plan(arguments) => print(form, plan::run(&arguments, settings)?),
         Command::Explain(ExplainArguments { subject }) => match ErrorCode::named(&subject) {
             Some(code) => print(form, help::explain(code)),
