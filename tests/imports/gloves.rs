@@ -147,9 +147,8 @@ fn an_acl_comes_as_a_policy_that_loads_and_settings_that_count_when_somebody_put
     for line in ["[mount]\nttl = \"45m\"", "bind = \"127.0.0.1:7788\"", "[pipe.commands.curl]"] {
         assert!(settings.contains(line), "{line}: {settings}");
     }
-    let file = root.directory().join("ward.toml");
-    replace(&file, &format!("version = 1\n{settings}"));
-    root.ward(&["config", "validate", file.to_str().unwrap()]).succeed();
+    root.configure(settings);
+    root.ward(&["config", "validate"]).succeed();
     assert_eq!(
         std::fs::read_to_string(root.path().join("policy.toml")).unwrap(),
         policy_before,

@@ -6,6 +6,9 @@ use toml::{Table, Value};
 /// The keys of which something comes, and the tables that they become.
 pub(super) const TABLES: [&str; 3] = ["daemon", "defaults", "secrets"];
 
+/// What the `ward.toml` of a root begins with.
+const BEFORE: &str = "version = 1\nlayout = \"private\"\ninstance = \"\"\n";
+
 /// The lines of a `ward.toml` that say the same; none where nothing is said.
 pub(crate) fn import(table: &Table) -> Result<String, ImportError> {
     let text = |path: &[&str]| at(table, path).and_then(Value::as_str).map(Value::from);
@@ -22,7 +25,7 @@ pub(crate) fn import(table: &Table) -> Result<String, ImportError> {
     .collect();
     let settings = toml::to_string(&settings).map_err(|error| ImportError(error.to_string()))?;
     // What it lets pass and ours does not, such as prefixes that are no addresses.
-    ward_mountd::check_settings(&format!("version = 1\n{settings}")).map_err(|fault| {
+    ward_mountd::check_settings(&format!("{BEFORE}{settings}")).map_err(|fault| {
         ImportError(format!("what it says besides its ACL cannot be a setting: {fault}"))
     })?;
     Ok(settings)
