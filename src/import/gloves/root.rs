@@ -126,8 +126,8 @@ pub(crate) fn config_of(root: &Path) -> Option<PathBuf> {
     let names_it = |file: &PathBuf| {
         let table = text_of(file, LARGEST_FILE).and_then(|text| text.parse::<Table>().ok());
         let named = table.as_ref().and_then(|table| table.get("paths")?.get("root")?.as_str());
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        named.is_some_and(|named| folder.join(named).canonicalize().is_ok_and(|it| it == root))
+        let named = file.parent().zip(named).map(|(folder, named)| folder.join(named));
+        named.is_some_and(|named| named.canonicalize().is_ok_and(|it| it == root))
     };
     root.ancestors().skip(1).map(|folder| folder.join(CONFIG)).find(names_it)
 }
