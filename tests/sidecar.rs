@@ -12,6 +12,49 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+/// A policy under which one agent asks and another answers, both of the user `UID`.
+const ANSWERED: &str = r#"version = 1
+[defaults]
+factors = { any = ["local"] }
+[approval]
+same_user = "allow"
+[ops]
+"*" = "medium"
+[clients.owner]
+uid = [UID]
+[clients.flows]
+session = "flows"
+[clients.human-ops]
+session = "human-ops"
+role = "approver"
+[[rule]]
+name = "owner-works"
+clients = ["owner"]
+ops = ["agent.run", "secret.set", "daemon.stop"]
+path = ["*"]
+decide = "allow"
+[[rule]]
+name = "human-ops-looks"
+clients = ["human-ops"]
+ops = ["file.list", "request.list", "request.deny"]
+path = ["*"]
+decide = "allow"
+[[rule]]
+name = "flows-asks"
+clients = ["flows"]
+ops = ["request.create", "file.list"]
+path = ["*", "**"]
+decide = "allow"
+[[rule]]
+name = "flows-reads"
+clients = ["flows"]
+ops = ["file.read"]
+path = ["*", "**"]
+decide = "approve"
+approve = { require = "first_use", by = ["human-ops"], lease = "5m" }
+scope = "program"
+"#;
+
 /// `ward daemon --bind`, ended when this is dropped.
 struct Sidecar {
     process: Child,
@@ -109,50 +152,7 @@ fn every_action_does_what_the_command_of_its_name_does() {
 #[test]
 fn a_request_is_listed_answered_by_another_name_and_serves_who_asked() {
     let root = Root::private();
-    let uid = nix::unistd::getuid();
-    let policy = format!(
-        r#"version = 1
-[defaults]
-factors = {{ any = ["local"] }}
-[approval]
-same_user = "allow"
-[ops]
-"*" = "medium"
-[clients.owner]
-uid = [{uid}]
-[clients.flows]
-session = "flows"
-[clients.human-ops]
-session = "human-ops"
-role = "approver"
-[[rule]]
-name = "owner-works"
-clients = ["owner"]
-ops = ["agent.run", "secret.set", "daemon.stop"]
-path = ["*"]
-decide = "allow"
-[[rule]]
-name = "human-ops-looks"
-clients = ["human-ops"]
-ops = ["file.list", "request.list", "request.deny"]
-path = ["*"]
-decide = "allow"
-[[rule]]
-name = "flows-asks"
-clients = ["flows"]
-ops = ["request.create", "file.list"]
-path = ["*", "**"]
-decide = "allow"
-[[rule]]
-name = "flows-reads"
-clients = ["flows"]
-ops = ["file.read"]
-path = ["*", "**"]
-decide = "approve"
-approve = {{ require = "first_use", by = ["human-ops"], lease = "5m" }}
-scope = "program"
-"#
-    );
+    let policy = ANSWERED.replace("UID", &nix::unistd::getuid().to_string());
     replace(&root.path().join("policy.toml"), &policy);
     let sidecar = Sidecar::begin(&root, &[]);
     for name in ["one", "two"] {
