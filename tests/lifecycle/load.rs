@@ -2,11 +2,14 @@
 //! after an end, and every read in the log. `WARD_LOAD_SECONDS` says for how long, 5 unless it does;
 //! `scripts/soak` takes ten minutes.
 
+use crate::support::process::child_of;
 use crate::support::root::Root;
 use crate::support::wait;
+use crate::support::ward::WARD;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const VAULTS: usize = 8;
@@ -181,6 +184,30 @@ fn pidfds(pid: u32) -> usize {
     let listing = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let links = listing.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     links.filter(|link| link == Path::new("anon_inode:[pidfd]")).count()
+}
+
+#[test]
+fn those_above_many_callers_are_kept_once() {
+    let root = Root::private().serving();
+    let monitor = child_of(root.running().unwrap());
+    let before = pidfds(monitor);
+    // Below three processes, each asker has a parent of its own.
+    let script = format!(
+        "import os, subprocess\n\
+         def below(work):\n\
+         \x20   child = os.fork()\n\
+         \x20   if child: os.waitpid(child, 0)\n\
+         \x20   else: work(); os._exit(0)\n\
+         def nest(depth):\n\
+         \x20   if depth: below(lambda: nest(depth - 1))\n\
+         \x20   else: [below(lambda: subprocess.run([{WARD:?}, 'whoami'])) for _ in range(30)]\n\
+         nest(3)\n"
+    );
+    let mut asking = Command::new("/usr/bin/python3");
+    asking.args(["-c", &script]).env_clear().env("WARD_ROOT", root.path());
+    assert!(asking.stdout(Stdio::null()).status().unwrap().success());
+    let kept = pidfds(monitor).saturating_sub(before);
+    assert!((30..80).contains(&kept), "{kept}");
 }
 
 #[test]

@@ -37,6 +37,14 @@ struct Link {
     above: Option<Arc<Self>>,
 }
 
+impl Link {
+    /// Whether it is the same process, with the same line above it.
+    fn is(&self, other: &Self) -> bool {
+        let above = |link: &Self| link.above.as_ref().map(Arc::as_ptr);
+        self.process == other.process && above(self) == above(other)
+    }
+}
+
 impl Default for Lines {
     fn default() -> Self {
         Self { known: Mutex::new(LruCache::new(REMEMBERED)) }
@@ -92,14 +100,20 @@ impl Lines {
         let mut line: Vec<Arc<Link>> = Vec::with_capacity(walked.len());
         for Above { number, pidfd, stat, .. } in walked.into_iter().rev() {
             let process = ProcessId { number, start_ticks: stat.start_ticks };
-            let link = Arc::new(Link { process, pidfd, above: line.last().cloned() });
-            if is_whole {
-                self.known().put(number, Arc::clone(&link));
-            }
-            line.push(link);
+            let link = Link { process, pidfd, above: line.last().cloned() };
+            line.push(if is_whole { self.remember(link) } else { Arc::new(link) });
         }
         line.reverse();
         line
+    }
+
+    /// One link for each process, however many lines it is in.
+    fn remember(&self, link: Link) -> Arc<Link> {
+        let mut known = self.known();
+        let there = known.get(&link.process.number).filter(|there| there.is(&link)).cloned();
+        let link = there.unwrap_or_else(|| Arc::new(link));
+        known.put(link.process.number, Arc::clone(&link));
+        link
     }
 
     fn known(&self) -> MutexGuard<'_, LruCache<u32, Arc<Link>>> {
