@@ -38,6 +38,8 @@ pub(crate) enum Task {
         ours: SocketAddr,
         /// The other one.
         theirs: SocketAddr,
+        /// The inode of our socket, which tells the connection from one of another network namespace.
+        socket: u64,
     },
     /// Watch a held caller for signals. No answer.
     Watch {
