@@ -40,6 +40,7 @@ mod m11_memory_of_the_daemon;
 mod m12_huge_offsets;
 mod mountpoints;
 mod root;
+mod sidecar;
 
 use crate::support::gocryptfs::{Gocryptfs, VALUE};
 use crate::support::person::Person;

@@ -279,6 +279,25 @@ fn a_client_shows_the_token_and_a_file_that_others_can_read_has_none() {
 }
 
 #[test]
+fn a_token_is_in_a_regular_file_or_the_daemon_does_not_start() {
+    let root = Root::guarded();
+    let place = root.directory().join("token");
+    root.configure(&format!("[sidecar]\nbind = \"127.0.0.1:0\"\ntoken_file = {place:?}\n"));
+    let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+    nix::unistd::mkfifo(&place, mode).unwrap();
+    let refused = root.run(&["daemon", "start"]);
+    assert!(refused.stderr.contains("no regular file"), "{refused:?}");
+    std::fs::remove_file(&place).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", &place).unwrap();
+    assert_ne!(root.run(&["daemon", "start"]).status, Some(0), "it is a link");
+    std::fs::remove_file(&place).unwrap();
+    std::fs::File::create(&place).unwrap().write_all(b"0123456789abcdef").unwrap();
+    assert_ne!(root.run(&["daemon", "start"]).status, Some(0), "others can read it");
+    std::fs::set_permissions(&place, Permissions::from_mode(0o600)).unwrap();
+    root.ward(&["daemon", "start"]).succeed();
+}
+
+#[test]
 fn nothing_but_loopback_is_listened_on() {
     let root = Root::guarded();
     for address in

@@ -135,6 +135,24 @@ fn a_yes_serves_neither_another_agent_nor_another_secret() {
 }
 
 #[test]
+fn a_yes_for_a_humans_secret_is_not_granted_on() {
+    if !crate::support::users::can_act_as_others() {
+        return;
+    }
+    let Some(store) = PassStore::of(STRANGER, "") else { return };
+    store.insert("web", "other");
+    let rules = RULES.replace("\"owner\", \"stranger\"", "\"owner\"");
+    let Some(stage) = stage_with(&store, "", &rules) else { return };
+    let (mut agent, mut stranger) = (Person::of(OWNER), Person::of(STRANGER));
+    let id = request(&stage, &mut agent, "web", "please");
+    stage.root().ward(&["approve", &id]).succeed();
+    let granted = ward(&stage, &mut agent, &["secrets", "grant", "pass/web", "--to", "stranger"]);
+    assert_eq!(granted.0, 3, "{granted:?}");
+    assert_eq!(get(&stage, &mut stranger, "pass/web"), Err(5));
+    assert_eq!(get(&stage, &mut agent, "pass/web"), Ok("other".to_owned()));
+}
+
+#[test]
 fn who_asks_for_a_humans_secret_cannot_say_yes_to_it() {
     let Some((_store, stage)) = two_entries() else { return };
     let mut agent = Person::of(OWNER);

@@ -45,7 +45,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Child;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use ward_audit::{BootId, EventType, Log, Record, Recovered, Settings};
@@ -77,6 +77,8 @@ pub(crate) struct Daemon {
     pub(crate) reloading: Mutex<()>,
     events: Sender<Event>,
     pub(crate) connections: ConnectionTable,
+    /// How many connections sidecars serve at present.
+    pub(crate) at_sidecars: Arc<AtomicUsize>,
     service_manager: ServiceManager,
 }
 
@@ -276,6 +278,7 @@ fn assemble(
         reloading: Mutex::default(),
         events,
         connections: ConnectionTable::default(),
+        at_sidecars: Arc::default(),
         service_manager,
     }))
 }

@@ -50,6 +50,11 @@ impl GrantTable {
         self.grants().iter().filter(is_its).cloned().collect()
     }
 
+    /// Whether it lives.
+    pub(crate) fn has(&self, id: SecretGrantId) -> bool {
+        self.grants().iter().any(|given| given.grant.id() == id)
+    }
+
     /// Those of one file, taken out.
     pub(crate) fn take_file(&self, vault: &VaultName, file: FileId) -> Vec<Arc<GivenGrant>> {
         self.take(|given| given.grant.file() == file && given.grant.vault() == vault)

@@ -171,8 +171,8 @@ impl Privileged {
             Task::ListProcesses => {
                 send(channel, &Ok::<_, MonitorError>(proc::numbers().unwrap_or_default()), &[])
             }
-            Task::FindPeer { ours, theirs } => {
-                send(channel, &socket_owner::owner_of(ours, theirs), &[])
+            Task::FindPeer { ours, theirs, socket } => {
+                send(channel, &socket_owner::owner_of((ours, socket), theirs), &[])
             }
             Task::Watch { thread, token } => {
                 let _core_is_gone = self.held.send(Change::Watch(thread, token));

@@ -41,7 +41,7 @@ use crate::guard_table::GuardTable;
 use crate::handle_table::{HandleId, HandleTable};
 use crate::handoff_table::HandoffTable;
 use crate::helper::Notifier;
-use crate::lease_table::{LeaseTable, Reach};
+use crate::lease_table::LeaseTable;
 use crate::log_keeper::LogFinding;
 use crate::log_state::LogState;
 use crate::meter::{Meter, Step};
@@ -173,7 +173,7 @@ impl Pipeline {
             }
             Decision::Permitted(permit) => {
                 let holder = attempt.holder(ScopeKind::Process)?;
-                self.leases.begin(permit, holder, Reach::Handle, place.term.latest())? // [5] lease_table.rs
+                self.begin_lease(permit, holder, place)? // [5] lease_table.rs
             }
         };
         lap.done(Step::OpenLease);

@@ -93,7 +93,7 @@ impl Rules {
         if !is_it || !handoff.is_of(self.digest()) || caller.grade() == Grade::Untrusted {
             return Decision::Denied(Denial::NoRule);
         }
-        if self.human_owned.of(question).is_some() {
+        if self.belongs_to_a_human(question) {
             // Only its owner gives it away, by a yes to who opens it.
             return self.evaluate(caller, question, time);
         }

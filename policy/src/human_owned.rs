@@ -37,6 +37,11 @@ impl HumanOwned {
 }
 
 impl Rules {
+    /// Whether reading that takes a human's yes whoever else says so.
+    pub fn belongs_to_a_human(&self, question: &Question<'_>) -> bool {
+        self.human_owned.of(question).is_some()
+    }
+
     /// The same rules, where what is in `owned` takes an approver's yes wherever a rule allows it.
     #[must_use]
     pub fn with_human_owned(self, owned: HumanOwned) -> Self {

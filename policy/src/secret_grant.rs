@@ -1,8 +1,8 @@
 //! A grant of a secret: one file that a client of the policy may read, because somebody who may read it
 //! said so.
 //!
-//! It gives what no rule speaks of, and nothing that a rule denies or wants a human for. It is for the
-//! file, whatever name it has.
+//! It gives what no rule speaks of, and nothing that a rule denies or wants a human for, or that belongs
+//! to one. It is for the file, whatever name it has.
 
 use crate::{
     Basis, Caller, Decision, Denial, FileId, Grade, Grant, HandleTerms, LocalTime, Moment, Names,
@@ -98,6 +98,7 @@ impl Rules {
         match self.evaluate(caller, question, time) {
             Decision::Denied(Denial::NoRule)
                 if is_it
+                    && !self.belongs_to_a_human(question)
                     && caller.grade() != Grade::Untrusted
                     && self.clients_of(caller).contains(&&*granted.client) =>
             {

@@ -2,8 +2,10 @@
 
 use crate::support::{NOON, caller, path, rules, vault};
 use std::time::Duration;
+use ulid::Ulid;
 use ward_policy::{
-    Approvers, Decision, Denial, HumanFolder, HumanOwned, Operation, OperationSet, Question, Rules,
+    Approvers, Decision, Denial, FileId, HumanFolder, HumanOwned, Moment, Operation, OperationSet,
+    Question, Rules, SecretGrant, SecretGrantId,
 };
 
 const TEXT: &str = "version = 1\n[defaults]\nlease = '4m'\n[ops]\n'file.read' = 'low'\n\
@@ -73,6 +75,25 @@ fn where_nobody_may_answer_what_belongs_to_a_human_is_refused() {
     let without = [&without[..start], &without[end..]].concat();
     let decision = read(&owned(&without), "default", "pass/a", 1);
     assert!(matches!(decision, Decision::Denied(Denial::NoApprover)), "{decision:?}");
+}
+
+#[test]
+fn a_grant_gives_nobody_what_belongs_to_a_human() {
+    let (vault, path) = (vault("default"), path("pass/a"));
+    let question = Question {
+        operations: OperationSet::of(Operation::FileRead),
+        vault: Some(&vault),
+        path: Some(&path),
+        file: Some(FileId(3)),
+        ..Question::default()
+    };
+    let id = SecretGrantId(Ulid::from(7_u128));
+    let granted = SecretGrant::recalled(id, vault.clone(), FileId(3), "boss".into());
+    let granted = (&granted, Moment::from_nanoseconds(100));
+    let decision = owned(TEXT).evaluate_granted(&caller(9), &question, NOON, granted);
+    assert!(matches!(decision, Decision::Denied(Denial::NoRule)), "{decision:?}");
+    let decision = rules(TEXT).evaluate_granted(&caller(9), &question, NOON, granted);
+    assert!(matches!(decision, Decision::Permitted(_)), "{decision:?}");
 }
 
 #[test]

@@ -23,8 +23,8 @@ use ward_mountd::control::message::{Command, Done, GoesTo, Pipe, PipeWay};
 use ward_mountd::pipe::{CommandName, FILE, SECRET, fill, first_words, split};
 use zeroize::Zeroizing;
 
-/// Variables that would have curl or wget go elsewhere, or read more settings.
-const STEERING: [&str; 11] = [
+/// Variables that would have curl or wget go elsewhere, read more settings, or write down the keys of what they send.
+const STEERING: [&str; 12] = [
     "http_proxy",
     "https_proxy",
     "HTTPS_PROXY",
@@ -36,6 +36,7 @@ const STEERING: [&str; 11] = [
     "CURL_HOME",
     "WGETRC",
     "SYSTEM_WGETRC",
+    "SSLKEYLOGFILE",
 ];
 
 /// Passes it on, and ends as the command does.

@@ -187,6 +187,10 @@ fn words_of_others_on_the_bus_let_nobody_go() {
     logind.order("wake");
     logind.says("released");
     logind.says("lock sleep wardfs delay");
+    // What is held now is logind's lock, and not the descriptor that came with the forged words.
+    logind.order("wake");
+    logind.says("released");
+    logind.says("lock sleep wardfs delay");
     assert_eq!(stage.held("ask/token"), request);
     assert_eq!(stage.approve(&request).status, Some(0));
     assert_eq!(waiting.end(), Ok("s3cret".into()));

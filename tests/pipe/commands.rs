@@ -18,6 +18,18 @@ fn a_command_gets_every_byte_on_its_standard_input_and_the_log_names_it() {
 }
 
 #[test]
+fn a_way_to_a_program_of_thousands_of_bytes_is_cut_in_the_log() {
+    let root = root("[pipe]\nallow = [\"true\"]\n");
+    let path = format!("{}usr/bin", "/".repeat(3000));
+    root.ward(&["get", "token", "--pipe-to", "true"]).with("PATH", &path).succeed();
+    root.ward(&["get", "token", "--pipe-to", "cat"]).with("PATH", &path).run();
+    for event in ["file.open", "refused"] {
+        let used = entries(&root, event).pop().unwrap()["used"].as_str().unwrap().len();
+        assert_eq!(used, 1024, "{event}");
+    }
+}
+
+#[test]
 fn nothing_is_piped_before_somebody_says_which_commands_may_get_a_secret() {
     let root = root("");
     for way in

@@ -161,3 +161,16 @@ fn curl_itself_brings_the_secret_to_the_address_that_is_allowed_and_asks_no_prox
     let authorization = server.asked()[0].header("authorization").map(str::to_owned);
     assert_eq!(authorization.as_deref(), Some("Basic YXl1c2g6aHVudGVyMg=="));
 }
+
+#[test]
+fn no_variable_has_curl_ask_a_proxy_read_settings_or_write_down_its_keys() {
+    let root = root("[pipe]\nallow = [\"curl\"]\n");
+    let names = ["https_proxy", "ALL_PROXY", "CURL_HOME", "SSLKEYLOGFILE"];
+    let shows: Vec<_> = names.iter().map(|name| format!("\"${{{name}-none}}\"")).collect();
+    let folder = program(&root, "curl", &format!("echo {}", shows.join(" ")));
+    let template = "curl -u me:{secret} https://a.example/";
+    let ward = root.ward(&["get", "token", "--pipe-to-args", template]);
+    let path = format!("{folder}:/bin");
+    let ward = names.iter().fold(ward.with("PATH", &path), |ward, name| ward.with(name, "evil"));
+    assert_eq!(ward.succeed(), "none none none none\n");
+}

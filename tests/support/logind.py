@@ -36,9 +36,11 @@ def released(lock):
 
 
 def forge():
-    """The same words by somebody else, to the daemon alone."""
+    """The same words by somebody else, to the daemon alone, with a descriptor."""
     signal = dbus.lowlevel.SignalMessage(PATH, MANAGER, "PrepareForSleep")
-    signal.append(True, signature="b")
+    ours, theirs = os.pipe()
+    signal.append(True, dbus.types.UnixFd(theirs), signature="bh")
+    os.close(theirs)
     signal.set_destination(askers[-1])
     stranger = dbus.bus.BusConnection(sys.argv[1])
     stranger.send_message(signal)

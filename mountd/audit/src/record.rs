@@ -17,8 +17,8 @@ use ward_policy::{
     VaultName,
 };
 
-/// The longest reason, in bytes: whoever asks writes it, and must not fill the disk with it.
-const LONGEST_REASON: usize = 1024;
+/// The longest text of a caller's own, in bytes: whoever asks writes it, and must not fill the disk with it.
+const LONGEST_TEXT: usize = 1024;
 
 /// The kind of a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,7 +285,7 @@ impl<'a> Record<'a> {
 
     /// Somebody's own words; what is over 1 KiB is cut off.
     pub fn reason(self, reason: &'a str) -> Self {
-        Self { reason: Some(&reason[..reason.floor_char_boundary(LONGEST_REASON)]), ..self }
+        Self { reason: Some(&reason[..reason.floor_char_boundary(LONGEST_TEXT)]), ..self }
     }
 
     /// What an answer stood on, and the text of what it gave.
@@ -298,9 +298,9 @@ impl<'a> Record<'a> {
         Self { ticket: Some(ticket), ..self }
     }
 
-    /// The program that gets the bytes.
-    pub const fn used(self, program: &'a str) -> Self {
-        Self { used: Some(program), ..self }
+    /// The program that gets the bytes, as somebody says; what is over 1 KiB is cut off.
+    pub fn used(self, program: &'a str) -> Self {
+        Self { used: Some(&program[..program.floor_char_boundary(LONGEST_TEXT)]), ..self }
     }
 
     /// How many bytes.

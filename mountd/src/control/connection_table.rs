@@ -31,8 +31,12 @@ impl ConnectionTable {
         let peer = getsockopt(stream, sockopt::PeerCredentials).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         stream.set_write_timeout(Some(PATIENCE)).ok()?;
+        self.admit_user(UserId(peer.uid()))
+    }
+
+    /// The same for a user who is known already.
+    pub(crate) fn admit_user(&self, user: UserId) -> Option<Admitted> {
         let mut of_user = self.of_user();
-        let user = UserId(peer.uid());
         let all: usize = of_user.values().sum();
         let own = of_user.entry(user).or_default();
         if *own >= MOST_OF_ONE_USER || all >= MOST {

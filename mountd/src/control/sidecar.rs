@@ -25,15 +25,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use ward_audit::{Durability, EventType, Outcome, Record};
-use ward_policy::Caller;
+use ward_policy::{Caller, UserId};
 use zeroize::Zeroizing;
 
 /// How long a client may take to say what it wants, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest request, in bytes.
 const LONGEST: usize = 16_384;
-/// How many connections are served at once.
+/// How many connections are served at once, by all sidecars.
 const MOST: usize = 64;
+/// Whom those count as whom nobody can tell.
+const NOBODY: UserId = UserId(u32::MAX);
 /// How often it is looked whether to go on, in milliseconds.
 const PERIOD: u16 = 500;
 /// How much more than the longest request is taken, so that whoever sends it hears why it is refused.
@@ -85,7 +87,7 @@ impl Sidecar {
         owner: Option<BorrowedFd<'_>>,
         is_over: impl Fn() -> bool,
     ) {
-        let (token, served) = (Arc::new(self.token), Arc::new(AtomicUsize::new(0)));
+        let token = Arc::new(self.token);
         loop {
             let mut looked = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
             looked.extend(owner.map(|owner| PollFd::new(owner, PollFlags::POLLIN)));
@@ -96,12 +98,16 @@ impl Sidecar {
             }
             let Ok((stream, _)) = self.listener.accept() else { continue };
             // Who comes when all places are taken is closed without a word.
-            let Some(place) = Place::take(&served) else { continue };
+            let Some(place) = Place::take(&daemon.at_sidecars) else { continue };
             let (daemon, token) = (Arc::clone(daemon), Arc::clone(&token));
             let work = move || {
                 let _place = place;
+                let first = identify(&daemon, &stream);
+                let user = first.as_ref().map_or(NOBODY, |(_, caller)| caller.uid);
+                let Some(admitted) = daemon.connections.admit_user(user) else { return };
                 // Nobody but the one who asked has to know.
-                let _gone_or_slow = serve_one(&daemon, token.as_ref().as_ref(), stream);
+                let _gone_or_slow = serve_one(&daemon, token.as_ref().as_ref(), (stream, first));
+                daemon.connections.leave(admitted);
             };
             // Without a thread it is closed, too.
             drop(std::thread::Builder::new().name("sidecar".to_owned()).spawn(work));
@@ -149,10 +155,13 @@ impl Control<'_> {
     }
 }
 
-fn serve_one(daemon: &Arc<Daemon>, token: Option<&Token>, mut stream: TcpStream) -> io::Result<()> {
+fn serve_one(
+    daemon: &Arc<Daemon>,
+    token: Option<&Token>,
+    (mut stream, first): (TcpStream, Result<Known, Failure>),
+) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let first = identify(daemon, &stream);
     let reply = match read_line(&mut stream)? {
         Some(line) => answer(daemon, token, &stream, (&line, first)),
         None => Reply::error(&format!("a request has at most {LONGEST} bytes")),
@@ -200,8 +209,11 @@ fn drain(stream: &mut TcpStream) -> io::Result<()> {
 
 /// The process at the other end, as it is now.
 fn identify(daemon: &Daemon, stream: &TcpStream) -> Result<Known, Failure> {
-    let ends = (|| Ok::<_, io::Error>((stream.local_addr()?, stream.peer_addr()?)))();
-    let (ours, theirs) = ends.map_err(|error| bad_input(error, "connect again"))?;
+    let ends = || -> io::Result<_> {
+        let socket = rustix::fs::fstat(stream)?.st_ino;
+        Ok(((stream.local_addr()?, socket), stream.peer_addr()?))
+    };
+    let (ours, theirs) = ends().map_err(|error| bad_input(error, "connect again"))?;
     let pipeline = &daemon.pipeline;
     let found = pipeline.monitor.find_peer(ours, theirs);
     let process = found.map_err(|error| super::failure::of_monitor(&error))?;
@@ -221,8 +233,15 @@ fn answer(
         Ok(asked) => asked,
         Err(fault) => return Reply::error(&fault),
     };
-    let (asker, caller) = match first {
-        Ok(known) => known,
+    // A process that had the number of the one at the other end has another socket now, if any.
+    let known = first.and_then(|first| identify(daemon, stream).map(|now| (first, now)));
+    let (asker, caller) = match known {
+        Ok(((_, first), (asker, caller))) if is_same(&first, &caller) => (asker, caller),
+        Ok((_, (_, now))) => {
+            let why = "somebody else than who connected is at the end of the connection";
+            refuse(daemon, Some(&now), why);
+            return Reply::error("the connection has another owner than when it began");
+        }
         Err(failure) => {
             refuse(daemon, None, &failure.message);
             return Reply::error(&failure.message);
@@ -233,27 +252,13 @@ fn answer(
         return Reply::error("the token is missing or wrong");
     }
     let connection = stream.as_fd();
-    let control =
-        Control { daemon, caller: Arc::clone(&caller), asker, descriptor: None, connection };
-    let reply = control.act(&asked);
-    // Whoever gets it must be who asked.
-    let is_same = |now: &Caller| {
-        let program =
-            |it: &Caller| it.executable.as_deref().map(|it| (it.device, it.inode, it.sha256));
-        now.process == caller.process && program(now) == program(&caller)
-    };
-    match identify(daemon, stream) {
-        Ok((_, now)) if is_same(&now) => reply,
-        Ok((_, now)) => {
-            refuse(
-                daemon,
-                Some(&now),
-                "somebody else than who asked is at the end of the connection",
-            );
-            Reply::error("the connection has another owner than when it began")
-        }
-        Err(failure) => Reply::error(&failure.message),
-    }
+    Control { daemon, caller, asker, descriptor: None, connection }.act(&asked)
+}
+
+/// Whether these are one process, with one program.
+fn is_same(one: &Caller, other: &Caller) -> bool {
+    let program = |it: &Caller| it.executable.as_deref().map(|it| (it.device, it.inode, it.sha256));
+    one.process == other.process && program(one) == program(other)
 }
 
 /// Records a no that is none of the policy's.

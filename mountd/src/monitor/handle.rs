@@ -14,6 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use ward_policy::Script;
 
 /// How many tasks can be under way at once; one of them waits for the machine to sleep.
@@ -24,6 +25,8 @@ const CHANNELS: usize = 7;
 pub(crate) struct Monitor {
     idle: Receiver<OwnedFd>,
     give_back: Sender<OwnedFd>,
+    /// Held while a peer is looked for among all processes: whoever connects takes one channel at most.
+    peers: Mutex<()>,
     process: u32,
 }
 
@@ -71,7 +74,7 @@ impl Monitor {
         }
         let (reports, theirs) = pair()?;
         send(first.as_fd(), &Task::Report, &[theirs.as_fd()])?;
-        let monitor = Self { idle, give_back, process: process.id() };
+        let monitor = Self { idle, give_back, peers: Mutex::default(), process: process.id() };
         Ok(Started { monitor, process, first, reports })
     }
 
@@ -91,13 +94,14 @@ impl Monitor {
         self.ask(&Task::ListProcesses, None).map(|(numbers, _)| numbers)
     }
 
-    /// The process at the other end of a TCP connection.
+    /// The process at the other end of a TCP connection, of which we have an end and its inode.
     pub(crate) fn find_peer(
         &self,
-        ours: SocketAddr,
+        (ours, socket): (SocketAddr, u64),
         theirs: SocketAddr,
     ) -> Result<u32, MonitorError> {
-        self.ask(&Task::FindPeer { ours, theirs }, None).map(|(process, _)| process)
+        let _turn = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ask(&Task::FindPeer { ours, theirs, socket }, None).map(|(process, _)| process)
     }
 
     pub(crate) fn prepare(

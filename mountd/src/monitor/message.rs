@@ -15,8 +15,6 @@ use ward_policy::{
 
 /// The longest packet, in bytes.
 const LONGEST: usize = 64 << 10;
-/// The most descriptors in one packet.
-pub(crate) const MOST_DESCRIPTORS: usize = 3;
 
 /// What the core asks the monitor to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,6 +38,8 @@ pub(crate) enum Task {
         ours: SocketAddr,
         /// The other one.
         theirs: SocketAddr,
+        /// The inode of our socket, which tells the connection from one of another network namespace.
+        socket: u64,
     },
     /// Watch a held caller for signals. No answer.
     Watch {
@@ -302,7 +302,8 @@ pub(super) fn receive_into(
     socket: BorrowedFd<'_>,
     bytes: &mut [u8],
 ) -> io::Result<Option<(usize, Vec<OwnedFd>)>> {
-    let mut space = nix::cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+    // Room for as many as one message can carry (unix(7)), so that none is left out.
+    let mut space = nix::cmsg_space!([RawFd; 253]);
     loop {
         let mut slices = [IoSliceMut::new(bytes)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;

@@ -49,6 +49,8 @@ pub(super) struct Method<'a> {
 pub(super) struct Message {
     kind: u8,
     answers: u32,
+    /// How many descriptors came with it.
+    carries: usize,
     pub(super) sender: String,
     pub(super) interface: String,
     pub(super) member: String,
@@ -96,14 +98,14 @@ impl SystemBus {
         self.stream.write_all(&call(self.serial, method, words))?;
         self.patience(Some(PATIENCE))?;
         loop {
-            let message = self.message()?;
+            let (message, descriptors) = self.message()?;
             if message.answers != self.serial || message.kind == SIGNAL {
                 continue;
             }
             if message.kind == FAILURE {
                 return Err(io::Error::other(format!("{} is refused", method.member)));
             }
-            return Ok((message, self.descriptors.pop_front()));
+            return Ok((message, descriptors.into_iter().next()));
         }
     }
 
@@ -111,7 +113,7 @@ impl SystemBus {
     pub(super) fn signal(&mut self) -> io::Result<Message> {
         self.patience(None)?;
         loop {
-            let message = self.message()?;
+            let (message, _unasked) = self.message()?;
             if message.kind == SIGNAL {
                 return Ok(message);
             }
@@ -140,11 +142,14 @@ impl SystemBus {
         }
     }
 
-    fn message(&mut self) -> io::Result<Message> {
+    /// The next message, with its own descriptors: whoever is on the bus can send some.
+    fn message(&mut self) -> io::Result<(Message, Vec<OwnedFd>)> {
         loop {
             if let Some(length) = length_of(&self.received)? {
                 let bytes: Vec<u8> = self.received.drain(..length).collect();
-                return parse(&bytes).ok_or_else(unknown);
+                let message = parse(&bytes).ok_or_else(unknown)?;
+                let its = self.descriptors.len().min(message.carries);
+                return Ok((message, self.descriptors.drain(..its).collect()));
             }
             self.more()?;
         }
@@ -233,6 +238,7 @@ fn parse(bytes: &[u8]) -> Option<Message> {
         let kind = reader.signature()?;
         match (field, kind) {
             (5, b"u") => message.answers = u32::try_from(reader.number()?).ok()?,
+            (9, b"u") => message.carries = reader.number()?,
             (2, b"s") => message.interface = reader.text()?,
             (3, b"s") => message.member = reader.text()?,
             (7, b"s") => message.sender = reader.text()?,

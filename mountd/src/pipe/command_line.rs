@@ -17,7 +17,7 @@ pub(crate) enum LineFault {
     Outside,
     #[error("is an option that the command is not run with")]
     Denied,
-    #[error("is an option with a value, and nothing is known of it")]
+    #[error("is an option that may take a value, and nothing is known of it")]
     Unknown,
     #[error("names a file that becomes a part of what is sent")]
     NamesFile,
@@ -105,6 +105,11 @@ impl Line<'_> {
                 continue;
             }
             self.option(word, Some(grammar)).map_err(here)?;
+            // What takes a value takes it even if that looks like an option, and counts on from there.
+            let next = rest.clone().next().is_some_and(|(_, word)| word.starts_with('-'));
+            if next && !grammar.is_known(word) {
+                return Err(here(LineFault::Unknown));
+            }
             let (takes, attached) = match grammar.value_of(word) {
                 Some(told) => told,
                 None if self.rules.prefixes.is_empty() => continue,
@@ -120,7 +125,10 @@ impl Line<'_> {
             if takes.is_some_and(|option| grammar.addresses.contains(&option)) {
                 self.address(value).map_err(here)?;
             } else {
-                self.value(value).and_then(|()| self.embedded(value)).map_err(here)?;
+                let names_file = takes.is_some_and(|option| grammar.files.contains(&option));
+                let file = value.find('@').filter(|_| names_file && !value.contains('='));
+                let file = file.and_then(|at| value.get(at..)).unwrap_or(value);
+                self.value(file).and_then(|()| self.embedded(value)).map_err(here)?;
             }
         }
         Ok(())
@@ -212,6 +220,12 @@ impl Line<'_> {
 }
 
 impl Grammar {
+    /// Whether it is known if an option takes the word after it.
+    fn is_known(&self, word: &str) -> bool {
+        let is_listed = || self.long.contains(&word) || self.flags.contains(&word);
+        !word.starts_with("--") || word.contains('=') || word.starts_with("--no-") || is_listed()
+    }
+
     /// Which option of a word takes a value, and the value if it is in the same word; `None` when that
     /// cannot be told.
     fn value_of<'w>(&self, word: &'w str) -> Option<(Option<&'w str>, Option<&'w str>)> {

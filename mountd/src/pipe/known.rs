@@ -4,7 +4,7 @@
 use super::settings::CommandName;
 
 /// A command line as far as it has to be understood. An option that is not listed takes no word here, so
-/// that the word after it counts as an address.
+/// that the word after it counts as an address, and must be none of the options.
 #[derive(Debug)]
 pub(super) struct Grammar {
     name: &'static str,
@@ -16,6 +16,10 @@ pub(super) struct Grammar {
     pub(super) long: &'static [&'static str],
     /// Those of them whose value is an address.
     pub(super) addresses: &'static [&'static str],
+    /// Those of them whose value names a file behind its first `@`, where it has no `=`.
+    pub(super) files: &'static [&'static str],
+    /// Long options that take no value, besides `--no-*`.
+    pub(super) flags: &'static [&'static str],
     /// What it is not run with where addresses are looked at, unless `deny_options` says otherwise. A
     /// final `*` stands for anything, `@` for a value that names a file.
     pub(super) denied: &'static [&'static str],
@@ -75,6 +79,47 @@ const CURL: Grammar = Grammar {
         "--write-out",
     ],
     addresses: &["--url"],
+    files: &["--data-urlencode", "--url-query"],
+    flags: &[
+        "--anyauth",
+        "--basic",
+        "--compressed",
+        "--create-dirs",
+        "--digest",
+        "--fail",
+        "--fail-early",
+        "--fail-with-body",
+        "--get",
+        "--globoff",
+        "--head",
+        "--http1.0",
+        "--http1.1",
+        "--http2",
+        "--http3",
+        "--include",
+        "--insecure",
+        "--ipv4",
+        "--ipv6",
+        "--junk-session-cookies",
+        "--negotiate",
+        "--netrc",
+        "--netrc-optional",
+        "--parallel",
+        "--progress-bar",
+        "--raw",
+        "--remote-name",
+        "--remote-time",
+        "--remove-on-error",
+        "--retry-all-errors",
+        "--retry-connrefused",
+        "--show-error",
+        "--silent",
+        "--ssl-reqd",
+        "--tcp-nodelay",
+        "--tlsv1.2",
+        "--tlsv1.3",
+        "--tr-encoding",
+    ],
     denied: &[
         // Further settings, and further command lines.
         "-K",
@@ -149,6 +194,25 @@ const WGET: Grammar = Grammar {
         "--wait",
     ],
     addresses: &[],
+    files: &[],
+    flags: &[
+        "--auth-no-challenge",
+        "--content-disposition",
+        "--content-on-error",
+        "--continue",
+        "--https-only",
+        "--ignore-length",
+        "--inet4-only",
+        "--inet6-only",
+        "--keep-session-cookies",
+        "--quiet",
+        "--retry-connrefused",
+        "--server-response",
+        "--show-progress",
+        "--spider",
+        "--timestamping",
+        "--trust-server-names",
+    ],
     denied: &[
         // Further settings.
         "-e",

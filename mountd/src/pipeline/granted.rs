@@ -97,6 +97,9 @@ impl Pipeline {
             file: granting.file,
             ..Question::default()
         };
+        if self.policy.rules().belongs_to_a_human(&reading) {
+            return Err(self.refuse_to_grant(giver, &reading, &OF_A_HUMAN));
+        }
         let now = clock::now();
         let (permit, lease);
         let (own, latest) = match self.policy.evaluate(giver, &reading) {
@@ -183,6 +186,9 @@ impl Pipeline {
         clock::now().after(Duration::from_nanos(u64::try_from(left).unwrap_or(0)))
     }
 }
+
+/// Why nobody grants what a source shows.
+const OF_A_HUMAN: &str = "what belongs to a human takes a yes of theirs for who opens it";
 
 /// Why nobody grants what it may not read itself.
 const MAY_NOT_READ: &str = "who grants a secret must be able to read it without a new question";

@@ -6,7 +6,6 @@ use super::{ChangeError, OpenError, Pipeline, ReadError, WriteError};
 use crate::caller::Asker;
 use crate::clock;
 use crate::handle_table::{Handle, HandleId, Opened, Pages};
-use crate::lease_table::Reach;
 use crate::meter::Verdict;
 use crate::place::{Place, Secret};
 use std::sync::Arc;
@@ -211,7 +210,7 @@ impl Pipeline {
         match self.decide(caller, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let holder = caller.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
-                Ok(self.leases.begin(permit, holder, Reach::Handle, place.term.latest())?)
+                self.begin_lease(permit, holder, place)
             }
             Decision::NeedsApproval(ask) => {
                 self.leases.find(&ask, caller).ok_or(OpenError::NoSuchSecret)

@@ -6,11 +6,12 @@ use crate::caller::Asker;
 use crate::clock;
 use crate::handle_table::Handle;
 use crate::lease_table::Reach;
+use crate::place::Place;
 use std::sync::Arc;
 use ward_audit::Record;
 use ward_policy::{
-    ActiveLease, Caller, Decision, Denial, Lease, LeaseEnd, Moment, Operation, OperationSet,
-    ProcessId, Question, ScopeKind, Share,
+    ActiveLease, Basis, Caller, Decision, Denial, Fingerprint, Lease, LeaseEnd, Moment, Operation,
+    OperationSet, Permit, ProcessId, Question, ScopeKind, Share,
 };
 use ward_store::VaultKind;
 
@@ -76,6 +77,26 @@ impl Right {
 }
 
 impl Pipeline {
+    /// Spends a permit on a lease for one open file, unless what it rests on has ended meanwhile: who
+    /// ended that could not withdraw what had not begun.
+    pub(super) fn begin_lease(
+        &self,
+        permit: Permit,
+        holder: Fingerprint,
+        place: &Place,
+    ) -> Result<Arc<Lease>, OpenError> {
+        let lease = self.leases.begin(permit, holder, Reach::Handle, place.term.latest())?;
+        let is_granted = match lease.basis() {
+            Basis::SecretGrant { grant, .. } => self.grants.has(*grant),
+            Basis::Rule | Basis::Approval { .. } | Basis::Handoff { .. } => true,
+        };
+        if is_granted && lease.grant().policy == self.policy.rules().digest() {
+            return Ok(lease);
+        }
+        lease.withdraw();
+        Err(OpenError::Ended)
+    }
+
     /// The right of `asker` to do `operation` with `handle`. Who does not hold it is never waited for
     /// and raises no request: it takes an allow, a live lease, or a rule that shares the handle and
     /// no rule that denies.
@@ -96,8 +117,7 @@ impl Pipeline {
         let refused = match self.decide_reading(&user, secret.kind, &question) {
             Decision::Permitted(permit) => {
                 let holder = user.fingerprint(ScopeKind::Process).ok_or(OpenError::Ended)?;
-                let lease =
-                    self.leases.begin(permit, holder, Reach::Handle, handle.place.term.latest())?;
+                let lease = self.begin_lease(permit, holder, &handle.place)?;
                 return Ok(Right { user, lease, whose: Whose::Own(opener) });
             }
             Decision::NeedsApproval(request) => {

@@ -2,9 +2,12 @@
 
 use super::{Finding, Grade};
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use toml::Table;
+use ward_mountd::root::MARK;
 
 /// How many entries are named.
 const NAMED: usize = 3;
@@ -21,6 +24,8 @@ pub(super) struct Ownership {
     open: BTreeSet<String>,
     /// Directories above that others can change.
     above: Vec<PathBuf>,
+    /// The file of the sidecar's token, where others can read it; and how.
+    token: Option<(PathBuf, String)>,
     /// Whether there was something that may not be looked at.
     is_partial: bool,
 }
@@ -33,6 +38,11 @@ impl Ownership {
             seen.open.insert(format!("{}, which others may change", root.display()));
         }
         seen.look_into(root, top.uid());
+        seen.token = token_file(root).and_then(|file| {
+            let metadata = std::fs::metadata(&file).ok()?;
+            let what = openness(&metadata, top.uid())?;
+            Some((file, what))
+        });
         for folder in root.ancestors().skip(1).filter(|folder| folder.is_absolute()) {
             let metadata = std::fs::metadata(folder)?;
             let is_of_another = ![0, top.uid()].contains(&metadata.uid());
@@ -53,18 +63,10 @@ impl Ownership {
             let path = entry.path();
             // What ends meanwhile is nobody's.
             let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-            let kind = metadata.file_type();
-            let what = if metadata.uid() != owner {
-                format!("belongs to uid {}", metadata.uid())
-            } else if !kind.is_socket() && metadata.mode() & OTHERS != 0 {
-                format!("has mode {:o}", metadata.mode() & 0o7777)
-            } else {
-                String::new()
-            };
-            if !what.is_empty() {
+            if let Some(what) = openness(&metadata, owner) {
                 self.open.insert(format!("{}, which {what}", path.display()));
             }
-            if kind.is_dir() {
+            if metadata.is_dir() {
                 self.look_into(&path, owner);
             }
         }
@@ -97,6 +99,16 @@ impl Ownership {
                 next: format!("chmod go-w {}, or move the root", folder.display()),
             });
         }
+        if let Some((file, what)) = &self.token {
+            let file = file.display();
+            findings.push(Finding {
+                name: "token",
+                grade: Grade::Bad,
+                found: format!("the token of [sidecar] is in {file}, which {what}"),
+                means: "others can read it and show it, and the daemon does not start with it",
+                next: format!("chown --reference={root} {file} && chmod 600 {file}; then put another token into it"),
+            });
+        }
         if self.is_partial {
             findings.push(Finding {
                 name: "ownership-unseen",
@@ -110,10 +122,26 @@ impl Ownership {
     }
 }
 
+/// What is wrong with a file that is for `owner` alone, in words.
+fn openness(metadata: &Metadata, owner: u32) -> Option<String> {
+    if metadata.uid() != owner {
+        return Some(format!("belongs to uid {}", metadata.uid()));
+    }
+    let is_open = !metadata.file_type().is_socket() && metadata.mode() & OTHERS != 0;
+    is_open.then(|| format!("has mode {:o}", metadata.mode() & 0o7777))
+}
+
+/// The file that `[sidecar]` names, where we may read the settings.
+fn token_file(root: &Path) -> Option<PathBuf> {
+    let settings: Table = toml::from_str(&std::fs::read_to_string(root.join(MARK)).ok()?).ok()?;
+    settings.get("sidecar")?.get("token_file")?.as_str().map(PathBuf::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::Permissions;
+    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
 
     fn set(path: &Path, mode: u32) {
@@ -130,6 +158,17 @@ mod tests {
             set(&root.join(path), mode);
         }
         assert_eq!(Ownership::of(&root).unwrap(), Ownership::default());
+        let token = place.path().join("token");
+        std::fs::File::create(&token).unwrap();
+        set(&token, 0o604);
+        let named = format!("[sidecar]\ntoken_file = {token:?}\n");
+        let mut file = std::fs::File::create(root.join("ward.toml")).unwrap();
+        file.write_all(named.as_bytes()).unwrap();
+        set(&root.join("ward.toml"), 0o600);
+        let findings = Ownership::of(&root).unwrap().findings(&root);
+        assert_eq!((findings.len(), findings[0].name), (1, "token"));
+        assert!(findings[0].found.ends_with("which has mode 604"), "{}", findings[0].found);
+        set(&token, 0o600);
         set(&root.join("keys/default"), 0o640);
         set(place.path(), 0o777);
         let seen = Ownership::of(&root).unwrap();

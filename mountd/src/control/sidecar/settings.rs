@@ -1,7 +1,7 @@
 //! The table `[sidecar]` of `ward.toml`, and the token of its clients.
 
 use crate::metrics::Loopback;
-use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -33,9 +33,13 @@ impl Token {
         let named = path.display();
         let refused =
             |why: &dyn std::fmt::Display| format!("cannot take the token from {named}: {why}");
-        let file = open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
-        let file = file.map_err(|errno| refused(&errno))?;
+        // A pipe would have us wait for who writes into it.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = open(path, flags, Mode::empty()).map_err(|errno| refused(&errno))?;
         let status = fstat(&file).map_err(|errno| refused(&errno))?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+            return Err(refused(&"it is no regular file"));
+        }
         let ours = rustix::process::geteuid().as_raw();
         if status.st_mode & 0o077 != 0 || ![0, ours].contains(&status.st_uid) {
             return Err(refused(&"others can read it; run: chmod 600"));
