@@ -6,6 +6,7 @@ mod audit;
 
 pub(crate) use audit::AuditSettings;
 
+use crate::calendar::SecretsSettings;
 use crate::control::SidecarSettings;
 use crate::handle_table::Limits;
 use crate::helper::{Helpers, Notify};
@@ -36,7 +37,7 @@ const LONGEST: u64 = 64 << 10;
 const LONGEST_MOUNT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Tables that a running daemon takes; the others take a restart.
-const TAKEN_WHILE_RUNNING: [&str; 3] = ["mount", "limits", "pipe"];
+const TAKEN_WHILE_RUNNING: [&str; 4] = ["mount", "secrets", "limits", "pipe"];
 
 /// Every setting with its default, commented.
 pub const TEMPLATE: &str = include_str!("settings/template.toml");
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) instance: String,
     #[serde(default)]
     pub(crate) mount: MountSettings,
+    #[serde(default)]
+    pub(crate) secrets: SecretsSettings,
     #[serde(default)]
     pub(crate) limits: Limits,
     /// Where bytes of a secret may go.
@@ -129,6 +132,7 @@ impl Settings {
             layout,
             instance: instance.to_owned(),
             mount: MountSettings::default(),
+            secrets: SecretsSettings::default(),
             limits: Limits::default(),
             pipe: PipeSettings::default(),
             socket: SocketSettings::default(),
@@ -338,6 +342,10 @@ mod tests {
         assert!(said.starts_with("line 5, column 7: \"soon\" is no time"), "{said}");
         let said = parse("[mount]\nttl = \"2h\"\nlongest = \"1h\"\n").unwrap_err();
         assert!(said.starts_with("line 5, column 7: `ttl` is over `longest`"), "{said}");
+        let said = parse("[secrets]\nttl = \"soon\"\n").unwrap_err();
+        assert!(said.starts_with("line 5, column 7: \"soon\" is no time"), "{said}");
+        let said = parse("[secrets]\nttl = \"36501d\"\n").unwrap_err();
+        assert!(said.starts_with("line 5, column 7: \"36501d\" is no time up to"), "{said}");
         let said = parse("[mont]\n").unwrap_err();
         assert!(said.ends_with("did you mean `mount`?"), "{said}");
     }
@@ -362,9 +370,10 @@ mod tests {
     #[test]
     fn a_change_is_taken_at_once_or_waits_for_a_restart() {
         let old = parse("").unwrap();
-        let new = parse("[mount]\nttl = \"2h\"\n[socket]\ngroup = \"ward\"\n").unwrap();
+        let more = "[mount]\nttl = \"2h\"\n[secrets]\nttl = \"30\"\n[socket]\ngroup = \"ward\"\n";
+        let new = parse(more).unwrap();
         let change = old.change_to(&new);
-        assert_eq!(change.taken, ["mount.ttl"]);
+        assert_eq!(change.taken, ["mount.ttl", "secrets.ttl"]);
         assert_eq!(change.waiting, ["socket.group"]);
         assert_eq!(new.change_to(&new), SettingsChange::default());
     }

@@ -76,7 +76,8 @@ impl Control<'_> {
     /// When what is stored now ends.
     fn end_of(&self, ttl: Option<Lifetime>) -> Result<Option<WallTime>, Failure> {
         match ttl {
-            None | Some(Lifetime::Never) => Ok(None),
+            None => Ok(self.daemon.pipeline.calendar.usual_end()),
+            Some(Lifetime::Never) => Ok(None),
             Some(Lifetime::Seconds(seconds)) => {
                 let nanoseconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
                 let end = nanoseconds.and_then(|seconds| {
