@@ -46,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) pager: Option<OsString>,
     /// The shell that the caller works with (`SHELL`).
     pub(crate) shell: Option<PathBuf>,
+    /// Where the caller's passwords are, as `pass` finds them (`PASSWORD_STORE_DIR`).
+    pub(crate) password_store: Option<PathBuf>,
     /// Where the caller lives.
     pub(crate) home: Option<PathBuf>,
     /// Whether somebody wants no colours (`NO_COLOR`, no-color.org).
@@ -100,6 +102,8 @@ impl Settings {
             program,
             pager: pager(),
             shell: variable("SHELL"),
+            password_store: variable("PASSWORD_STORE_DIR")
+                .or_else(|| home().map(|home| home.join(".password-store"))),
             home: home(),
             is_plain: variable("NO_COLOR").is_some(),
         })

@@ -55,9 +55,9 @@ pub(crate) struct ImportGlovesArguments {
 Entries are decrypted by gpg, as you. To have them shown and not copied, see [sources.pass] of
 ward.toml: ward config show --template.")]
 pub(crate) struct ImportPassArguments {
-    /// The password store
+    /// The password store; otherwise `PASSWORD_STORE_DIR`, or ~/.password-store
     #[arg(value_name = "STORE")]
-    pub(crate) source: PathBuf,
+    pub(crate) source: Option<PathBuf>,
     /// Where they go.
     #[command(flatten)]
     pub(crate) into: IntoArguments,
