@@ -287,9 +287,7 @@ impl Control<'_> {
 
     /// Whether nobody is given the secret any more.
     pub(super) fn is_expired(&self, open: &OpenVault, file: FileId) -> bool {
-        let version = open.vault.current_version(file);
-        let end = version.and_then(|version| open.vault.expires(file, version));
-        self.daemon.pipeline.calendar.is_over(end)
+        self.daemon.pipeline.calendar.is_over(open.end_of(file))
     }
 
     /// Withdraws every lease and grant on a secret, then destroys every version of it.
