@@ -3,8 +3,10 @@
 //! Each table is a struct of the module that owns the thing; here they are read and listed together.
 
 mod audit;
+mod check;
 
 pub(crate) use audit::AuditSettings;
+pub(crate) use check::TableName;
 
 use crate::calendar::SecretsSettings;
 use crate::control::SidecarSettings;
@@ -242,14 +244,14 @@ pub fn settings_of(root: &Root) -> Result<Vec<Setting>, SettingsError> {
     Ok(list)
 }
 
-/// Checks the text of a `ward.toml`.
+/// Checks the text of a `ward.toml`, and what it says of users, groups and signers of this machine.
 ///
 /// # Errors
 /// The first fault, with its place.
 pub fn check_settings(text: &str) -> Result<(), RuleFileError> {
     let settings = Settings::parse(text)?;
     if settings.version == 1 {
-        return Ok(());
+        return settings.check(text);
     }
     let message = "this program knows version 1; update wardfs".to_owned();
     Err(RuleFileError::at(text, 0..0, message))
