@@ -86,7 +86,7 @@ pub(crate) enum GpgCommand {
 /// Whose key, and where.
 #[derive(Debug, Args)]
 pub(crate) struct GpgKeyArguments {
-    /// Whose key it is: a name; otherwise that of your user
+    /// Whose key it is: a name; otherwise that of --agent, or of your user
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// The home of gpg; otherwise yours, as gpg finds it
