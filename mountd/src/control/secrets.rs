@@ -282,6 +282,7 @@ impl Control<'_> {
             is_expired: pipeline.calendar.is_over(expires),
             versions: versions.filter(|_| may_read),
             made_by: imprint.filter(|_| may_read).map(maker_of),
+            is_elsewhere: version.is_none() && pipeline.is_of_a_source(&open.name, &path),
         })
     }
 

@@ -141,6 +141,9 @@ pub struct Name {
     /// Who wrote it last, for the same; absent for what was written before that was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<Maker>,
+    /// Whether a source keeps it, and the vault only shows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_elsewhere: bool,
 }
 
 /// Who wrote a version, as attested then.
