@@ -3,7 +3,8 @@
 //! It says where the root is and nothing more: what one may do there is said by the policy of that root
 //! alone. An ACL in the file is therefore neither followed nor passed over in silence.
 
-use crate::import::{Here, gloves};
+use crate::import::Here;
+use crate::import::gloves::acl;
 use crate::policy_text;
 use crate::trouble::Trouble;
 use std::path::{Path, PathBuf};
@@ -33,12 +34,12 @@ impl ConfigFile {
         }
         let text = policy_text::read(&path, "file")?;
         let here = Here {
-            vault: "default".to_owned(),
+            place: "default:".to_owned(),
             users: std::collections::BTreeMap::new(),
             approver: nix::unistd::getuid().as_raw(),
         };
-        gloves::import(&text, &here).map_err(|error| odd(&path, &error.to_string()))?;
-        let agents = gloves::agents(&text).map_err(|error| odd(&path, &error.to_string()))?;
+        acl::import(&text, &here).map_err(|error| odd(&path, &error.to_string()))?;
+        let agents = acl::agents(&text).map_err(|error| odd(&path, &error.to_string()))?;
         let table: Table = toml::from_str(&text).map_err(|error| odd(&path, error.message()))?;
         check(&table).map_err(|what| odd(&path, &what))?;
         let root = root_of(&table).map_err(|what| odd(&path, &what))?;

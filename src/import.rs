@@ -5,7 +5,6 @@ pub(crate) mod agent_safe;
 pub(crate) mod decrypted;
 pub(crate) mod dotenv;
 pub(crate) mod gloves;
-pub(crate) mod gloves_root;
 pub(crate) mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +14,8 @@ use ward_policy::{AgentName, Operation};
 /// What the other program does not know of this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Here {
-    /// The vault that its secrets lie in.
-    pub(crate) vault: String,
+    /// What its names begin with here: `VAULT:`, and a folder if they lie in one.
+    pub(crate) place: String,
     /// Callers that are users, not agents.
     pub(crate) users: BTreeMap<String, u32>,
     /// The user who answers requests.
@@ -102,16 +101,16 @@ fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
 /// A comment: what others wrote stays on its lines.
 fn comment(text: &str) -> String {
     let clean = |line: &str| line.chars().filter(|it| !it.is_control()).collect::<String>();
-    text.lines().map(|line| format!("# {}\n", clean(line).trim_end())).collect()
+    text.lines().map(|line| format!("# {}", clean(line)).trim_end().to_owned() + "\n").collect()
 }
 
-/// A pattern that matches that name, in that vault.
-fn literal(vault: &str, name: &str) -> Result<String, ImportError> {
+/// A pattern that matches that name, at that place.
+fn literal(place: &str, name: &str) -> Result<String, ImportError> {
     let odd = |it: char| "*?[]{}\\".contains(it) || it.is_control();
     if name.is_empty() || name.contains(odd) {
         return Err(ImportError(format!("{name:?} cannot be the name of a secret")));
     }
-    Ok(format!("{vault}:{name}"))
+    Ok(format!("{place}{name}"))
 }
 
 /// The operation of that name.

@@ -181,7 +181,7 @@ fn is_mount_of(vault: &str, directory: &OwnedFd) -> io::Result<bool> {
 
 impl GocryptfsMount {
     /// Shows what is in the volume at `volume`, by the installed gocryptfs.
-    pub(crate) fn begin(volume: &Path, passphrase: &Zeroizing<String>) -> Result<Self, Trouble> {
+    pub(crate) fn begin(volume: &Path, passphrase: &[u8]) -> Result<Self, Trouble> {
         let directory = PrivateDirectory::make()?;
         let mut command = Command::new("gocryptfs");
         // Idle: it ends by itself when we are killed and cannot end it.
@@ -197,9 +197,9 @@ impl GocryptfsMount {
         };
         let mut child = command.spawn().map_err(refuse)?;
         if let Some(mut stdin) = child.stdin.take() {
-            let line = Zeroizing::new(format!("{}\n", passphrase.as_str()));
+            let line = Zeroizing::new([passphrase, b"\n"].concat());
             // One that ends before it reads says why itself.
-            drop(stdin.write_all(line.as_bytes()));
+            drop(stdin.write_all(&line));
         }
         let status = child.wait().map_err(refuse)?;
         if status.success() {

@@ -26,6 +26,7 @@ mod grants;
 mod help;
 mod history;
 mod import;
+mod import_gloves;
 mod init;
 mod list;
 mod pending;

@@ -1,6 +1,9 @@
 //! Secrets of other programs come into a vault: told first, done when told, the source untouched.
 
+mod gloves;
+
 use crate::support::pass_store::PassStore;
+
 use crate::support::root::Root;
 use crate::support::stage::replace;
 use crate::support::users::{STRANGER, can_act_as_others};
@@ -9,8 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 fn get(root: &Root, name: &str) -> Option<String> {
     let ended = root.run(&["--json", "get", name, "--raw"]);
@@ -109,102 +112,6 @@ fn without_a_path_the_store_is_the_one_that_pass_takes() {
     assert_eq!(none.status, Some(7), "{none:?}");
     let message = none.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("nowhere is no store of pass"), "{message}");
-}
-
-/// A root as gloves 0.5.11 lays it out (one age identity for each agent, sealed files in `store`, JSON in
-/// `meta`), written by `age` itself.
-fn gloves_root(folder: &Path) -> Option<PathBuf> {
-    if !Path::new("/usr/bin/age").exists() {
-        eprintln!("skipped: /usr/bin/age is not there: apt-get install age");
-        return None;
-    }
-    let root = folder.join("gloves");
-    for below in ["store/svc/http", "meta/svc/http", "agents/main", "encrypted/work"] {
-        std::fs::create_dir_all(root.join(below)).unwrap();
-    }
-    let made = Command::new("/usr/bin/age-keygen")
-        .arg("-o")
-        .arg(root.join("agents/main/age.key"))
-        .stderr(Stdio::null())
-        .status();
-    assert!(made.unwrap().success());
-    let key = std::fs::read_to_string(root.join("agents/main/age.key")).unwrap();
-    let public = key.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
-    for (name, value, end) in [
-        ("svc/token", "t0ken", "null"),
-        ("svc/http/password", "pa55", "\"2099-01-01T00:00:00.0Z\""),
-        ("svc/over", "old", "\"2001-01-01T00:00:00.0Z\""),
-    ] {
-        let sealed = root.join("store").join(format!("{name}.age"));
-        let mut age = Command::new("/usr/bin/age");
-        age.args(["--recipient", public, "--output"]).arg(sealed).stdin(Stdio::piped());
-        let mut child = age.spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), value.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
-        let meta = format!("{{\"id\":\"{name}\",\"owner\":\"agent\",\"expires_at\":{end}}}");
-        replace(&root.join("meta").join(format!("{name}.json")), &meta);
-    }
-    let request = r#"[{"id":"8d0e","secret_name":"prod/db","requested_by":"flows","status":"pending"},
-        {"id":"9e1f","secret_name":"prod/db","requested_by":"flows","status":"denied"}]"#;
-    replace(&root.join("pending.json"), request);
-    Some(root)
-}
-
-#[test]
-fn secrets_of_gloves_come_with_a_word_about_all_the_rest() {
-    let root = Root::private().serving();
-    let Some(source) = gloves_root(root.directory()) else { return };
-    let before = state_of(&source);
-    let words = ["gloves", source.to_str().unwrap()];
-    let told = import(&root, &words);
-    let expected = ["default:svc/http/password", "default:svc/token"];
-    assert_eq!(names(&told["imported"]), expected, "{told}");
-    assert_eq!(names(&told["left_out"]), ["svc/over"]);
-    let notes = told["notes"].to_string();
-    for word in ["request 8d0e of flows", "vault work", "policy import", "still in"] {
-        assert!(notes.contains(word), "{word}: {notes}");
-    }
-    assert!(!notes.contains("9e1f"), "{notes}");
-    let words = ["--json", "import", "gloves", source.to_str().unwrap(), "--apply"];
-    let done = root.ward(&words).with("PATH", "/usr/bin:/bin").run();
-    assert_eq!(names(&done.json()["result"]["imported"]), expected, "{done:?}");
-    assert_eq!(get(&root, "svc/http/password"), Some("pa55".to_owned()));
-    assert_eq!(get(&root, "svc/over"), None);
-    let status = root.run(&["status", "svc/http/password", "--json"]).json();
-    let end = status["result"]["expires"].as_str().unwrap_or_default();
-    assert!(
-        end.starts_with("2098-12-31T23:59:5") || end.starts_with("2099-01-01T00:00:0"),
-        "{status}"
-    );
-    assert_eq!(state_of(&source), before);
-}
-
-#[test]
-fn a_hostile_source_is_told_piece_by_piece_and_the_rest_of_it_comes() {
-    let root = Root::private().serving();
-    let Some(source) = gloves_root(root.directory()) else { return };
-    let store = source.join("store");
-    symlink("/etc/passwd", store.join("link.age")).unwrap();
-    symlink("/etc", store.join("folder")).unwrap();
-    symlink("/etc/shadow", source.join("agents/main/other.key")).unwrap();
-    replace(&store.join("corrupt.age"), "age-encryption.org/v1\nnothing");
-    replace(&store.join("two\nlines.age"), "x");
-    std::fs::File::create(store.join("huge.age")).unwrap().set_len(64 << 20).unwrap();
-    replace(&source.join("pending.json"), "[{");
-    std::fs::create_dir(source.join("agents/mean")).unwrap();
-    replace(&source.join("agents/mean/age.key"), "AGE-SECRET-KEY-9NONE\n");
-    let words = ["--json", "import", "gloves", source.to_str().unwrap(), "--apply"];
-    let ended = root.ward(&words).with("PATH", "/usr/bin:/bin").run();
-    let done = ended.json()["result"].clone();
-    let expected = ["default:svc/http/password", "default:svc/token"];
-    assert_eq!(names(&done["imported"]), expected, "{ended:?}");
-    let left_out = names(&done["left_out"]);
-    for name in ["link.age", "folder", "huge", "corrupt", "two\nlines"] {
-        assert!(left_out.contains(&name), "{name}: {left_out:?}");
-    }
-    // What is shown to people drives no terminal.
-    let shown = root.run(&["import", "gloves", source.to_str().unwrap(), "--replace"]).stdout;
-    assert!(shown.contains("two\\nlines") || shown.contains("two\\x0alines"), "{shown}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Of `ward import`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportCommand {
-    /// Import the secrets of a root of gloves, and say what is to be done about the rest of it
+    /// Import the secrets and vaults of a root of gloves, with its ACL as a policy to be read
     Gloves(ImportGlovesArguments),
     /// Import the entries of a password store of pass
     Pass(ImportPassArguments),
@@ -39,11 +39,16 @@ pub(crate) struct IntoArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Nothing of the source is changed. Values are decrypted by the program age, with the keys that lie in
-the root. Requests are bound to identities that nothing attests, so they are listed and not taken over.")]
+the root; vaults are shown by gocryptfs, if it is installed, and copied into vaults of their names. The
+.gloves.toml comes as lines for policy.toml and ward.toml, which count when you have put them there.
+Requests are bound to identities that nothing attests, so they are listed and not taken over.")]
 pub(crate) struct ImportGlovesArguments {
     /// The root, which has the folders store and meta
     #[arg(value_name = "ROOT")]
     pub(crate) source: PathBuf,
+    /// The .gloves.toml with its ACL; otherwise the one in the root, or above it and naming it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) acl: Option<PathBuf>,
     /// Where they go.
     #[command(flatten)]
     pub(crate) into: IntoArguments,

@@ -115,7 +115,7 @@ fn body(
         out.push_str(&approver);
     }
     for (target, name) in folder.targets.iter().zip(names) {
-        let path = literal(&here.vault, &target.id)?;
+        let path = literal(&here.place, &target.id)?;
         let labels = labels(target);
         out.push_str(&format!(
             "[targets.{}]\npath = [{}]\nsensitivity = {}\nlabels = {{ {labels} }}\n\n",

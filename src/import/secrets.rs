@@ -59,14 +59,41 @@ pub(crate) struct Source {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Imported {
     /// Whether it was done; otherwise it would be.
     applied: bool,
     /// `VAULT:PATH` of each.
     imported: Vec<String>,
+    /// Whole vaults that came.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) vaults: Vec<String>,
     left_out: Vec<LeftOut>,
     notes: Vec<String>,
+    /// A policy that allows what an ACL did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
+    /// Lines of a `ward.toml` for what else was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) settings: Option<String>,
+}
+
+impl Imported {
+    /// Notes what does not come.
+    pub(crate) fn leave_out(&mut self, name: impl Into<String>, why: impl Into<String>) {
+        self.left_out.push(LeftOut { name: name.into(), why: why.into() });
+    }
+
+    /// Notes what is worth a word.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// It, with the same for people.
+    pub(crate) fn told(self) -> Report<Self> {
+        let text = words(&self);
+        Report::new(self, text)
+    }
 }
 
 impl Source {
@@ -126,7 +153,7 @@ impl Source {
         into: &IntoArguments,
         settings: &Settings,
         open: impl Fn(&Path) -> Result<Zeroizing<Vec<u8>>, String>,
-    ) -> Result<Report<Imported>, Trouble> {
+    ) -> Result<Imported, Trouble> {
         let vault = vault_name(&into.vault)?;
         let mut client = Client::connect(settings)?;
         let list = Command::List { vault: vault.clone() };
@@ -162,9 +189,7 @@ impl Source {
             imported.push(format!("{vault}:{path}"));
         }
         let Self { left_out, notes, .. } = self;
-        let imported = Imported { applied: into.apply, imported, left_out, notes };
-        let text = words(&imported);
-        Ok(Report::new(imported, text))
+        Ok(Imported { applied: into.apply, imported, left_out, notes, ..Imported::default() })
     }
 }
 
@@ -185,13 +210,16 @@ fn store(
 }
 
 fn words(imported: &Imported) -> String {
-    let Imported { applied, imported: names, left_out, notes } = imported;
+    let Imported { applied, imported: names, vaults, left_out, notes, policy, settings } = imported;
     let number = u64::try_from(names.len()).unwrap_or(u64::MAX);
     let done = if *applied { "imported" } else { "would import" };
     let mut text = format!("{done} {}\n", count(number, "secret"));
     for name in names {
         // Writing to a String does not fail.
         let _always_room = writeln!(text, "  {}", escaped(name));
+    }
+    for vault in vaults {
+        let _always_room = writeln!(text, "{done} the vault {}", escaped(vault));
     }
     if !left_out.is_empty() {
         text.push_str("left out\n");
@@ -201,6 +229,12 @@ fn words(imported: &Imported) -> String {
     }
     for note in notes {
         let _always_room = writeln!(text, "note: {}", escaped(note));
+    }
+    for (file, lines) in [("ward.toml", settings), ("policy.toml", policy)] {
+        if let Some(lines) = lines {
+            let _always_room =
+                writeln!(text, "\nfor {file}, when you have read it:\n\n{}", lines.trim_end());
+        }
     }
     if !applied {
         text.push_str("nothing was done; say --apply to import\n");

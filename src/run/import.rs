@@ -1,10 +1,11 @@
 //! `ward import`: secrets of other programs, into a vault. Says what would come, until told to do it.
 
 use crate::command::ImportCommand;
-use crate::import::decrypted::{by_age, by_gpg};
+use crate::import::decrypted::by_gpg;
+use crate::import::dotenv;
 use crate::import::secrets::{Imported, LARGEST_FILE, Source};
-use crate::import::{dotenv, gloves_root};
 use crate::output::Report;
+use crate::run::import_gloves;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
 use std::io::Read;
@@ -19,7 +20,9 @@ pub(crate) fn run(
     match command {
         ImportCommand::Dotenv(arguments) => {
             let source = dotenv::read(&text_of(&arguments.source)?);
-            source.bring(&arguments.into, settings, |_| Err("it is in no file".to_owned()))
+            source
+                .bring(&arguments.into, settings, |_| Err("it is in no file".to_owned()))
+                .map(Imported::told)
         }
         ImportCommand::Pass(arguments) => {
             let store = arguments.source.as_ref().or(settings.password_store.as_ref());
@@ -30,13 +33,10 @@ pub(crate) fn run(
             })?;
             let mut source = Source::default();
             source.walk(store, ".gpg");
-            source.bring(&arguments.into, settings, by_gpg)
+            source.bring(&arguments.into, settings, by_gpg).map(Imported::told)
         }
         ImportCommand::Gloves(arguments) => {
-            let (source, identities) = gloves_root::read(&arguments.source).map_err(|error| {
-                Trouble::bad_input(error).next("name the folder with store and meta")
-            })?;
-            source.bring(&arguments.into, settings, |file| by_age(file, &identities))
+            import_gloves::run(arguments, settings).map(Imported::told)
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::command::PolicyImportArguments;
 use crate::import::agent_safe::{Folder, Settings as Imported};
-use crate::import::{Here, ImportError, agent_safe, gloves};
+use crate::import::gloves::acl;
+use crate::import::{Here, ImportError, agent_safe};
 use crate::output::Report;
 use crate::policy_text;
 use crate::trouble::Trouble;
@@ -27,12 +28,14 @@ pub(crate) fn run(arguments: &PolicyImportArguments) -> Result<Report<Policy>, T
         number.map(|number| (name, number))
     };
     let here = Here {
-        vault: arguments.vault.clone(),
+        place: format!("{}:", arguments.vault),
         users: users.into_iter().map(uid).collect::<Result<_, _>>()?,
         approver: arguments.approver.unwrap_or_else(|| nix::unistd::getuid().as_raw()),
     };
     let policy = match (&arguments.from.gloves, &arguments.from.agent_safe) {
-        (Some(file), _) => gloves::import(&policy_text::read(file, "ACL")?, &here),
+        (Some(file), _) => {
+            acl::import(&policy_text::read(file, "ACL")?, &here).map(|imported| imported.policy)
+        }
         (None, Some(folder)) => {
             let settings = Imported {
                 here,

@@ -42,12 +42,11 @@ pub(crate) fn run(
     drop(progress);
     drop(source);
     mount.end()?;
-    Ok(told(copied?, vault, "exported"))
+    Ok(told(CopyReport { vault, ..copied? }, "exported"))
 }
 
 /// The report; something left out makes the command fail.
-pub(crate) fn told(mut report: CopyReport, vault: String, done: &str) -> Report<CopyReport> {
-    report.vault = vault;
+pub(crate) fn told(report: CopyReport, done: &str) -> Report<CopyReport> {
     let text = report.words(done);
     let exit = if report.left_out.is_empty() { ExitCode::Done } else { ExitCode::Failed };
     Report::new(report, text).ending(exit)

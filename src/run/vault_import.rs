@@ -1,7 +1,7 @@
 //! `ward vault import`: copies a directory, or what is in a gocryptfs volume, into a vault.
 
 use crate::client::Client;
-use crate::command::ImportArguments;
+use crate::command::{ImportArguments, UnlockArguments};
 use crate::output::Report;
 use crate::passphrase;
 use crate::private_mount::{GocryptfsMount, PatientSignals, VaultMount};
@@ -26,31 +26,30 @@ pub(crate) fn run(
     match (&arguments.directory, &arguments.gocryptfs) {
         (Some(directory), _) => {
             let source = open(directory)?;
-            import(&vault, &source, fidelity, (arguments, settings))
+            import(&vault, &source, fidelity, (&arguments.unlock, settings))
         }
         (None, Some(volume)) => {
             let file = arguments.gocryptfs_passphrase_file.as_deref();
             let passphrase = passphrase::for_volume(volume, file)?;
-            let mount = GocryptfsMount::begin(volume, &passphrase)?;
+            let mount = GocryptfsMount::begin(volume, passphrase.as_bytes())?;
             let source = mount.open()?;
-            let imported = import(&vault, &source, fidelity, (arguments, settings));
-            drop(source);
-            drop(mount);
-            imported
+            import(&vault, &source, fidelity, (&arguments.unlock, settings))
         }
         (None, None) => Err(Trouble::bad_input("nothing to import was named")
             .next("name a directory, or a volume with --gocryptfs")),
     }
+    .map(|copied| told(copied, "imported"))
 }
 
-fn import(
+/// Copies all below a directory into a vault.
+pub(crate) fn import(
     vault: &str,
     source: &OwnedFd,
     fidelity: Fidelity,
-    (arguments, settings): (&ImportArguments, &Settings),
-) -> Result<Report<CopyReport>, Trouble> {
+    (unlock, settings): (&UnlockArguments, &Settings),
+) -> Result<CopyReport, Trouble> {
     let signals = PatientSignals::begin()?;
-    let mount = VaultMount::begin(vault, Purpose::Import, &arguments.unlock, settings)?;
+    let mount = VaultMount::begin(vault, Purpose::Import, unlock, settings)?;
     let target = mount.open()?;
     let progress = Progress::counting(settings.form, &format!("importing into {vault}"));
     let is_interrupted = || {
@@ -62,7 +61,7 @@ fn import(
     drop(progress);
     drop(target);
     mount.end()?;
-    Ok(told(copied?, vault.to_owned(), "imported"))
+    Ok(CopyReport { vault: vault.to_owned(), ..copied? })
 }
 
 /// What the vault can hold.

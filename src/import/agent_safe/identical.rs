@@ -240,7 +240,7 @@ fn settings() -> Settings {
     let actions =
         ACTIONS.iter().map(|(action, operation, _)| (action.to_string(), operation.to_string()));
     Settings {
-        here: Here { vault: "default".to_owned(), users: BTreeMap::new(), approver: 0 },
+        here: Here { place: "default:".to_owned(), users: BTreeMap::new(), approver: 0 },
         actions: actions.collect(),
         roles: [
             ("reader".to_owned(), set(&["bot"])),

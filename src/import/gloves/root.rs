@@ -1,11 +1,12 @@
 //! A root of gloves: what lies in `store` under the keys of its agents, and what there is besides.
 
-use super::secrets::{LARGEST_FILE, Source};
+use crate::import::secrets::{LARGEST_FILE, Source};
 use rustix::fs::{Mode, OFlags, open};
 use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use toml::Table;
 use ward_mountd::control::message::Lifetime;
 use zeroize::Zeroizing;
 
@@ -13,6 +14,8 @@ use zeroize::Zeroizing;
 const IDENTITY: &str = "AGE-SECRET-KEY-1";
 /// How files of secrets end.
 const ENDING: &str = ".age";
+/// The file with an ACL.
+const CONFIG: &str = ".gloves.toml";
 
 /// What a root has, and the identities that open it.
 pub(crate) fn read(root: &Path) -> Result<(Source, Zeroizing<String>), String> {
@@ -30,11 +33,6 @@ pub(crate) fn read(root: &Path) -> Result<(Source, Zeroizing<String>), String> {
     }
     notes_of_metadata(root, &mut source);
     notes_of_requests(root, &mut source);
-    notes_of_vaults(root, &mut source);
-    let acl = root.join(".gloves.toml");
-    source
-        .notes
-        .push(format!("rules: ward policy import --gloves {} --user NAME=UID ..", acl.display()));
     source.notes.push(format!(
         "every value is still in {}, beside the keys that open it: remove it when all is well",
         root.display()
@@ -66,7 +64,7 @@ fn identities(root: &Path) -> Zeroizing<String> {
     identities
 }
 
-/// Ends of secrets, and those that belong to a human and lie elsewhere.
+/// Ends of secrets, and who may read them besides who made them.
 fn notes_of_metadata(root: &Path, source: &mut Source) {
     let mut notes = Vec::new();
     let mut ended = Vec::new();
@@ -76,6 +74,11 @@ fn notes_of_metadata(root: &Path, source: &mut Source) {
             notes.push(format!("{}: it has no metadata that can be read", found.name));
             continue;
         };
+        let granted = about.get("recipients").and_then(Value::as_array).into_iter().flatten();
+        let granted = granted.filter(|agent| about.get("created_by") != Some(agent));
+        notes.extend(granted.filter_map(Value::as_str).map(|agent| {
+            format!("{0} was granted to {agent}: ward secrets grant {0} --to {agent}", found.name)
+        }));
         let Some(end) = about.get("expires_at").and_then(Value::as_str) else { continue };
         match end.parse::<jiff::Timestamp>() {
             Ok(time) if time <= now() => ended.push(found.name.clone()),
@@ -113,17 +116,20 @@ fn notes_of_requests(root: &Path, source: &mut Source) {
     }
 }
 
-fn notes_of_vaults(root: &Path, source: &mut Source) {
-    let vaults = std::fs::read_dir(root.join("encrypted")).into_iter().flatten();
-    let mut vaults: Vec<_> = vaults.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    vaults.sort();
-    for vault in vaults.into_iter().filter(|path| path.is_dir()) {
-        let name = vault.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        source.notes.push(format!(
-            "vault {name}: ward vault init {name}, then ward vault import {name} --gocryptfs {} with the secret vault/{name}, up to its first newline, as the passphrase",
-            vault.display()
-        ));
+/// The `.gloves.toml` that speaks of a root: in it, or in a folder above and naming it.
+pub(crate) fn config_of(root: &Path) -> Option<PathBuf> {
+    let root = root.canonicalize().ok()?;
+    let own = root.join(CONFIG);
+    if own.is_file() {
+        return Some(own);
     }
+    let names_it = |file: &PathBuf| {
+        let table = text_of(file, LARGEST_FILE).and_then(|text| text.parse::<Table>().ok());
+        let named = table.as_ref().and_then(|table| table.get("paths")?.get("root")?.as_str());
+        let named = file.parent().zip(named).map(|(folder, named)| folder.join(named));
+        named.is_some_and(|named| named.canonicalize().is_ok_and(|it| it == root))
+    };
+    root.ancestors().skip(1).map(|folder| folder.join(CONFIG)).find(names_it)
 }
 
 fn ends_with(path: &Path, extension: &str) -> bool {
@@ -131,7 +137,7 @@ fn ends_with(path: &Path, extension: &str) -> bool {
 }
 
 /// A file, no link, of so many bytes at most, if it is text.
-fn text_of(path: &Path, most: u64) -> Option<Zeroizing<String>> {
+pub(super) fn text_of(path: &Path, most: u64) -> Option<Zeroizing<String>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(open(path, flags, Mode::empty()).ok()?);
     let about = file.metadata().ok().filter(|about| about.is_file() && about.len() <= most)?;
