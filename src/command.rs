@@ -254,10 +254,11 @@ pub(crate) struct SetArguments {
     #[arg(long, value_name = "CHARSET", value_enum, default_value_t)]
     #[arg(conflicts_with_all = ["stdin", "value"])]
     pub(crate) charset: CharsetWord,
-    /// How long it is served: whole days, a time such as 12h, or never. From then on every open of it
-    /// fails, until it is replaced or revoked
-    #[arg(long, value_name = "DAYS|TIME|never", default_value = "never")]
-    pub(crate) ttl: String,
+    /// How long it is served: whole days, a time such as 12h, or never; otherwise `WARD_SECRET_TTL`, or
+    /// as ward.toml of the root says, or never. From then on every open of it fails, until it is
+    /// replaced or revoked
+    #[arg(long, value_name = "DAYS|TIME|never")]
+    pub(crate) ttl: Option<String>,
     /// Take the place of the value that is there, which is kept as an older version
     #[arg(long)]
     pub(crate) replace: bool,

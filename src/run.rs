@@ -187,8 +187,8 @@ fn run_requests(command: RequestsCommand, settings: &Settings) -> Result<ExitCod
 fn run_gpg(command: &GpgCommand, settings: &Settings) -> Result<ExitCode, Trouble> {
     let form = settings.form;
     match command {
-        GpgCommand::Create(arguments) => print(form, gpg::create(arguments)?),
-        GpgCommand::Fingerprint(arguments) => print(form, gpg::fingerprint(arguments)?),
+        GpgCommand::Create(arguments) => print(form, gpg::create(arguments, settings)?),
+        GpgCommand::Fingerprint(arguments) => print(form, gpg::fingerprint(arguments, settings)?),
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) agent: Option<String>,
     /// How long a mount lasts without `--ttl` (`WARD_TTL`).
     pub(crate) ttl: Option<OsString>,
+    /// How long a secret is served without `--ttl` (`WARD_SECRET_TTL`).
+    pub(crate) secret_ttl: Option<String>,
     /// When a mount that nobody uses ends without `--idle` (`WARD_IDLE`).
     pub(crate) idle: Option<OsString>,
     /// The directory for mounts without a path; absent when the session has none.
@@ -44,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) pager: Option<OsString>,
     /// The shell that the caller works with (`SHELL`).
     pub(crate) shell: Option<PathBuf>,
+    /// Where the caller's passwords are, as `pass` finds them (`PASSWORD_STORE_DIR`).
+    pub(crate) password_store: Option<PathBuf>,
     /// Where the caller lives.
     pub(crate) home: Option<PathBuf>,
     /// Whether somebody wants no colours (`NO_COLOR`, no-color.org).
@@ -86,8 +90,9 @@ impl Settings {
             config,
             root: absolute,
             root_from,
-            agent: arguments.agent.clone().or_else(agent),
+            agent: arguments.agent.clone().or_else(|| word("WARD_AGENT")),
             ttl: variable("WARD_TTL").map(PathBuf::into_os_string),
+            secret_ttl: word("WARD_SECRET_TTL"),
             idle: variable("WARD_IDLE").map(PathBuf::into_os_string),
             runtime: runtime(),
             // One that is set and empty says something, too: a mistake.
@@ -97,6 +102,8 @@ impl Settings {
             program,
             pager: pager(),
             shell: variable("SHELL"),
+            password_store: variable("PASSWORD_STORE_DIR")
+                .or_else(|| home().map(|home| home.join(".password-store"))),
             home: home(),
             is_plain: variable("NO_COLOR").is_some(),
         })
@@ -116,8 +123,9 @@ fn default_root() -> Result<PathBuf, Trouble> {
     Ok(state.join("ward"))
 }
 
-fn agent() -> Option<String> {
-    Some(variable("WARD_AGENT")?.to_string_lossy().into_owned())
+/// A variable that is text.
+fn word(name: &str) -> Option<String> {
+    Some(variable(name)?.to_string_lossy().into_owned())
 }
 
 fn pager() -> Option<OsString> {

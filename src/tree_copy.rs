@@ -12,7 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,6 +26,15 @@ pub(crate) enum Fidelity {
     Values,
     /// Everything a file system holds.
     Everything,
+}
+
+/// What of a tree is copied.
+#[derive(Clone, Debug)]
+pub(crate) struct Extent {
+    /// What the other side can hold.
+    pub(crate) fidelity: Fidelity,
+    /// Files that are only shown there and kept elsewhere.
+    pub(crate) elsewhere: BTreeSet<PathBuf>,
 }
 
 /// What came and what did not.
@@ -45,6 +54,9 @@ pub(crate) struct CopyReport {
     pub(crate) left_out: Vec<LeftOut>,
     /// What came without all that belonged to it: what was lost, and how often.
     pub(crate) not_kept: BTreeMap<String, u64>,
+    /// Files that are only shown there and kept elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) elsewhere: Vec<String>,
 }
 
 /// Something that did not come.
@@ -59,6 +71,7 @@ pub(crate) struct LeftOut {
 /// A copy on its way.
 pub(crate) struct TreeCopy<'a> {
     fidelity: Fidelity,
+    elsewhere: &'a BTreeSet<PathBuf>,
     /// The file system that is copied: what is mounted below it may be the very vault.
     device: u64,
     /// Where further names of a file are linked from.
@@ -81,7 +94,7 @@ impl<'a> TreeCopy<'a> {
     /// Copies all below `source` to below `target`, until `is_interrupted` says so.
     pub(crate) fn run(
         (source, target): (BorrowedFd<'a>, BorrowedFd<'a>),
-        fidelity: Fidelity,
+        extent: &'a Extent,
         is_interrupted: &'a dyn Fn() -> bool,
     ) -> Result<CopyReport, Trouble> {
         let report = CopyReport::default();
@@ -90,7 +103,9 @@ impl<'a> TreeCopy<'a> {
             Trouble::new(FailureCode::Failed, format!("cannot read the source: {errno}"))
         };
         let device = fstat(source).map_err(unreadable)?.st_dev;
-        let mut copy = Self { fidelity, device, target, first_names, is_interrupted, report };
+        let (fidelity, elsewhere) = (extent.fidelity, &extent.elsewhere);
+        let mut copy =
+            Self { fidelity, elsewhere, device, target, first_names, is_interrupted, report };
         let pair = Pair { source, target, path: Path::new("") };
         match copy.directory(pair) {
             Ok(()) => Ok(copy.report),
@@ -178,6 +193,13 @@ impl<'a> TreeCopy<'a> {
         }
         let target = openat(pair.target, name, flags, Mode::empty())?;
         self.directory(Pair { source: source.as_fd(), target: target.as_fd(), path })?;
+        if self.elsewhere.iter().any(|file| file.starts_with(path))
+            && rustix::fs::unlinkat(pair.target, name, AtFlags::REMOVEDIR).is_ok()
+        {
+            // Nothing of it is kept here.
+            self.report.directories = self.report.directories.saturating_sub(1);
+            return Ok(());
+        }
         self.settle((source.as_fd(), target.as_fd()), stat);
         // Last: what was made in it changed its times.
         self.set_times(pair.target, name, stat);
@@ -185,6 +207,11 @@ impl<'a> TreeCopy<'a> {
     }
 
     fn file(&mut self, pair: Pair<'_>, name: &CStr, path: &Path, stat: &Stat) -> Result<(), Why> {
+        // A human would be asked for each.
+        if self.elsewhere.contains(path) {
+            self.report.elsewhere.push(path.display().to_string());
+            return Ok(());
+        }
         if stat.st_nlink > 1 {
             match (self.fidelity, self.first_names.get(&(stat.st_dev, stat.st_ino))) {
                 (Fidelity::Values, _) => self.lose("link to another name"),
@@ -259,6 +286,9 @@ impl CopyReport {
         for (what, number) in &self.not_kept {
             // Writing into a string cannot fail.
             let _written = writeln!(text, "not kept: {what}, {}", count(*number, "time"));
+        }
+        for path in &self.elsewhere {
+            let _written = writeln!(text, "kept elsewhere: {}", escaped(path));
         }
         for LeftOut { path, why } in &self.left_out {
             let _written = writeln!(text, "left out: {}: {}", escaped(path), escaped(why));

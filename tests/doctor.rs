@@ -1,5 +1,7 @@
 //! `ward doctor` on a real root: what it finds, how it ends, and that it starts nothing.
 
+use crate::support::agent;
+use crate::support::person::Person;
 use crate::support::process::{child_of, send};
 use crate::support::root::Root;
 use crate::support::stage::{HOLD, Stage, replace};
@@ -134,6 +136,27 @@ fn a_mount_that_nobody_serves_is_told_and_the_next_daemon_mends_it() {
     assert!(dead().is_some());
     stage.root().ward(&["daemon", "start"]).succeed();
     assert!(wait::until(|| !is_named(dead())));
+}
+
+#[test]
+fn an_agent_that_runs_as_the_user_of_the_daemon_is_named_while_it_runs() {
+    let rule = "\n[[rule]]\nname = \"admin-starts-agents\"\nclients = [\"admin\"]\nops = [\"agent.run\"]\n\
+                path = [\"claude\", \"codex\"]\ndecide = \"allow\"\n";
+    let Some(stage) = Stage::served(HOLD, &format!("{}{rule}", agent::RULES)) else { return };
+    let root = stage.root();
+    // One of another user is what is meant.
+    let mut safe = agent::agent(root, "codex");
+    assert_eq!(words(root.ward(&DOCTOR), "agent-uid"), None);
+    let mut daring = Person::started_by(&agent::words(root, "claude"), None);
+    daring.must("0");
+    let (found, next) = words(root.ward(&DOCTOR), "agent-uid").unwrap();
+    assert!(found.starts_with("the agent claude runs as root"), "{found}");
+    assert!(found.ends_with(", as the daemon does"), "{found}");
+    assert!(next.contains("sudo -u USER ward run --agent NAME"), "{next}");
+    assert_eq!(findings(root.ward(&DOCTOR))["agent-uid"], "bad");
+    drop(daring);
+    assert!(wait::until(|| words(root.ward(&DOCTOR), "agent-uid").is_none()));
+    safe.must("0");
 }
 
 #[test]

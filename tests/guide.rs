@@ -1,6 +1,8 @@
 //! The guide of gloves, step by step, with `ward` in its place: one Linux user, one root, and agents
 //! that are named by `--agent`.
 
+mod runbook;
+
 use crate::support::pass_store::PassStore;
 use crate::support::person::Person;
 use crate::support::users::{self, STRANGER};
@@ -20,8 +22,15 @@ const SHARED: &str = r#"
 [[rule]]
 name = "main-mounts"
 clients = ["agent-main"]
-ops = ["vault.mount", "vault.unmount", "file.list", "request.create"]
+ops = ["vault.init", "vault.mount", "vault.unmount", "file.list", "request.create"]
 path = ["agent_data:**"]
+decide = "allow"
+
+[[rule]]
+name = "ops-keeps-a-vault"
+clients = ["human-ops"]
+ops = ["vault.init"]
+path = ["personal:**"]
 decide = "allow"
 
 [[rule]]
@@ -158,6 +167,17 @@ fn day_0_validates_initialises_and_says_what_each_agent_may() {
     assert!(made.contains("ward policy import --gloves"), "the ACL is never dropped: {made}");
     let Some(mut machine) = Machine::initialised(CONFIG, "") else { return };
     assert!(!machine.done(&["config", "validate"]).contains("ACL"));
+    // Two humans, two keys; who is asked for a passphrase is before a terminal (tests/gpg.rs).
+    let mut keys = Vec::new();
+    for human in ["human-ops", "human-security"] {
+        machine.refused(&["--agent", human, "gpg", "create"], "--no-passphrase");
+        let made = machine.done(&["--agent", human, "gpg", "create", "--no-passphrase"]);
+        assert!(made.starts_with(&format!("made {human} ")), "{made}");
+        let shown = machine.done(&["--agent", human, "gpg", "fingerprint"]);
+        assert_eq!(made, format!("made {shown}"));
+        keys.extend(shown.split_whitespace().last().map(str::to_owned));
+    }
+    assert_ne!(keys[0], keys[1]);
     for (agent, secrets) in
         [("agent-main", "svc/**"), ("agent-workflows", "svc/workflows/**"), ("human-ops", "**")]
     {
@@ -231,11 +251,13 @@ fn use_case_2_a_secret_of_a_human_is_requested_approved_read_and_denied() {
 #[test]
 fn use_case_3_vaults_are_mounted_worked_in_and_end() {
     let Some(mut machine) = Machine::initialised(CONFIG, "") else { return };
-    machine.done(&["vault", "init", "agent_data", "--owner", "agent"]);
-    machine.done(&["vault", "init", "personal", "--owner", "human"]);
+    let init = ["--agent", "agent-main", "vault", "init", "agent_data", "--owner", "agent"];
     // An ACL there says nothing of vaults; here nobody has what no rule gives.
+    machine.refused(&init, "E200");
     machine.append("root/policy.toml", SHARED);
     machine.done(&["policy", "reload"]);
+    machine.done(&init);
+    machine.done(&["--agent", "human-ops", "vault", "init", "personal", "--owner", "human"]);
     let mounted = machine.at("m");
     let mounted = mounted.to_str().unwrap();
     let mount = ["--agent", "agent-main", "vault", "mount", "agent_data", mounted, "--ttl", "45m"];
@@ -264,11 +286,14 @@ fn use_case_3_vaults_are_mounted_worked_in_and_end() {
         asked.contains("Agent handoff request") && asked.contains("agent-workflows"),
         "{asked}"
     );
-    machine.done(&["vault", "unmount", "agent_data"]);
+    machine.done(&["--agent", "agent-main", "vault", "unmount", "agent_data"]);
     assert!(!Path::new(&report).exists());
-    let words =
-        ["vault", "exec", "agent_data", mounted, "--", "sh", "-c", "cat $WARD_MOUNT/report"];
-    assert_eq!(machine.done(&words), "report section");
+    // The name may stand behind the words, as the guide has it for mount and exec.
+    machine.done(&["vault", "mount", "agent_data", mounted, "--agent", "agent-main"]);
+    machine.done(&["vault", "unmount", "agent_data", "--agent", "agent-main"]);
+    let work = ["sh", "-c", "cat $WARD_MOUNT/report"];
+    let exec = ["vault", "exec", "agent_data", mounted, "--agent", "agent-main", "--"];
+    assert_eq!(machine.done(&[&exec[..], &work].concat()), "report section");
     assert!(!Path::new(&report).exists(), "the mount ends with the command");
     assert!(machine.done(&["vault", "list"]).contains("personal"));
 }
@@ -310,12 +335,53 @@ fn use_case_4_a_secret_goes_to_allowed_commands_and_addresses_alone() {
 }
 
 #[test]
+fn use_case_4_where_ward_toml_says_nothing_the_variables_of_the_guide_do() {
+    let Some(mut machine) = Machine::initialised(CONFIG, "") else { return };
+    machine.write("curl", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+    let name = "svc/http/basic-auth-password";
+    machine.done(&["--agent", "agent-main", "set", name, "--value", "pa55"]);
+    let allowed = "'GLOVES_GET_PIPE_ALLOWLIST': 'curl'";
+    let urls = "'GLOVES_GET_PIPE_URL_POLICY': '{\"curl\": [\"https://api.example.com/v1/\", \
+                \"http://internal.example.local/health\"]}'";
+    let both = format!("{allowed}, {urls}");
+    for (line, code) in [
+        ("curl -u a:{secret} -d one https://api.example.com/v1/users", 0),
+        ("curl -u a:{secret} -d two https://api.example.com/v1/users", 0),
+        ("curl -u a:{secret} http://internal.example.local/health", 0),
+        ("curl -u a:{secret} https://api.example.com/v2/", 7),
+        ("curl -u a:{secret} http://internal.example.local.evil.example/health", 7),
+    ] {
+        let get = ["--agent", "agent-main", "get", name, "--pipe-to-args", line];
+        let ended = machine.ward_with(&get, &both);
+        assert_eq!(ended.status, Some(code), "{line}: {ended:?}");
+    }
+    // No secret where the program stands, and none where no place for it is said.
+    for line in ["{secret} https://api.example.com/v1/", "curl https://api.example.com/v1/"] {
+        let get = ["--agent", "agent-main", "get", name, "--pipe-to-args", line];
+        let ended = machine.ward_with(&get, &both);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(7), ""), "{line}: {ended:?}");
+    }
+}
+
+#[test]
 fn use_case_5_and_the_cadence_the_sidecar_is_tried_and_everything_verified() {
     let Some(mut machine) = Machine::initialised(CONFIG, "") else { return };
     let checked = machine.done(&["daemon", "--check", "--bind", "127.0.0.1:0"]);
     assert_eq!(checked.trim(), "ok");
     let refused = machine.ward(&["daemon", "--check", "--bind", "0.0.0.0:7788"]);
     assert!(refused.stderr.contains("loopback"), "{refused:?}");
+    let config = machine.at("prod.gloves.toml");
+    machine.shell.must("import socket");
+    machine.shell.must(&format!(
+        "sidecar = subprocess.Popen([{WARD:?}, '--config', {config:?}, 'daemon', '--bind', \
+         '127.0.0.1:0'], stdout=subprocess.PIPE, env={{}})"
+    ));
+    machine.shell.must("place = sidecar.stdout.readline().decode().split()[1].rsplit(':', 1)");
+    machine.shell.must("there = socket.create_connection((place[0], int(place[1])))");
+    machine.shell.must("there.sendall(b'{\"action\": \"ping\", \"agent\": \"agent-main\"}\\n')");
+    let pong = machine.shell.must("there.makefile().readline()");
+    assert!(pong.as_str().unwrap().contains("\"pong\""), "{pong}");
+    machine.shell.must("[sidecar.terminate(), sidecar.wait(), there.close()][0]");
     machine.done(&["config", "validate"]);
     machine.done(&["verify"]);
     machine.done(&["vault", "init", "agent_data", "--owner", "agent"]);
@@ -350,4 +416,35 @@ fn the_troubleshooting_section_meets_the_messages_that_it_names_and_what_helps_h
     machine.done(&["vault", "mount", "agent_data", mounted]);
     machine.refused(&["vault", "mount", "agent_data", "/tmp"], "E301");
     machine.done(&["vault", "unmount", "agent_data"]);
+}
+
+#[test]
+fn the_troubleshooting_section_has_rows_that_nobody_meets_here_and_help_that_helps() {
+    let Some(mut machine) = Machine::initialised(CONFIG, "") else { return };
+    // No vault takes a program of others.
+    let bare = "'PATH': '/nowhere'";
+    let mounted = machine.at("m");
+    let mounted = mounted.to_str().unwrap();
+    for words in [
+        &["vault", "init", "agent_data", "--owner", "agent"][..],
+        &["vault", "mount", "agent_data", mounted],
+        &["vault", "unmount", "agent_data"],
+        &["verify"],
+    ] {
+        let ended = machine.ward_with(words, bare);
+        assert_eq!(ended.status, Some(0), "{words:?}: {ended:?}");
+    }
+    // No helper of vaults is there to be called by mistake.
+    assert_eq!(machine.ward(&["extpass-get", "vault/agent_data"]).status, Some(2));
+    // What is not on the list of commands is, once the variable says so.
+    machine.done(&["--agent", "agent-main", "set", "svc/a", "--value", "value"]);
+    let get = ["--agent", "agent-main", "get", "svc/a", "--pipe-to", "head"];
+    machine.refused(&get, "E100");
+    let piped = machine.ward_with(&get, "'GLOVES_GET_PIPE_ALLOWLIST': 'head'");
+    assert_eq!((piped.status, piped.stdout.as_str()), (Some(0), "value"), "{piped:?}");
+    // `forbidden`: what the policy says to an agent, and what of it lacks.
+    let forbidden = ["--agent", "agent-workflows", "get", "svc/a", "--pipe-to", "cat"];
+    machine.refused(&forbidden, "E");
+    let access = machine.done(&["access", "paths", "--agent", "agent-workflows"]);
+    assert!(access.contains("svc/workflows/**") && !access.contains("svc/**"), "{access}");
 }

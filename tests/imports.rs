@@ -7,6 +7,7 @@ use crate::support::pass_store::PassStore;
 use crate::support::root::Root;
 use crate::support::stage::replace;
 use crate::support::users::{STRANGER, can_act_as_others};
+use crate::support::ward::Ended;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -87,6 +88,30 @@ fn entries_of_pass_are_copied_and_the_store_stays_as_it_was() {
     assert_eq!(names(&done["left_out"]), ["link.gpg", "bad"], "{ended:?}");
     assert_eq!(get(&root, "prod/db"), Some("s3cret".to_owned()));
     assert_eq!(state_of(&store.store()), before);
+}
+
+#[test]
+fn without_a_path_the_store_is_the_one_that_pass_takes() {
+    let root = Root::private().serving();
+    let home = root.directory().join("home");
+    let stores = [(".password-store", "of-home"), ("elsewhere", "of-variable")];
+    for (folder, entry) in stores {
+        let store = home.join(folder);
+        std::fs::create_dir_all(&store).unwrap();
+        replace(&store.join(".gpg-id"), "ann@example.org\n");
+        replace(&store.join(format!("{entry}.gpg")), "sealed");
+    }
+    let told = |variable: &Path| {
+        let import = root.ward(&["--json", "import", "pass"]).with("HOME", &home);
+        import.with("PASSWORD_STORE_DIR", variable).run()
+    };
+    let found = |ended: Ended| ended.json()["result"]["imported"][0].clone();
+    assert_eq!(found(told(Path::new(""))), "default:of-home");
+    assert_eq!(found(told(&home.join("elsewhere"))), "default:of-variable");
+    let none = told(&home.join("nowhere"));
+    assert_eq!(none.status, Some(7), "{none:?}");
+    let message = none.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("nowhere is no store of pass"), "{message}");
 }
 
 #[test]

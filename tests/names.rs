@@ -2,4 +2,5 @@
 
 mod acting;
 mod program;
+mod sessions;
 mod shown;

@@ -4,3 +4,4 @@ mod expiry;
 mod grants;
 mod state;
 mod storing;
+mod usual_end;

@@ -126,6 +126,14 @@ fn every_action_does_what_the_command_of_its_name_does() {
     let data =
         json!({"id": "db/token", "ttl_days": null, "expires_at": null, "never_expires": true});
     assert_eq!(set, json!({"status": "ok", "message": "ok", "data": data}));
+    let lasting = |name: &str, days: Value| {
+        let set = ask(json!({"action": "set", "name": name, "value": "v", "ttl_days": days}));
+        (set["data"]["ttl_days"].clone(), set["data"]["never_expires"].clone())
+    };
+    root.configure("[secrets]\nttl = \"30d\"\n");
+    root.ward(&["policy", "reload"]).succeed();
+    assert_eq!(lasting("as-ward-toml-says", Value::Null), (json!(30), json!(false)));
+    assert_eq!(lasting("as-asked", json!("7")), (json!(7), json!(false)));
     let made = ask(json!({"action": "set", "name": "made", "generate": true, "ttl_days": "never"}));
     assert_eq!(made["status"], "ok", "{made}");
     let got = ask(json!({"action": "get", "name": "default:db/token", "unknown": 1}));
@@ -135,8 +143,8 @@ fn every_action_does_what_the_command_of_its_name_does() {
     assert_eq!(got["data"], json!({"secret_base64": "Yf8="}), "no byte is changed");
     assert_eq!(ask(json!({"action": "status", "name": "made"}))["data"], "fulfilled");
     let names = ask(json!({"action": "list"}));
-    assert_eq!(names["data"][1]["id"], "db/token", "{names}");
-    assert_eq!(names["data"][1]["kind"], "secret", "{names}");
+    assert_eq!(names["data"][3]["id"], "db/token", "{names}");
+    assert_eq!(names["data"][3]["kind"], "secret", "{names}");
     assert_eq!(ask(json!({"action": "revoke", "name": "made"}))["message"], "revoked");
     assert!(error(&ask(json!({"action": "get", "name": "made"}))).contains("no such secret"));
     assert_eq!(ask(json!({"action": "verify"}))["status"], "ok");

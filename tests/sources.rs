@@ -153,6 +153,26 @@ fn a_yes_for_a_humans_secret_is_not_granted_on() {
 }
 
 #[test]
+fn an_agent_whose_commands_run_in_sessions_of_their_own_reads_what_its_name_was_given() {
+    let Some((_store, stage)) = two_entries() else { return };
+    // As the guide says it: no client of the policy has the name.
+    let run = |agent: &[&str], words: &[&str]| {
+        stage.root().ward(&[agent, words].concat()).by(OWNER).run()
+    };
+    let (asks, reads) = (["--agent", "agent-workflows"], ["get", "prod/db/root-password", "--raw"]);
+    let reason = "Run migration 2026-02";
+    let asked = run(&asks, &["request", "prod/db/root-password", "--reason", reason]);
+    assert_eq!(asked.status, Some(0), "{asked:?}");
+    stage.root().ward(&["approve", stage.asked(reason)["request"].as_str().unwrap()]).succeed();
+    let read = run(&asks, &reads);
+    assert_eq!((read.status, read.stdout.as_str()), (Some(0), "s3cret"), "{read:?}");
+    for other in [&["--agent", "agent-main"][..], &[]] {
+        assert_eq!(run(other, &reads).status, Some(4), "{other:?}");
+    }
+    assert_eq!(run(&asks, &["get", "prod/web", "--raw"]).status, Some(4));
+}
+
+#[test]
 fn who_asks_for_a_humans_secret_cannot_say_yes_to_it() {
     let Some((_store, stage)) = two_entries() else { return };
     let mut agent = Person::of(OWNER);

@@ -1,23 +1,50 @@
 //! The calendar: the wall clock as far as secrets end by it. It never goes back.
 
+mod settings;
+
+pub(crate) use settings::SecretsSettings;
+
 use crate::clock;
+use crate::control::message::Lifetime;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use ward_audit::{Stamp, Timestamp};
 use ward_store::WallTime;
 
-/// How far the wall clock was at most ahead of the boot clock, in microseconds, here or as the log says.
+/// By what secrets end.
 ///
 /// A clock that is set back brings nothing back that has ended: from the latest time that it showed,
 /// or that the last entry of the log has, time goes on with the boot clock.
 #[derive(Debug)]
-pub(crate) struct Calendar(AtomicU64);
+pub(crate) struct Calendar {
+    /// How far the wall clock was at most ahead of the boot clock, in microseconds, here or as the log
+    /// says.
+    ahead: AtomicU64,
+    /// For how many seconds a value is served of which nobody says; 0 for ever.
+    usual: AtomicU64,
+}
 
 impl Calendar {
     /// One that is not before `last`, the time of the log's last entry.
     pub(crate) fn new(last: Option<Timestamp>, now: Stamp) -> Self {
         let latest = last.map_or(now.wall, |last| last.microseconds().max(now.wall));
-        Self(AtomicU64::new(latest.saturating_sub(boot(now))))
+        let ahead = AtomicU64::new(latest.saturating_sub(boot(now)));
+        Self { ahead, usual: AtomicU64::new(0) }
+    }
+
+    /// Takes how long a value is served of which nobody says.
+    pub(crate) fn take(&self, settings: &SecretsSettings) {
+        let seconds = match settings.lifetime() {
+            Lifetime::Never => 0,
+            Lifetime::Seconds(seconds) => seconds,
+        };
+        self.usual.store(seconds, Ordering::Relaxed);
+    }
+
+    /// When a new value ends of which nobody says.
+    pub(crate) fn usual_end(&self) -> Option<WallTime> {
+        let seconds = self.usual.load(Ordering::Relaxed);
+        (seconds > 0).then(|| self.after(Duration::from_secs(seconds)))
     }
 
     /// What time it is.
@@ -38,7 +65,7 @@ impl Calendar {
 
     fn at(&self, now: Stamp) -> WallTime {
         let ahead = now.wall.saturating_sub(boot(now));
-        let most = self.0.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        let most = self.ahead.fetch_max(ahead, Ordering::Relaxed).max(ahead);
         let microseconds = boot(now).saturating_add(most);
         WallTime::from_nanoseconds(
             i64::try_from(microseconds.saturating_mul(1000)).unwrap_or(i64::MAX),

@@ -112,8 +112,7 @@ impl Daemon {
 
     /// Takes other settings, for what begins from now on.
     pub(crate) fn take_settings(&self, settings: RootSettings) {
-        self.pipeline.handles.limit(&settings.limits);
-        self.pipeline.approvals.limit(&settings.limits);
+        take(&self.pipeline, &settings);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
@@ -263,6 +262,7 @@ fn assemble(
     pipeline.callers.look_at_ancestors(pipeline.policy.rules().asks_for_ancestors());
     let vaults = Arc::new(VaultTable::new(Arc::clone(root), Arc::clone(&pipeline)));
     let mounts = Arc::new(MountTable::new(Arc::clone(&pipeline), Arc::clone(&vaults), mounts));
+    take(&pipeline, &settings);
     Ok(Arc::new(Daemon {
         root: Arc::clone(root),
         layout: settings.layout,
@@ -281,6 +281,13 @@ fn assemble(
         at_sidecars: Arc::default(),
         service_manager,
     }))
+}
+
+/// Has what a running daemon takes count from now on.
+fn take(pipeline: &Pipeline, settings: &RootSettings) {
+    pipeline.handles.limit(&settings.limits);
+    pipeline.approvals.limit(&settings.limits);
+    pipeline.calendar.take(&settings.secrets);
 }
 
 /// Opens the log, with names recorded as `rules` say, and ends a change of what signs it that an

@@ -211,7 +211,7 @@ fn obligations(terms: &Terms<'_>) -> Option<Obligations> {
     let requires = [Require::FirstUse, Require::OneTime, Require::Always];
     let scope = match &*terms.scope {
         "process" => ScopeKind::Process,
-        "session" | "agent" => ScopeKind::Session,
+        "session" | "agent" | "name" => ScopeKind::Session,
         "program" => ScopeKind::Program,
         _ => return None,
     };
@@ -238,6 +238,7 @@ fn scope(terms: &Terms<'_>, actor: &Actor<'_>) -> Option<Scope> {
         "process" => Some(Scope::Process(process(actor.pid, actor.start_ticks.0))),
         "session" => Some(Scope::Session(session(terms.leader?, actor)?)),
         "agent" => Some(Scope::Agent),
+        "name" => Some(Scope::Name),
         "program" => Some(Scope::Program),
         _ => None,
     }

@@ -27,6 +27,7 @@ pub(crate) use granted::Giving;
 pub(crate) use handoff::{HandOutError, LessOf};
 pub(crate) use node::{MOVE, NodeChange, Touched, WRITE};
 pub(crate) use open::{Content, OpenError, OpenRequest, Opening, Patience};
+pub(crate) use refusal::SET_ANEW;
 pub(crate) use write::{Occasion, WriteAt, WriteError};
 
 use crate::agent_table::AgentTable;

@@ -191,6 +191,9 @@ impl RequestFiles {
             Err(AheadError::Open(error @ OpenError::Denied(id))) => {
                 (decided(Verdict::Refused, Some(id)), Err(RequestFileError::Refused(error)))
             }
+            Err(AheadError::Open(error @ OpenError::Expired(id))) => {
+                (decided(Verdict::Over, Some(id)), Err(RequestFileError::Refused(error)))
+            }
             Err(AheadError::Open(error)) => {
                 (Stage::Invalid(error.to_string()), Err(RequestFileError::Refused(error)))
             }
@@ -216,10 +219,12 @@ impl RequestFiles {
         let vault = &self.place.vault;
         match &document.kind {
             Kind::Approval(operations) => {
+                let file_wanted = vault.find(&document.path);
                 let wanted = Wanted {
                     vault: &vault.name,
                     path: &document.path,
-                    file: vault.find(&document.path),
+                    file: file_wanted,
+                    expires: file_wanted.and_then(|file| vault.end_of(file)),
                     operations: *operations,
                     reason: &document.reason,
                     ticket: document.ticket.as_ref(),

@@ -3,9 +3,12 @@
 //! Each table is a struct of the module that owns the thing; here they are read and listed together.
 
 mod audit;
+mod check;
 
 pub(crate) use audit::AuditSettings;
+pub(crate) use check::TableName;
 
+use crate::calendar::SecretsSettings;
 use crate::control::SidecarSettings;
 use crate::handle_table::Limits;
 use crate::helper::{Helpers, Notify};
@@ -36,7 +39,7 @@ const LONGEST: u64 = 64 << 10;
 const LONGEST_MOUNT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Tables that a running daemon takes; the others take a restart.
-const TAKEN_WHILE_RUNNING: [&str; 3] = ["mount", "limits", "pipe"];
+const TAKEN_WHILE_RUNNING: [&str; 4] = ["mount", "secrets", "limits", "pipe"];
 
 /// Every setting with its default, commented.
 pub const TEMPLATE: &str = include_str!("settings/template.toml");
@@ -52,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) instance: String,
     #[serde(default)]
     pub(crate) mount: MountSettings,
+    #[serde(default)]
+    pub(crate) secrets: SecretsSettings,
     #[serde(default)]
     pub(crate) limits: Limits,
     /// Where bytes of a secret may go.
@@ -129,6 +134,7 @@ impl Settings {
             layout,
             instance: instance.to_owned(),
             mount: MountSettings::default(),
+            secrets: SecretsSettings::default(),
             limits: Limits::default(),
             pipe: PipeSettings::default(),
             socket: SocketSettings::default(),
@@ -238,14 +244,14 @@ pub fn settings_of(root: &Root) -> Result<Vec<Setting>, SettingsError> {
     Ok(list)
 }
 
-/// Checks the text of a `ward.toml`.
+/// Checks the text of a `ward.toml`, and what it says of users, groups and signers of this machine.
 ///
 /// # Errors
 /// The first fault, with its place.
 pub fn check_settings(text: &str) -> Result<(), RuleFileError> {
     let settings = Settings::parse(text)?;
     if settings.version == 1 {
-        return Ok(());
+        return settings.check(text);
     }
     let message = "this program knows version 1; update wardfs".to_owned();
     Err(RuleFileError::at(text, 0..0, message))
@@ -338,6 +344,10 @@ mod tests {
         assert!(said.starts_with("line 5, column 7: \"soon\" is no time"), "{said}");
         let said = parse("[mount]\nttl = \"2h\"\nlongest = \"1h\"\n").unwrap_err();
         assert!(said.starts_with("line 5, column 7: `ttl` is over `longest`"), "{said}");
+        let said = parse("[secrets]\nttl = \"soon\"\n").unwrap_err();
+        assert!(said.starts_with("line 5, column 7: \"soon\" is no time"), "{said}");
+        let said = parse("[secrets]\nttl = \"36501d\"\n").unwrap_err();
+        assert!(said.starts_with("line 5, column 7: \"36501d\" is no time up to"), "{said}");
         let said = parse("[mont]\n").unwrap_err();
         assert!(said.ends_with("did you mean `mount`?"), "{said}");
     }
@@ -362,9 +372,10 @@ mod tests {
     #[test]
     fn a_change_is_taken_at_once_or_waits_for_a_restart() {
         let old = parse("").unwrap();
-        let new = parse("[mount]\nttl = \"2h\"\n[socket]\ngroup = \"ward\"\n").unwrap();
+        let more = "[mount]\nttl = \"2h\"\n[secrets]\nttl = \"30\"\n[socket]\ngroup = \"ward\"\n";
+        let new = parse(more).unwrap();
         let change = old.change_to(&new);
-        assert_eq!(change.taken, ["mount.ttl"]);
+        assert_eq!(change.taken, ["mount.ttl", "secrets.ttl"]);
         assert_eq!(change.waiting, ["socket.group"]);
         assert_eq!(new.change_to(&new), SettingsChange::default());
     }

@@ -22,7 +22,7 @@ use ward_audit::{AppendError, Durability, EventType, Log, ReadLogError, Record};
 use ward_policy::{FileId, Moment, SecretPath, VaultName};
 use ward_store::{
     Claim, EntryName, ImageUse, Keyfile, KeyfileError, ReadOnly, Recovered, RolledBack, SlotKind,
-    SlotSecret, SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind,
+    SlotSecret, SyncedHead, TornTail, UnlockError, UnlockPinnedError, Vault, VaultKind, WallTime,
 };
 use zeroize::Zeroizing;
 
@@ -111,6 +111,12 @@ impl OpenVault {
                 self.vault.find_entry(folder, &entry).ok().map(|found| found.file)
             }),
         }
+    }
+
+    /// When the value of a file ends, if ever.
+    pub(crate) fn end_of(&self, file: FileId) -> Option<WallTime> {
+        let version = self.vault.current_version(file)?;
+        self.vault.expires(file, version)
     }
 
     pub(crate) fn touch(&self) {

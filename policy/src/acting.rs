@@ -1,7 +1,8 @@
 //! Acting: the name under which a caller wants one command of its to be decided and recorded.
 //!
 //! As a client of the policy it has what the rules of that client give and its other rules do not
-//! restrict: it can only lose by it. A name that no client has is no more than a word in the log.
+//! restrict: it can only lose by it. A name that no client has gives and takes nothing. Requests and leases
+//! belong to the name, in whatever session a command under it runs.
 
 use crate::{AgentName, Caller, Rules};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub struct Acting {
 /// What a name does to a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bearing {
-    /// Nothing: no client has it.
+    /// Nothing: no client has it. It only says whose requests and leases are meant.
     Word,
     /// Rules of the client of that name give, and nobody else's.
     Client,
@@ -78,6 +79,11 @@ impl Caller {
             None => self,
             Some(_) => Arc::new(Self { acting: acting.cloned(), ..Self::clone(&self) }),
         }
+    }
+
+    /// The name it acts under, whether or not that is a client's.
+    pub fn acting_name(&self) -> Option<&AgentName> {
+        self.acting.as_ref().map(Acting::name)
     }
 
     /// The client whose rules alone give it anything.

@@ -146,9 +146,10 @@ impl Caller {
             // Two unknown programs are not the same program.
             ScopeKind::Session => {
                 self.program()?;
-                match &self.agent {
-                    Some(_) => Scope::Agent,
-                    None => Scope::Session(self.session.clone()?),
+                match (&self.agent, &self.acting) {
+                    (Some(_), _) => Scope::Agent,
+                    (None, Some(_)) => Scope::Name,
+                    (None, None) => Scope::Session(self.session.clone()?),
                 }
             }
             ScopeKind::Program => {
@@ -175,7 +176,7 @@ impl Caller {
 pub enum ScopeKind {
     /// One process, until it ends or becomes another program.
     Process,
-    /// The processes of one session that run the same program.
+    /// The processes of one session, or of one user under one name, that run the same program.
     Session,
     /// Every process of the user that runs the same program.
     Program,
@@ -201,6 +202,8 @@ pub enum Scope {
     Session(Session),
     /// The `ward run` session that is part of every fingerprint.
     Agent,
+    /// The name that it acts under, which is part of every fingerprint.
+    Name,
     /// Only user and program.
     Program,
 }
@@ -226,7 +229,7 @@ impl Fingerprint {
             uid: caller.uid,
             program: caller.program(),
             agent: caller.agent_session(),
-            acting: caller.acting_client().cloned(),
+            acting: caller.acting_name().cloned(),
             scope,
         }
     }
@@ -246,7 +249,7 @@ impl Fingerprint {
         self.agent
     }
 
-    /// The client it acts as.
+    /// The name it acts under.
     pub const fn acting(&self) -> Option<&AgentName> {
         self.acting.as_ref()
     }
@@ -262,12 +265,13 @@ impl Fingerprint {
             Scope::Process(process) => *process == caller.process,
             Scope::Session(session) => caller.session.as_ref() == Some(session),
             Scope::Agent => self.agent.is_some(),
+            Scope::Name => self.acting.is_some(),
             Scope::Program => self.program.is_some(),
         };
         shares_scope
             && self.uid == caller.uid
             && self.program == caller.program()
             && self.agent == caller.agent_session()
-            && self.acting.as_ref() == caller.acting_client()
+            && self.acting.as_ref() == caller.acting_name()
     }
 }

@@ -3,8 +3,8 @@
 use crate::support::{NOON, about, caller, rules};
 use std::sync::Arc;
 use ward_policy::{
-    Acting, AgentName, AgentSession, AgentSessionId, Caller, Claim, Decision, Operation, Rules,
-    Scope, ScopeKind,
+    Acting, AgentName, AgentSession, AgentSessionId, Caller, Cgroup, Claim, Decision, Operation,
+    ProcessId, Rules, Scope, ScopeKind, Session, UserId,
 };
 
 const POLICY: &str = "version = 1\n[ops]\n'*' = 'high'\n\
@@ -79,6 +79,43 @@ fn what_is_held_under_a_name_is_held_under_no_other() {
         assert!(!held.is(&plain));
         assert!(!plain.fingerprint(scope).unwrap().is(&under(plain.clone(), "agent")));
     }
-    let held = under(plain, "agent").fingerprint(ScopeKind::Program).unwrap();
+    let held = under(plain.clone(), "agent").fingerprint(ScopeKind::Program).unwrap();
     assert_eq!((held.acting(), held.scope()), (Some(&name("agent")), &Scope::Program));
+}
+
+#[test]
+fn what_a_name_holds_for_its_session_it_holds_in_every_session_of_its_user_and_program() {
+    let elsewhere = |text: &str| {
+        let process = ProcessId { number: 77, start_ticks: 70 };
+        let leader = Session { leader: process, cgroup: Cgroup::default() };
+        under(Caller { process, session: Some(leader), ..caller(1) }, text)
+    };
+    // Whether or not a client of the policy has the name.
+    for is_client in [true, false] {
+        let acting = Some(Acting::recalled(name("agent"), is_client));
+        let asker = Caller { acting: acting.clone(), ..caller(1) };
+        let held = asker.fingerprint(ScopeKind::Session).unwrap();
+        assert_eq!((held.acting(), held.scope()), (Some(&name("agent")), &Scope::Name));
+        let apart = Caller { acting, ..elsewhere("agent") };
+        assert!(held.is(&apart));
+        assert!(!held.is(&elsewhere("deploy")));
+        assert!(!held.is(&Caller { acting: None, ..elsewhere("agent") }));
+        assert!(!held.is(&Caller { uid: UserId(2), ..apart.clone() }));
+        assert!(!held.is(&Caller { executable: None, ..apart.clone() }));
+        assert!(!asker.fingerprint(ScopeKind::Process).unwrap().is(&apart));
+    }
+}
+
+#[test]
+fn a_name_within_a_session_of_an_agent_holds_in_that_session_alone() {
+    let session = |id: u128| {
+        let first = caller(1).process;
+        let id = AgentSessionId(id.into());
+        Some(Arc::new(AgentSession { id, name: name("agent"), first, sandbox: None }))
+    };
+    let inside = under(Caller { agent: session(1), ..caller(1) }, "agent");
+    let held = inside.fingerprint(ScopeKind::Session).unwrap();
+    assert_eq!(held.scope(), &Scope::Agent);
+    assert!(!held.is(&under(Caller { agent: session(2), ..caller(1) }, "agent")));
+    assert!(!held.is(&under(caller(1), "agent")));
 }

@@ -60,9 +60,9 @@ pub(crate) struct ImportGlovesArguments {
 Entries are decrypted by gpg, as you. To have them shown and not copied, see [sources.pass] of
 ward.toml: ward config show --template.")]
 pub(crate) struct ImportPassArguments {
-    /// The password store
+    /// The password store; otherwise `PASSWORD_STORE_DIR`, or ~/.password-store
     #[arg(value_name = "STORE")]
-    pub(crate) source: PathBuf,
+    pub(crate) source: Option<PathBuf>,
     /// Where they go.
     #[command(flatten)]
     pub(crate) into: IntoArguments,
@@ -91,7 +91,7 @@ pub(crate) enum GpgCommand {
 /// Whose key, and where.
 #[derive(Debug, Args)]
 pub(crate) struct GpgKeyArguments {
-    /// Whose key it is: a name; otherwise that of your user
+    /// Whose key it is: a name; otherwise that of --agent, or of your user
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// The home of gpg; otherwise yours, as gpg finds it

@@ -8,7 +8,7 @@ use crate::picture;
 use crate::settings::{From, Settings};
 use crate::trouble::Trouble;
 use serde::Serialize;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::Path;
 use ward_mountd::root::MARK;
 use ward_mountd::{Root, Setting, SettingsError, TEMPLATE, check_settings, settings_of};
@@ -109,9 +109,12 @@ fn validated(config: &ConfigFile) -> Report<Valid> {
 /// What the environment says counts more than the file.
 fn effective(setting: Setting, settings: &Settings) -> One {
     let Setting { key, value, is_given } = setting;
-    let variable: Option<(&OsString, &'static str)> = match key.as_str() {
-        "mount.ttl" => settings.ttl.as_ref().map(|value| (value, "WARD_TTL")),
-        "mount.idle" => settings.idle.as_ref().map(|value| (value, "WARD_IDLE")),
+    let variable: Option<(&OsStr, &'static str)> = match key.as_str() {
+        "mount.ttl" => settings.ttl.as_deref().map(|value| (value, "WARD_TTL")),
+        "mount.idle" => settings.idle.as_deref().map(|value| (value, "WARD_IDLE")),
+        "secrets.ttl" => {
+            settings.secret_ttl.as_ref().map(|value| (value.as_ref(), "WARD_SECRET_TTL"))
+        }
         _ => None,
     };
     match variable {

@@ -3,6 +3,7 @@
 use crate::command::{GpgCreateArguments, GpgKeyArguments};
 use crate::output::{Report, escaped};
 use crate::passphrase;
+use crate::settings::Settings;
 use crate::trouble::Trouble;
 use nix::unistd::{Uid, User};
 use serde::Serialize;
@@ -36,8 +37,11 @@ struct Home {
 }
 
 /// Makes a key, or finds the one that was made.
-pub(crate) fn create(arguments: &GpgCreateArguments) -> Result<Report<Key>, Trouble> {
-    let (name, home) = opened(&arguments.key)?;
+pub(crate) fn create(
+    arguments: &GpgCreateArguments,
+    settings: &Settings,
+) -> Result<Report<Key>, Trouble> {
+    let (name, home) = opened(&arguments.key, settings)?;
     if let Some(fingerprint) = home.find(&name)? {
         return Ok(report(name, fingerprint, Some(false)));
     }
@@ -61,8 +65,11 @@ pub(crate) fn create(arguments: &GpgCreateArguments) -> Result<Report<Key>, Trou
 }
 
 /// Shows a key that was made.
-pub(crate) fn fingerprint(arguments: &GpgKeyArguments) -> Result<Report<Key>, Trouble> {
-    let (name, home) = opened(arguments)?;
+pub(crate) fn fingerprint(
+    arguments: &GpgKeyArguments,
+    settings: &Settings,
+) -> Result<Report<Key>, Trouble> {
+    let (name, home) = opened(arguments, settings)?;
     match home.find(&name)? {
         Some(fingerprint) => Ok(report(name, fingerprint, None)),
         None => Err(Trouble::new(FailureCode::NotFound, format!("there is no key of {name}"))
@@ -79,8 +86,8 @@ fn report(agent: String, fingerprint: String, created: Option<bool>) -> Report<K
     Report::new(Key { agent, fingerprint, created }, text)
 }
 
-fn opened(arguments: &GpgKeyArguments) -> Result<(String, Home), Trouble> {
-    let name = match &arguments.name {
+fn opened(arguments: &GpgKeyArguments, settings: &Settings) -> Result<(String, Home), Trouble> {
+    let name = match arguments.name.as_ref().or(settings.agent.as_ref()) {
         Some(name) => name.clone(),
         None => {
             let user = User::from_uid(Uid::effective()).ok().flatten();

@@ -25,13 +25,14 @@ pub(crate) fn run(
                 .map(Imported::told)
         }
         ImportCommand::Pass(arguments) => {
-            if !arguments.source.join(".gpg-id").exists() {
-                let store = arguments.source.display();
-                return Err(Trouble::bad_input(format!("{store} is no store of pass"))
-                    .next("name the folder with .gpg-id, such as ~/.password-store"));
-            }
+            let store = arguments.source.as_ref().or(settings.password_store.as_ref());
+            let store = store.filter(|store| store.join(".gpg-id").exists()).ok_or_else(|| {
+                let name = store.map_or_else(String::new, |store| store.display().to_string());
+                Trouble::bad_input(format!("{name} is no store of pass"))
+                    .next("name the folder with .gpg-id, such as ~/.password-store")
+            })?;
             let mut source = Source::default();
-            source.walk(&arguments.source, ".gpg");
+            source.walk(store, ".gpg");
             source.bring(&arguments.into, settings, by_gpg).map(Imported::told)
         }
         ImportCommand::Gloves(arguments) => {

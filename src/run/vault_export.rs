@@ -1,21 +1,23 @@
 //! `ward vault export`: copies everything in a vault that the caller may read into a directory.
 
+use crate::client::Client;
 use crate::command::ExportArguments;
 use crate::exit_code::ExitCode;
 use crate::output::Report;
 use crate::private_mount::{PatientSignals, VaultMount};
 use crate::progress::Progress;
-use crate::run::vault_import::fidelity_of;
+use crate::run::vault_import::{fidelity_of, state_of};
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
-use crate::tree_copy::{CopyReport, TreeCopy, open_directory};
+use crate::tree_copy::{CopyReport, Extent, TreeCopy, open_directory};
 use crate::trouble::Trouble;
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
-use ward_mountd::control::message::{FailureCode, Purpose};
+use std::path::{Path, PathBuf};
+use ward_mountd::control::message::{Command, FailureCode, Names, Purpose};
 
 /// Copies it.
 pub(crate) fn run(
@@ -23,17 +25,20 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Report<CopyReport>, Trouble> {
     let vault = vault_name(&arguments.vault)?;
-    let fidelity = fidelity_of(&vault, settings)?;
+    let state = state_of(&vault, settings)?;
     let target = empty_directory(&arguments.directory)?;
     let signals = PatientSignals::begin()?;
     let mount = VaultMount::begin(&vault, Purpose::Export, &arguments.unlock, settings)?;
     let source = mount.open()?;
+    let elsewhere =
+        if state.source.is_some() { kept_elsewhere(&vault, settings) } else { BTreeSet::new() };
+    let extent = Extent { fidelity: fidelity_of(&state), elsewhere };
     let progress = Progress::counting(settings.form, &format!("exporting {vault}"));
     let is_interrupted = || {
         progress.step();
         signals.came()
     };
-    let copied = TreeCopy::run((source.as_fd(), target.as_fd()), fidelity, &is_interrupted);
+    let copied = TreeCopy::run((source.as_fd(), target.as_fd()), &extent, &is_interrupted);
     drop(progress);
     drop(source);
     mount.end()?;
@@ -45,6 +50,15 @@ pub(crate) fn told(report: CopyReport, done: &str) -> Report<CopyReport> {
     let text = report.words(done);
     let exit = if report.left_out.is_empty() { ExitCode::Done } else { ExitCode::Failed };
     Report::new(report, text).ending(exit)
+}
+
+/// Files of the vault that a source keeps. A vault that lists nothing, since it was rolled back, shows
+/// none.
+fn kept_elsewhere(vault: &str, settings: &Settings) -> BTreeSet<PathBuf> {
+    let list = Command::List { vault: vault.to_owned() };
+    let names: Result<Names, Trouble> = Client::connect(settings).and_then(|mut it| it.ask(list));
+    let names = names.map_or_else(|_| Vec::new(), |names| names.names);
+    names.into_iter().filter(|name| name.is_elsewhere).map(|name| name.path.into()).collect()
 }
 
 /// The directory to copy to, made for its owner alone if it is not there; nothing is in it.

@@ -9,8 +9,9 @@ use crate::progress::Progress;
 use crate::run::vault_export::told;
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
-use crate::tree_copy::{CopyReport, Fidelity, TreeCopy, open_directory};
+use crate::tree_copy::{CopyReport, Extent, Fidelity, TreeCopy, open_directory};
 use crate::trouble::Trouble;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use ward_mountd::control::message::{Command, Purpose, VaultState};
@@ -21,7 +22,7 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Report<CopyReport>, Trouble> {
     let vault = vault_name(&arguments.vault)?;
-    let fidelity = fidelity_of(&vault, settings)?;
+    let fidelity = fidelity_of(&state_of(&vault, settings)?);
     match (&arguments.directory, &arguments.gocryptfs) {
         (Some(directory), _) => {
             let source = open(directory)?;
@@ -55,7 +56,8 @@ pub(crate) fn import(
         progress.step();
         signals.came()
     };
-    let copied = TreeCopy::run((source.as_fd(), target.as_fd()), fidelity, &is_interrupted);
+    let extent = Extent { fidelity, elsewhere: BTreeSet::new() };
+    let copied = TreeCopy::run((source.as_fd(), target.as_fd()), &extent, &is_interrupted);
     drop(progress);
     drop(target);
     mount.end()?;
@@ -63,11 +65,14 @@ pub(crate) fn import(
 }
 
 /// What the vault can hold.
-pub(crate) fn fidelity_of(vault: &str, settings: &Settings) -> Result<Fidelity, Trouble> {
+pub(crate) fn fidelity_of(state: &VaultState) -> Fidelity {
+    if state.kind == "workspace" { Fidelity::Everything } else { Fidelity::Values }
+}
+
+/// What is known of the vault.
+pub(crate) fn state_of(vault: &str, settings: &Settings) -> Result<VaultState, Trouble> {
     let command = Command::VaultStatus { vault: vault.to_owned() };
-    let state: VaultState = Client::connect(settings)?.ask(command)?;
-    let is_workspace = state.kind == "workspace";
-    Ok(if is_workspace { Fidelity::Everything } else { Fidelity::Values })
+    Client::connect(settings)?.ask(command)
 }
 
 fn open(directory: &Path) -> Result<OwnedFd, Trouble> {

@@ -19,6 +19,7 @@ root = "gloves"
 bind = "127.0.0.1:7788"
 [defaults]
 vault_mount_ttl = "45m"
+secret_ttl_days = 7
 [secrets.acl.main]
 refs = ["svc/*"]
 operations = ["read", "write", "list"]
@@ -58,7 +59,9 @@ fn apply(root: &Root, words: &[&str]) -> serde_json::Value {
 
 #[test]
 fn secrets_and_vaults_of_gloves_come_and_its_root_stays_as_it_was() {
-    let root = Root::private().serving();
+    let root = Root::private();
+    root.configure("[secrets]\nttl = \"30d\"\n");
+    let root = root.serving();
     let Some(source) = gloves_root(root.directory()) else { return };
     let before = state_of(&source);
     let told = import(&root, &["gloves", source.to_str().unwrap()]);
@@ -77,6 +80,8 @@ fn secrets_and_vaults_of_gloves_come_and_its_root_stays_as_it_was() {
     assert_eq!(get(&root, "svc/over"), None);
     let status = root.run(&["status", "svc/http/password", "--json"]).json();
     assert!(status["result"]["expires"].as_str().unwrap().starts_with("2081-"), "{status}");
+    let status = root.run(&["status", "svc/token", "--json"]).json();
+    assert!(status["result"]["expires"].is_null(), "it never ended there: {status}");
     let notes = done["notes"].to_string();
     for word in [" of flows for prod/db ", "ward secrets grant svc/token --to flows", "still in"] {
         assert!(notes.contains(word), "{word}: {notes}");
@@ -144,7 +149,12 @@ fn an_acl_comes_as_a_policy_that_loads_and_settings_that_count_when_somebody_put
     replace(&file, policy);
     root.ward(&["policy", "check", file.to_str().unwrap()]).succeed();
     let settings = told["settings"].as_str().unwrap();
-    for line in ["[mount]\nttl = \"45m\"", "bind = \"127.0.0.1:7788\"", "[pipe.commands.curl]"] {
+    for line in [
+        "[mount]\nttl = \"45m\"",
+        "[secrets]\nttl = \"7d\"",
+        "bind = \"127.0.0.1:7788\"",
+        "[pipe.commands.curl]",
+    ] {
         assert!(settings.contains(line), "{line}: {settings}");
     }
     root.configure(settings);

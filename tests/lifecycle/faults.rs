@@ -161,6 +161,46 @@ fn a_vault_whose_time_is_over_says_so_to_who_comes_late() {
 }
 
 #[test]
+fn a_wrong_key_a_wrong_agent_a_busy_vault_and_a_full_folder_each_say_so_at_once() {
+    let Some(stage) = Stage::served(HOLD, crate::support::agent::RULES) else { return };
+    let root = stage.root();
+    for vault in ["sealed", "other", "busy"] {
+        root.ward(&["vault", "init", vault]).succeed();
+    }
+    root.ward(&["daemon", "stop"]).succeed();
+    let keys = root.path().join("keys");
+    std::fs::copy(keys.join("other"), keys.join("sealed")).unwrap();
+    root.ward(&["daemon", "start"]).succeed();
+    root.ward(&["vault", "mount", "busy", "first"]).succeed();
+    let full = root.directory().join("full");
+    std::fs::create_dir(&full).unwrap();
+    replace(&full.join("file"), "x");
+    let theirs = crate::support::users::folder(OWNER);
+    let theirs = theirs.path().to_str().unwrap();
+    let mount = |words: &[&str]| root.ward(&[&["vault", "mount"], words].concat());
+    let claude = ["other", theirs, "--agent", "claude"];
+    let mut reasons = std::collections::BTreeSet::new();
+    for (mount, status, code, said) in [
+        (mount(&["sealed", "second"]), 8, "[E402]", "key"),
+        (mount(&claude).by(OWNER), 3, "[E200]", "refus"),
+        (mount(&["busy", "second"]), 6, "[E301]", "first"),
+        (mount(&["other", "full"]), 6, "[E301]", "empty"),
+    ] {
+        let begun = wait::seconds();
+        let ended = mount.run();
+        let took = wait::seconds() - begun;
+        assert_eq!(ended.status, Some(status), "{code}: {ended:?}");
+        let (reason, next) = ended.stderr.split_once("\n  next: ").unwrap();
+        assert!(reason.ends_with(code) && next.len() > 10, "{code}: {ended:?}");
+        assert!(reason.contains(said), "{code}: {ended:?}");
+        assert!(reasons.insert(reason.to_owned()), "{code}: {ended:?}");
+        assert!(took < 1.0, "{ended:?} took {took} s");
+    }
+    assert_eq!(root.mounts().len(), 1, "what failed mounted nothing");
+    root.ward(&["vault", "unmount", "busy"]).succeed();
+}
+
+#[test]
 fn every_failure_to_mount_answers_within_a_second_with_its_own_reason_and_what_to_do() {
     let root = Root::private().serving();
     root.ward(&["vault", "init", "mounted"]).succeed();

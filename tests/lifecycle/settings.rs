@@ -2,7 +2,7 @@
 
 use crate::support::person::Person;
 use crate::support::root::Root;
-use crate::support::stage::Stage;
+use crate::support::stage::{HOLD, Stage};
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
 use crate::support::wait;
 use nix::unistd::Group;
@@ -54,6 +54,18 @@ fn a_reload_takes_what_a_running_daemon_can_take_and_names_what_waits_for_a_rest
     let said = root.ward(&["vault", "mount", "default", "here"]).succeed();
     assert!(said.ends_with(" for 30m\n"), "the settings before stay: {said}");
     root.ward(&["vault", "unmount", "default"]).succeed();
+}
+
+#[test]
+fn what_a_running_daemon_takes_counts_from_its_start_too() {
+    let Some(stage) = Stage::still(HOLD, "") else { return };
+    stage.root().configure("[limits]\nhandles = 1\n");
+    stage.root().ward(&["daemon", "start"]).succeed();
+    stage.mount(&[]);
+    let path = stage.secret("both/token", "s3cret");
+    let mut owner = Person::of(OWNER);
+    owner.must(&format!("one = os.open({path:?}, os.O_RDONLY)"));
+    assert_eq!(owner.reads(&path), Err("EMFILE".to_owned()));
 }
 
 #[test]

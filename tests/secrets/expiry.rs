@@ -59,6 +59,31 @@ fn nobody_is_asked_about_a_secret_that_has_expired() {
 }
 
 #[test]
+fn a_request_about_a_secret_that_has_expired_is_refused_at_once_by_command_and_by_file() {
+    let Some(stage) = Stage::set() else { return };
+    ending(&stage, "ask/token");
+    wait_for_the_end(stage.root(), "ask/token");
+    let ask = ["request", "ask/token", "--reason", "work"];
+    let by_command = stage.root().ward(&ask).by(OWNER).run();
+    assert_eq!(by_command.status, Some(5), "{by_command:?}");
+    assert!(by_command.stderr.contains("the secret has expired [E302]"), "{by_command:?}");
+    let mut person = Person::of(OWNER);
+    person.must(&format!("os.chdir({:?})", stage.mountpoint()));
+    let write = "write('.ward/requests/a', \"path = 'ask/token'\\noperation = 'file.read'\\n\
+                 reason = 'work'\\n\")";
+    assert_eq!(person.fails(write), "EKEYEXPIRED");
+    let said = person.must("open('.ward/requests/a').read()");
+    let said = said.as_str().unwrap();
+    assert!(said.starts_with("state = \"refused\"\nrequest = \""), "{said}");
+    assert!(said.contains("next = \"the secret has expired;"), "{said}");
+    assert_eq!(stage.pending().len(), 0);
+    assert_eq!(stage.log_of("request.made", "ask/token").len(), 0);
+    let refused = stage.log_of("refused", "ask/token");
+    let is_told = |it: &serde_json::Value| it["reason"] == "the secret has expired";
+    assert!(refused.len() >= 2 && refused.iter().all(is_told), "{refused:?}");
+}
+
+#[test]
 fn an_expired_name_stays_listed_and_is_free_to_be_replaced_or_revoked() {
     let root = Root::private().serving();
     root.ward(&["set", "a", "--value", "old", "--ttl", "1s"]).succeed();

@@ -5,6 +5,7 @@ use crate::support::pass_store::PassStore;
 use crate::support::person::Person;
 use crate::support::users::{OWNER, STRANGER};
 use crate::support::wait;
+use serde_json::json;
 use std::os::unix::fs::symlink;
 
 fn listed(person: &mut Person, folder: &str) -> Vec<String> {
@@ -125,4 +126,46 @@ fn a_secret_of_the_vault_that_lies_there_stays_and_is_read_as_before() {
     }
     stage.root().ward(&["revoke", "pass/both"]).succeed();
     assert_eq!(get(&stage, &mut agent, "both"), Ok("of the store".to_owned()));
+}
+
+#[test]
+fn an_export_has_what_the_vault_holds_and_names_what_the_store_does() {
+    if !crate::support::users::can_act_as_others() {
+        return;
+    }
+    let Some(store) = PassStore::of(STRANGER, "") else { return };
+    store.insert("prod/db/root-password", "of the store");
+    store.insert("web", "of the store");
+    let Some(stage) = crate::support::stage::Stage::served("10s", RULES) else { return };
+    for name in ["own/token", "pass/old"] {
+        stage.root().ward(&["set", name, "--stdin"]).given(b"of the vault").succeed();
+    }
+    stage.root().ward(&["daemon", "stop"]).succeed();
+    // Nobody would have to be asked.
+    stage.root().configure(&store.table("approval = \"policy\"\n"));
+    stage.root().ward(&["daemon", "start"]).succeed();
+    // Also through a mount that is there.
+    for target in ["out", "again"] {
+        let told = stage.root().run(&["--json", "vault", "export", "default", target]);
+        assert_eq!(told.status, Some(0), "{told:?}");
+        let report = told.json()["result"].clone();
+        assert_eq!(report["elsewhere"], json!(["pass/prod/db/root-password", "pass/web"]));
+        assert_eq!((&report["files"], &report["left_out"]), (&json!(2), &json!([])), "{report}");
+        assert_eq!(report["directories"], 2, "{report}");
+        let copied = stage.root().directory().join(target);
+        for name in ["own/token", "pass/old"] {
+            assert_eq!(std::fs::read_to_string(copied.join(name)).unwrap(), "of the vault");
+        }
+        let shown: Vec<_> = std::fs::read_dir(copied.join("pass")).unwrap().collect();
+        assert_eq!(shown.len(), 1, "nothing of the store, and no folder of it");
+        if target == "out" {
+            stage.mount(&[]);
+        }
+    }
+    assert_eq!(stage.log_of("file.open", "pass/web").len(), 0, "gpg is not asked for it");
+    let words = stage.root().ward(&["vault", "export", "default", "third"]).succeed();
+    assert!(
+        words.ends_with("kept elsewhere: pass/prod/db/root-password\nkept elsewhere: pass/web\n"),
+        "{words}"
+    );
 }

@@ -49,7 +49,7 @@ pub struct Terms<'a> {
     pub quorum: u32,
     /// How often to ask: `first_use`, `one_time`, `always`.
     pub require: Cow<'a, str>,
-    /// Who would hold the lease: `process`, `session`, `agent`, `program`.
+    /// Who would hold the lease: `process`, `session`, `agent`, `name`, `program`.
     pub scope: Cow<'a, str>,
     /// Whether the asker's own uid never suffices.
     pub sensitive: bool,
@@ -72,6 +72,7 @@ impl Asked<'_> {
             Scope::Process(_) => ("process", None),
             Scope::Session(session) => ("session", Some(session.leader)),
             Scope::Agent => ("agent", None),
+            Scope::Name => ("name", None),
             Scope::Program => ("program", None),
         };
         let words = |any: AnyFactor| any.iter().map(Factor::name).map(Cow::Borrowed).collect();

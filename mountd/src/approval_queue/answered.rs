@@ -60,7 +60,7 @@ impl ApprovalQueue {
     ) -> Option<(RequestId, RequestState)> {
         let is_own = |asker: &Caller, grant: &Grant| {
             (asker.uid, asker.agent_session()) == (caller.uid, caller.agent_session())
-                && asker.acting_client() == caller.acting_client()
+                && asker.acting_name() == caller.acting_name()
                 && grant.vault.as_ref() == Some(vault)
                 && grant.file == Some(file)
         };

@@ -188,6 +188,7 @@ fn scope(scope: &Scope) -> String {
             format!("session {} {cgroup}", process(&session.leader))
         }
         Scope::Agent => "agent".to_owned(),
+        Scope::Name => "name".to_owned(),
         Scope::Program => "program".to_owned(),
     }
 }

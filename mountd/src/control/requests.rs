@@ -1,6 +1,6 @@
 //! Commands about requests: ask, list, answer.
 
-use super::failure::{bad_id, bad_input, bad_name, expired, no_such_secret, of_open};
+use super::failure::{bad_id, bad_input, bad_name, no_such_secret, of_open};
 use super::grants::no_such_grant;
 use super::message::{Done, Failure, MissedRequest, Pending, PendingRequest, Process, Requested};
 use super::session::{About, Control};
@@ -32,12 +32,10 @@ impl Control<'_> {
         let ticket = ticket.map_err(|error| bad_input(error, "leave --ticket out, or mend it"))?;
         let open = self.reach(&vault)?;
         let path = self.name_or_entry(&open, path);
-        if self.visible_file(&open, &path).is_ok_and(|file| self.is_expired(&open, file)) {
-            return Err(expired());
-        }
         let (vault, path, file) = (&vault, &path, open.find(&path));
+        let expires = file.and_then(|file| open.end_of(file));
         let (ticket, wished) = (ticket.as_ref(), Narrowing::default());
-        let wanted = Wanted { vault, path, file, operations, reason, ticket, wished };
+        let wanted = Wanted { vault, path, file, expires, operations, reason, ticket, wished };
         let asked = self.daemon.pipeline.ask_ahead(&self.caller, wanted);
         let asked = asked.map_err(|error| match error {
             AheadError::Open(error) => {

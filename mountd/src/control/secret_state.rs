@@ -94,7 +94,7 @@ impl Control<'_> {
                 && grant.file == Some(file)
                 && grant.operations.contains(Operation::FileRead)
                 && (holder.uid(), holder.agent()) == (self.caller.uid, self.caller.agent_session())
-                && holder.acting() == self.caller.acting_client()
+                && holder.acting() == self.caller.acting_name()
         })
     }
 }

@@ -76,7 +76,8 @@ impl Control<'_> {
     /// When what is stored now ends.
     fn end_of(&self, ttl: Option<Lifetime>) -> Result<Option<WallTime>, Failure> {
         match ttl {
-            None | Some(Lifetime::Never) => Ok(None),
+            None => Ok(self.daemon.pipeline.calendar.usual_end()),
+            Some(Lifetime::Never) => Ok(None),
             Some(Lifetime::Seconds(seconds)) => {
                 let nanoseconds = i64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
                 let end = nanoseconds.and_then(|seconds| {
@@ -281,14 +282,13 @@ impl Control<'_> {
             is_expired: pipeline.calendar.is_over(expires),
             versions: versions.filter(|_| may_read),
             made_by: imprint.filter(|_| may_read).map(maker_of),
+            is_elsewhere: version.is_none() && pipeline.is_of_a_source(&open.name, &path),
         })
     }
 
     /// Whether nobody is given the secret any more.
     pub(super) fn is_expired(&self, open: &OpenVault, file: FileId) -> bool {
-        let version = open.vault.current_version(file);
-        let end = version.and_then(|version| open.vault.expires(file, version));
-        self.daemon.pipeline.calendar.is_over(end)
+        self.daemon.pipeline.calendar.is_over(open.end_of(file))
     }
 
     /// Withdraws every lease and grant on a secret, then destroys every version of it.

@@ -77,7 +77,9 @@ impl Control<'_> {
             (None, Some(_)) => "unlocked",
             (None, None) => "locked",
         };
+        let mut sources = self.daemon.pipeline.sources.views().into_iter();
         Ok(VaultState {
+            source: sources.find(|it| it.vault == *vault).map(|it| it.at.to_string()),
             vault: vault.to_string(),
             kind: kind.to_owned(),
             owner: self.daemon.vaults.owner(vault).name().to_owned(),

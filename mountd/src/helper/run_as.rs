@@ -4,6 +4,7 @@ use super::Destination;
 use super::PassStore;
 use super::SignerWork;
 use super::webhook::RequestHook;
+use crate::settings::TableName;
 use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,19 +43,19 @@ pub(crate) enum Work {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
     #[error("{0} names the user {1:?}, whom this machine does not know")]
-    NoUser(String, String),
+    NoUser(TableName, String),
     #[error("{0} names root; a helper runs as an ordinary user")]
-    Root(String),
+    Root(TableName),
     #[error("{0} names the user {1:?}; only a daemon of root can run a helper as another user")]
-    AnotherUser(String, String),
+    AnotherUser(TableName, String),
     #[error("{0} names {1}, which is no absolute path")]
-    Relative(String, PathBuf),
+    Relative(TableName, PathBuf),
     #[error(
         "{0} names a webhook without a webhook_key, or a key or certificates without a webhook"
     )]
-    Half(String),
+    Half(TableName),
     #[error("the webhook of {0} is no address that begins with https:// or http://")]
-    Address(String),
+    Address(TableName),
 }
 
 impl Helpers {
@@ -71,9 +72,9 @@ impl Helpers {
 impl RunAs {
     /// A helper that does `work` as `user`, whom the table `table` of `ward.toml` names. Looks the
     /// user up while that can be done.
-    pub(crate) fn resolve(table: &str, user: &str, work: Work) -> Result<Self, ResolveError> {
+    pub(crate) fn resolve(table: &TableName, user: &str, work: Work) -> Result<Self, ResolveError> {
         let known = User::from_name(user).ok().flatten();
-        let (table, name) = (|| table.to_owned(), || user.to_owned());
+        let (table, name) = (|| table.clone(), || user.to_owned());
         let known = known.ok_or_else(|| ResolveError::NoUser(table(), name()))?;
         let ours = Uid::effective();
         if known.uid.is_root() && ours.is_root() {

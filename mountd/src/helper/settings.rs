@@ -3,6 +3,7 @@
 use super::http::Identity;
 use super::webhook::{RequestHook, WEBHOOK};
 use super::{NOTIFY, Notice, ResolveError, RunAs, Work};
+use crate::settings::TableName;
 use nix::unistd::Uid;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ impl Notify {
 
     /// The helpers that it names, each with its name.
     pub(crate) fn resolve(&self) -> Result<Vec<(&'static str, RunAs)>, ResolveError> {
-        let table = format!("[{NOTIFY}]");
+        let table = TableName::Plain(NOTIFY);
         let files = [
             &self.program,
             &self.webhook_key,

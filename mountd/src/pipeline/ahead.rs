@@ -1,5 +1,6 @@
 //! Asking a human ahead of an open.
 
+use super::expiry::EXPIRED;
 use super::{OpenError, Pipeline};
 use crate::clock;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use ward_policy::{
     Caller, Decision, FileId, Narrowing, Operation, OperationSet, Question, RequestId, SecretPath,
     Ticket, TooWide, VaultName,
 };
-use ward_store::VaultKind;
+use ward_store::{VaultKind, WallTime};
 
 /// The longest reason, in bytes.
 pub(crate) const LONGEST_REASON: usize = 1024;
@@ -20,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) vault: &'a VaultName,
     pub(crate) path: &'a SecretPath,
     pub(crate) file: Option<FileId>,
+    /// When the file's value ends.
+    pub(crate) expires: Option<WallTime>,
     pub(crate) operations: OperationSet,
     pub(crate) reason: &'a str,
     pub(crate) ticket: Option<&'a Ticket>,
@@ -83,6 +86,12 @@ impl Pipeline {
         let is_visible = self.is_visible(asker, name, wanted.file);
         if wanted.file.is_none() || !is_visible {
             return Err(AheadError::NoSuchSecret);
+        }
+        // No yes could be of use.
+        if self.calendar.is_over(wanted.expires) {
+            let question = wanted.question(wanted.operations);
+            let id = self.record_refusal(asker, &question, &EXPIRED)?;
+            return Err(OpenError::Expired(id).into());
         }
         let refused = self.refusals.refused(asker, name, wanted.operations);
         let holder = refused.unwrap_or_else(|| Arc::clone(asker));

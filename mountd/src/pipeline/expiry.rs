@@ -7,7 +7,7 @@ use ward_policy::{Ending, FileId};
 use ward_store::{VaultKind, VersionId, WallTime};
 
 /// Why nobody is given it.
-const EXPIRED: &str = "the secret has expired";
+pub(super) const EXPIRED: &str = "the secret has expired";
 
 impl Pipeline {
     /// Refuses to open what has expired, for reading and writing alike, and records that.

@@ -66,6 +66,7 @@ impl Pipeline {
             vault: &wanted.vault,
             path: &wanted.path,
             file: vault.find(&wanted.path),
+            expires: None,
             operations: read,
             reason: &wanted.reason,
             ticket: wanted.ticket.as_ref(),

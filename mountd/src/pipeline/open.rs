@@ -332,7 +332,8 @@ impl Pipeline {
         let lease = lease.active_for(caller, clock::now()).map_err(|_| OpenError::Ended)?;
         let vault = &place.vault.vault;
         let draft = place.vault.drafts.share(request.file, |room| {
-            let (_, expires) = current(place, request.file);
+            let (version, expires) = current(place, request.file);
+            let expires = if version.is_none() { self.calendar.usual_end() } else { expires };
             let content = vault.draft(&lease, request.file)?;
             Ok::<_, OpenError>(Draft::of(content.into_bytes(), expires, room)?)
         })?;

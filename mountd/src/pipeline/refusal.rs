@@ -16,7 +16,8 @@ const GIVE_THE_ID: &str = "give the id to whoever keeps the policy";
 /// The same where only a request file brings what a rule wants.
 const ASK_WITH_A_TICKET: &str = "ask with a request file that has a ticket: .ward/requests/NAME with path, operation, reason, ticket";
 /// The same where the secret's time is over.
-const SET_ANEW: &str = "the secret has expired; whoever keeps it: ward set NAME --replace";
+pub(crate) const SET_ANEW: &str =
+    "the secret has expired; whoever keeps it: ward set NAME --replace";
 /// The same where a human said no.
 const A_HUMAN_SAID_NO: &str =
     "a human said no; for a minute the same question is refused without asking";

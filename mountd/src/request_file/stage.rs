@@ -1,6 +1,7 @@
 //! How far a request file has come, and what it says of that: TOML, with all text of others in quotes.
 
 use super::document::{Document, Kind};
+use crate::pipeline::SET_ANEW;
 use crate::whoami::shown;
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) enum Verdict {
     Denied(Option<Arc<str>>),
     /// The policy does.
     Refused,
+    /// The secret has expired.
+    Over,
     Expired,
 }
 
@@ -136,7 +139,7 @@ impl Verdict {
             Self::Approved { .. } | Self::Handed { .. } => "approved",
             Self::Allowed => "allowed",
             Self::Denied(_) => "denied",
-            Self::Refused => "refused",
+            Self::Refused | Self::Over => "refused",
             Self::Expired => "expired",
         }
     }
@@ -147,6 +150,7 @@ impl Verdict {
             Self::Handed { .. } => "open what `file` says, at the top of this mount",
             Self::Denied(_) => "the answer was no; the same question is silent for a minute",
             Self::Refused => "the policy says no; give the id to whoever keeps it",
+            Self::Over => SET_ANEW,
             Self::Expired => "nobody answered; ask again with a new file",
         }
     }

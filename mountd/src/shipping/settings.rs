@@ -1,7 +1,7 @@
 //! The tables `[[audit.ship]]` of `ward.toml`: who gets the lines of the log.
 
 use crate::helper::{Bucket, Destination, ResolveError, RunAs, Webhook, Witness, Work};
-use crate::settings::{AuditSettings, Period};
+use crate::settings::{AuditSettings, Period, TableName};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use ward_audit::WitnessKey;
@@ -69,7 +69,7 @@ pub(crate) enum SinkError {
     #[error(
         "[[audit.ship]] {0:?}: the key of a witness is such as \"witness.example+1a2b3c4d+BASE64\""
     )]
-    Key(String),
+    Key(String, String),
     #[error(transparent)]
     User(#[from] ResolveError),
 }
@@ -125,7 +125,7 @@ impl SinkSettings {
         if !is_name || !self.name.bytes().all(is_letter) {
             return Err(SinkError::Name(self.name.clone()));
         }
-        let table = format!("[[audit.ship]] {:?}", self.name);
+        let table = TableName::Sink(self.name.clone());
         let destinations = [
             self.file.clone().map(Destination::File),
             self.webhook.clone().map(Destination::Webhook),
@@ -140,7 +140,7 @@ impl SinkSettings {
         if let Wants::Signature(key) = self.wants()
             && WitnessKey::parse(key).is_none()
         {
-            return Err(SinkError::Key(self.name.clone()));
+            return Err(SinkError::Key(self.name.clone(), key.to_owned()));
         }
         let address = destination.address().unwrap_or("https://");
         if !address.starts_with("https://") && !address.starts_with("http://") {

@@ -2,7 +2,7 @@
 
 use crate::helper::http::Identity;
 use crate::helper::{Helpers, ResolveError, RunAs, SignerPlace, SignerWork, Work};
-use crate::settings::AuditSettings;
+use crate::settings::{AuditSettings, TableName};
 use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,9 +95,9 @@ pub(crate) enum SignerSettingsError {
     #[error("[{0}] names {1}, which is no absolute path")]
     Relative(&'static str, PathBuf),
     #[error("`public_key` of [{0}] is no Ed25519 key: 32 bytes in base64")]
-    PublicKey(&'static str),
+    PublicKey(&'static str, String),
     #[error("`url` of [{0}] must begin with https://")]
-    Url(&'static str),
+    Url(&'static str, String),
     #[error("AUDIT_SIGNING_KEY_SOURCE is {0:?}, and must be software, pkcs11 or proxy")]
     Source(String),
     #[error("REQUIRE_KMS is {0:?}, and must be true or false")]
@@ -198,7 +198,7 @@ impl SignerSettings {
             KeySource::Proxy => {
                 let url = self.url.clone().ok_or_else(missing("url"))?;
                 if !url.starts_with("https://") {
-                    return Err(SignerSettingsError::Url(table));
+                    return Err(SignerSettingsError::Url(table, url));
                 }
                 let certificate =
                     Some(self.certificate.clone().ok_or_else(missing("certificate"))?);
@@ -218,10 +218,10 @@ impl SignerSettings {
         let user = self.user.clone().or_else(|| ours.map(|user| user.name));
         let work = Work::Sign(SignerWork { kid: kid.clone(), place });
         let helper =
-            RunAs::resolve(&format!("[{table}]"), user.as_deref().unwrap_or_default(), work)?;
+            RunAs::resolve(&TableName::Plain(table), user.as_deref().unwrap_or_default(), work)?;
         Ok(Some(RemoteSettings {
             source: self.source,
-            public: public.ok_or(SignerSettingsError::PublicKey(table))?,
+            public: public.ok_or_else(|| SignerSettingsError::PublicKey(table, key.to_owned()))?,
             is_required: is_required || self.required,
             kid,
             helper: RunAs { environment: self.environment.clone(), ..helper },

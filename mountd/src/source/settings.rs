@@ -2,7 +2,7 @@
 
 use crate::FIRST_VAULT;
 use crate::helper::{PassStore, ResolveError, RunAs, Work};
-use crate::settings::Period;
+use crate::settings::{Period, TableName};
 use nix::unistd::User;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ impl PassSettings {
     }
 
     fn resolve(&self) -> Result<RunAs, ResolveError> {
-        let table = format!("[{PASS}]");
+        let table = TableName::Plain(PASS);
         let folders = std::iter::once(&self.store).chain(&self.gnupg_home);
         if let Some(folder) = folders.into_iter().find(|folder| !folder.is_absolute()) {
             return Err(ResolveError::Relative(table, folder.clone()));

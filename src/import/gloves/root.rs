@@ -79,7 +79,11 @@ fn notes_of_metadata(root: &Path, source: &mut Source) {
         notes.extend(granted.filter_map(Value::as_str).map(|agent| {
             format!("{0} was granted to {agent}: ward secrets grant {0} --to {agent}", found.name)
         }));
-        let Some(end) = about.get("expires_at").and_then(Value::as_str) else { continue };
+        let Some(end) = about.get("expires_at").and_then(Value::as_str) else {
+            // What never ended there does not here, whatever ward.toml says of other secrets.
+            found.lasts = Some(Lifetime::Never);
+            continue;
+        };
         match end.parse::<jiff::Timestamp>() {
             Ok(time) if time <= now() => ended.push(found.name.clone()),
             Ok(time) => {

@@ -12,9 +12,11 @@ const BEFORE: &str = "version = 1\nlayout = \"private\"\ninstance = \"\"\n";
 /// The lines of a `ward.toml` that say the same; none where nothing is said.
 pub(crate) fn import(table: &Table) -> Result<String, ImportError> {
     let text = |path: &[&str]| at(table, path).and_then(Value::as_str).map(Value::from);
+    let days = at(table, &["defaults", "secret_ttl_days"]).and_then(Value::as_integer);
     let pipes = at(table, &["secrets", "pipe", "commands"]).cloned();
     let settings: Table = [
         ("mount", "ttl", text(&["defaults", "vault_mount_ttl"])),
+        ("secrets", "ttl", days.map(|days| Value::from(format!("{days}d")))),
         ("sidecar", "bind", text(&["daemon", "bind"])),
         ("pipe", "commands", pipes),
     ]
@@ -53,7 +55,7 @@ mod tests {
              [secrets.pipe.commands.curl]\nrequire_url = true\nurl_prefixes = [\"https://a.example/v1/\"]\n",
         );
         let expected = "[mount]\nttl = \"45m\"\n\n[pipe.commands.curl]\nrequire_url = true\n\
-                        url_prefixes = [\"https://a.example/v1/\"]\n\n\
+                        url_prefixes = [\"https://a.example/v1/\"]\n\n[secrets]\nttl = \"7d\"\n\n\
                         [sidecar]\nbind = \"127.0.0.1:7788\"\n";
         assert_eq!(said.as_deref(), Ok(expected));
         assert_eq!(settings("version = 1\n[paths]\nroot = \"/r\"\n").as_deref(), Ok(""));

@@ -116,6 +116,9 @@ pub struct VaultState {
     /// How its last mount ended, when it is mounted no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
+    /// The folder in it that shows what a source keeps, and not the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// Versions of a secret.

@@ -1,7 +1,13 @@
 //! What is said about secrets: values to store, and what is known of those that are stored.
 
 use super::SecretText;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// Where the value of a `set` comes from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +49,43 @@ pub enum Lifetime {
     Never,
     /// For so many seconds from now on.
     Seconds(u64),
+}
+
+/// A text is no lifetime.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no number of days, no time and not never")]
+pub struct LifetimeError(String);
+
+/// Whole days (`30` or `30d`), a time such as `12h`, or `never`.
+impl FromStr for Lifetime {
+    type Err = LifetimeError;
+
+    fn from_str(text: &str) -> Result<Self, LifetimeError> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        let days = text.strip_suffix('d').unwrap_or(text).parse::<u64>().ok();
+        let of_days = days.and_then(|days| days.checked_mul(DAY));
+        let time = || text.parse::<SignedDuration>().ok().filter(|it| it.subsec_nanos() == 0);
+        let seconds = of_days.or_else(|| u64::try_from(time()?.as_secs()).ok());
+        let seconds = seconds.filter(|seconds| *seconds > 0);
+        seconds.map(Self::Seconds).ok_or_else(|| LifetimeError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => formatter.write_str("never"),
+            Self::Seconds(seconds) if seconds.is_multiple_of(DAY) => {
+                write!(formatter, "{}d", seconds / DAY)
+            }
+            Self::Seconds(seconds) => {
+                let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
+                write!(formatter, "{:#}", SignedDuration::from_secs(seconds))
+            }
+        }
+    }
 }
 
 /// A secret was stored.
@@ -98,6 +141,9 @@ pub struct Name {
     /// Who wrote it last, for the same; absent for what was written before that was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_by: Option<Maker>,
+    /// Whether a source keeps it, and the vault only shows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_elsewhere: bool,
 }
 
 /// Who wrote a version, as attested then.
@@ -220,6 +266,32 @@ impl Charset {
             Self::Printable => {
                 b"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_whole_days_or_a_time_or_never() {
+        for (text, seconds, shown) in [
+            ("7", 604_800, "7d"),
+            ("7d", 604_800, "7d"),
+            ("48h", 172_800, "2d"),
+            ("12h", 43_200, "12h"),
+            ("90s", 90, "1m 30s"),
+        ] {
+            let read: Lifetime = text.parse().unwrap();
+            assert_eq!(read, Lifetime::Seconds(seconds), "{text}");
+            assert_eq!(read.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(read));
+        }
+        assert_eq!("never".parse(), Ok(Lifetime::Never));
+        assert_eq!(Lifetime::Never.to_string(), "never");
+        for text in ["0", "-1", "", "1.5", "1.5s", "soon", "0s", "0d", "99999999999999999999"] {
+            assert!(text.parse::<Lifetime>().is_err(), "{text}");
         }
     }
 }

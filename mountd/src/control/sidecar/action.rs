@@ -115,18 +115,18 @@ impl Asked {
         }
     }
 
-    /// How many days the secret is served; for ever when nothing is said.
-    fn days(&self) -> Result<Option<u64>, Fault> {
+    /// How long the secret is served, when that is said: so many days, or for ever.
+    fn lifetime(&self) -> Result<Option<Lifetime>, Fault> {
         let days = match &self.ttl_days {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) if text == "never" => return Ok(None),
+            Some(Value::String(text)) if text == "never" => return Ok(Some(Lifetime::Never)),
             Some(Value::String(text)) => text.parse().ok(),
             Some(Value::Number(number)) => number.as_u64(),
             Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
         };
         let days = days.filter(|days| (1..=u64::MAX / DAY).contains(days));
         let fault = || "ttl_days is a number of whole days, or \"never\"".to_owned();
-        days.map(Some).ok_or_else(fault)
+        days.map(|days| Some(Lifetime::Seconds(days * DAY))).ok_or_else(fault)
     }
 
     fn agent(&self) -> Option<&str> {
@@ -203,12 +203,16 @@ impl Control<'_> {
     }
 
     fn set_for(&self, asked: &Asked) -> Result<Reply, Fault> {
-        let days = asked.days()?;
-        let lifetime = days.map(|days| Lifetime::Seconds(days * DAY));
-        let stored = self.set(asked.name()?, &asked.new_value()?, (lifetime, Existing::Keep));
+        let said_so = asked.lifetime()?;
+        let stored = self.set(asked.name()?, &asked.new_value()?, (said_so, Existing::Keep));
+        let expires = stored.map_err(said)?.expires;
+        let days = match said_so.unwrap_or_else(|| self.daemon.settings().secrets.lifetime()) {
+            Lifetime::Seconds(seconds) if seconds.is_multiple_of(DAY) => Some(seconds / DAY),
+            Lifetime::Seconds(_) | Lifetime::Never => None,
+        };
         let set = json!({
-            "id": asked.name, "ttl_days": days, "expires_at": stored.map_err(said)?.expires,
-            "never_expires": days.is_none(),
+            "id": asked.name, "ttl_days": days, "never_expires": expires.is_none(),
+            "expires_at": expires,
         });
         Ok(Reply::ok("ok", Some(Data::Any(set))))
     }
