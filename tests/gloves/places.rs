@@ -73,7 +73,7 @@ fn what_only_looks_makes_no_root_and_no_command_changes_the_mode_of_a_folder_tha
     std::fs::set_permissions(&foreign, Permissions::from_mode(0o755)).unwrap();
     let run = |words: &[&str]| {
         let ward = Ward::new(words).within(&home).with("HOME", &home);
-        ward.with("XDG_STATE_HOME", home.join("state")).run()
+        ward.with("WARD_ROOT", home.join("root")).run()
     };
     for (command, words) in runs() {
         let here = foreign.to_str().unwrap();
