@@ -101,7 +101,7 @@ fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
 /// A comment: what others wrote stays on its lines.
 fn comment(text: &str) -> String {
     let clean = |line: &str| line.chars().filter(|it| !it.is_control()).collect::<String>();
-    text.lines().map(|line| format!("# {}\n", clean(line).trim_end())).collect()
+    text.lines().map(|line| format!("# {}", clean(line)).trim_end().to_owned() + "\n").collect()
 }
 
 /// A pattern that matches that name, at that place.

@@ -1,6 +1,7 @@
 //! The sidecar: commands over TCP on loopback, for whoever holds the other end.
 
 use crate::support::root::Root;
+use crate::support::stage::replace;
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
 use crate::support::ward::WARD;
 use serde_json::{Value, json};
@@ -10,6 +11,49 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+
+/// A policy under which one agent asks and another answers, both of the user `UID`.
+const ANSWERED: &str = r#"version = 1
+[defaults]
+factors = { any = ["local"] }
+[approval]
+same_user = "allow"
+[ops]
+"*" = "medium"
+[clients.owner]
+uid = [UID]
+[clients.flows]
+session = "flows"
+[clients.human-ops]
+session = "human-ops"
+role = "approver"
+[[rule]]
+name = "owner-works"
+clients = ["owner"]
+ops = ["agent.run", "secret.set", "daemon.stop"]
+path = ["*"]
+decide = "allow"
+[[rule]]
+name = "human-ops-looks"
+clients = ["human-ops"]
+ops = ["file.list", "request.list", "request.deny"]
+path = ["*"]
+decide = "allow"
+[[rule]]
+name = "flows-asks"
+clients = ["flows"]
+ops = ["request.create", "file.list"]
+path = ["*", "**"]
+decide = "allow"
+[[rule]]
+name = "flows-reads"
+clients = ["flows"]
+ops = ["file.read"]
+path = ["*", "**"]
+decide = "approve"
+approve = { require = "first_use", by = ["human-ops"], lease = "5m" }
+scope = "program"
+"#;
 
 /// `ward daemon --bind`, ended when this is dropped.
 struct Sidecar {
@@ -50,6 +94,23 @@ impl Drop for Sidecar {
     }
 }
 
+/// A process that asks for that.
+fn client_of(address: &str, request: &Value) -> Command {
+    let script = "import socket, sys\n\
+        host, port = sys.argv[1].rsplit(':', 1)\n\
+        s = socket.create_connection((host, int(port)))\n\
+        s.sendall(sys.argv[2].encode() + b'\\n')\n\
+        print(s.makefile().readline(), end='')\n";
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", script, address, &request.to_string()]);
+    python
+}
+
+fn answer_to(client: &mut Command) -> Value {
+    let output = client.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
 fn error(answer: &Value) -> &str {
     assert_eq!(answer["status"], "error", "{answer}");
     answer["error"].as_str().unwrap()
@@ -74,7 +135,8 @@ fn every_action_does_what_the_command_of_its_name_does() {
     assert_eq!(got["data"], json!({"secret_base64": "Yf8="}), "no byte is changed");
     assert_eq!(ask(json!({"action": "status", "name": "made"}))["data"], "fulfilled");
     let names = ask(json!({"action": "list"}));
-    assert_eq!(names["data"][1]["path"], "db/token", "{names}");
+    assert_eq!(names["data"][1]["id"], "db/token", "{names}");
+    assert_eq!(names["data"][1]["kind"], "secret", "{names}");
     assert_eq!(ask(json!({"action": "revoke", "name": "made"}))["message"], "revoked");
     assert!(error(&ask(json!({"action": "get", "name": "made"}))).contains("no such secret"));
     assert_eq!(ask(json!({"action": "verify"}))["status"], "ok");
@@ -85,6 +147,45 @@ fn every_action_does_what_the_command_of_its_name_does() {
     }
     let shown = root.ward(&["--json", "audit", "show", "--event", "file.open"]).succeed();
     assert!(shown.contains(&format!("\"pid\":{}", std::process::id())), "by this process: {shown}");
+}
+
+#[test]
+fn a_request_is_listed_answered_by_another_name_and_serves_who_asked() {
+    let root = Root::private();
+    let policy = ANSWERED.replace("UID", &nix::unistd::getuid().to_string());
+    replace(&root.path().join("policy.toml"), &policy);
+    let sidecar = Sidecar::begin(&root, &[]);
+    for name in ["one", "two"] {
+        root.ward(&["set", name, "--value", "v"]).succeed();
+    }
+    // Each from a process of its own: nobody answers what it asked itself.
+    let ask = |agent: &str, mut request: Value| {
+        request["agent"] = agent.into();
+        answer_to(&mut client_of(&sidecar.address, &request))
+    };
+    for (name, action, status) in [("one", "approve", "fulfilled"), ("two", "deny", "denied")] {
+        let made = ask("flows", json!({"action": "request", "name": name, "reason": "nightly"}));
+        let id = &made["data"]["request_id"];
+        let list = ask("human-ops", json!({"action": "list"}));
+        let listed = list["data"].as_array().unwrap().iter().find(|it| it["id"] == *id);
+        let listed = listed.unwrap_or_else(|| panic!("{list}"));
+        assert_eq!((&listed["kind"], &listed["status"]), (&"pending".into(), &"pending".into()));
+        let own = ask("flows", json!({"action": "list"}));
+        assert!(!own.to_string().contains("nightly"), "who may not list requests: {own}");
+        let answer = ask("human-ops", json!({"action": action, "request_id": id}));
+        let record = &answer["data"];
+        assert_eq!((&record["request_id"], &record["status"]), (id, &status.into()), "{answer}");
+        assert_eq!(record["secret_name"], name, "{answer}");
+        assert_eq!(record["requested_by"], "flows", "{answer}");
+        assert_eq!(record["reason"], "nightly", "{answer}");
+        let by = if action == "deny" { "denied_by" } else { "approved_by" };
+        assert_eq!(record[by], "human-ops", "{answer}");
+        assert_eq!(record["pending"], false, "{answer}");
+        let got = ask("flows", json!({"action": "get", "name": name}));
+        assert_eq!(got["status"] == "ok", status == "fulfilled", "{got}");
+        let got = ask("human-ops", json!({"action": "get", "name": name}));
+        error(&got);
+    }
 }
 
 #[test]
@@ -201,19 +302,12 @@ fn the_settings_of_a_root_have_it_from_the_start_and_another_user_gets_nothing_b
     root.configure(&format!("[sidecar]\nbind = \"{free}\"\n"));
     root.ward(&["daemon", "start"]).succeed();
     root.ward(&["set", "token", "--value", "hunter2"]).by(OWNER).succeed();
-    let script = "import json, socket, sys\n\
-        s = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n\
-        s.sendall(sys.argv[3].encode() + b'\\n')\n\
-        print(s.makefile().readline(), end='')\n";
     for agent in ["claude", "admin", "owner"] {
-        let request = json!({"action": "get", "name": "token", "agent": agent}).to_string();
+        let request = json!({"action": "get", "name": "token", "agent": agent});
         let stranger = user(STRANGER);
-        let mut python = Command::new("/usr/bin/python3");
-        python.args(["-c", script, "127.0.0.1", &free.port().to_string(), &request]);
-        python.uid(stranger.uid.as_raw()).gid(stranger.gid.as_raw());
-        let output = python.output().unwrap();
-        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{output:?}"));
+        let mut client = client_of(&free.to_string(), &request);
+        client.uid(stranger.uid.as_raw()).gid(stranger.gid.as_raw());
+        let answer = answer_to(&mut client);
         assert!(!error(&answer).contains("hunter2"), "{answer}");
     }
 }

@@ -232,7 +232,8 @@ fn words(imported: &Imported) -> String {
     }
     for (file, lines) in [("ward.toml", settings), ("policy.toml", policy)] {
         if let Some(lines) = lines {
-            let _always_room = writeln!(text, "\nfor {file}, when you have read it:\n\n{lines}");
+            let _always_room =
+                writeln!(text, "\nfor {file}, when you have read it:\n\n{}", lines.trim_end());
         }
     }
     if !applied {

@@ -9,7 +9,7 @@ use crate::grant_table::GivenGrant;
 use crate::pipeline::Giving;
 use std::time::Duration;
 use ward_audit::EventType;
-use ward_policy::{Decision, Operation, Question, SecretGrantId};
+use ward_policy::{Operation, Question, SecretGrantId};
 
 impl Control<'_> {
     /// Lets a client of the policy read a secret that the caller may read.
@@ -93,18 +93,6 @@ impl Control<'_> {
             since: given.since.to_string(),
             ends: given.until.map(|until| clock::text(clock::wall_of(until))),
         })
-    }
-
-    /// Whether the caller may give a secret, without asking a human.
-    pub(super) fn may_grant(&self, about: About<'_>) -> bool {
-        let question = about.question(Operation::SecretGrant);
-        match self.daemon.pipeline.policy.evaluate(&self.caller, &question) {
-            Decision::Permitted(permit) => {
-                let _looked_at_only = permit;
-                true
-            }
-            Decision::NeedsApproval(_) | Decision::Denied(_) => false,
-        }
     }
 }
 

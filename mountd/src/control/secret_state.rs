@@ -44,7 +44,7 @@ impl Control<'_> {
         let reads = reads
             .transpose()
             .map_err(|error| failure(FailureCode::Damaged, error, "run: ward audit verify"))?;
-        let may_grant = self.may_grant(about);
+        let may_grant = self.may(Operation::SecretGrant, about);
         let grants = pipeline.grants.of_file(&vault, file).into_iter().filter(|given| {
             let rules = pipeline.policy.rules();
             let is_own = rules.clients_of(&self.caller).contains(&&**given.grant.client());

@@ -337,6 +337,17 @@ impl Control<'_> {
         }
     }
 
+    /// Whether the policy lets it now. It is only looked at, and not recorded.
+    pub(super) fn may(&self, operation: Operation, about: About<'_>) -> bool {
+        match self.daemon.pipeline.policy.evaluate(&self.caller, &about.question(operation)) {
+            Decision::Permitted(permit) => {
+                let _looked_at_only = permit;
+                true
+            }
+            Decision::NeedsApproval(_) | Decision::Denied(_) => false,
+        }
+    }
+
     /// What was granted; where a human must be asked, by a lease that answers it already.
     pub(super) fn grant(
         &self,

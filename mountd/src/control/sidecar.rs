@@ -2,6 +2,7 @@
 //! speak no Unix sockets. Who connects is attested like anybody, by who holds the other end.
 
 mod action;
+mod record;
 mod settings;
 
 pub(crate) use settings::{SidecarSettings, Token};

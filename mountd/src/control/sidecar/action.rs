@@ -2,13 +2,17 @@
 //! `status` of `ok` or `error`.
 
 use super::super::message::{
-    Charset, Failure, GoesTo, Lifetime, Passphrase, SecretText, Value as NewValue, YesTerms,
+    Charset, Failure, GoesTo, Lifetime, Passphrase, PendingRequest, SecretText, Value as NewValue,
+    YesTerms,
 };
-use super::super::session::Control;
+use super::super::requests::process;
+use super::super::session::{About, Control};
+use super::record::{self, Answer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use ward_policy::Operation;
 use ward_store::Existing;
 use zeroize::Zeroizing;
 
@@ -165,7 +169,10 @@ impl Control<'_> {
             "ping" => Ok(Reply::ok("pong", None)),
             "list" => {
                 let names = self.list(DEFAULT_VAULT).map_err(said)?.names;
-                Ok(Reply::ok("ok", data(json!(names))))
+                let secrets = names.iter().map(record::secret);
+                let list =
+                    secrets.chain(self.known_requests().iter().map(record::listed)).collect();
+                Ok(Reply::ok("ok", data(Value::Array(list))))
             }
             "verify" => {
                 let verdict = self.audit_verify(None, false).map_err(said)?;
@@ -189,17 +196,8 @@ impl Control<'_> {
                 let made = self.request(asked.name()?, &operations, reason, None).map_err(said)?;
                 Ok(Reply::ok("pending", data(json!({"request_id": made.request}))))
             }
-            "approve" => {
-                let request = asked.request()?;
-                let approved = self.approve(request, &YesTerms::default(), None).map_err(said)?;
-                let told = json!({"request_id": request, "missing": approved.missing});
-                Ok(Reply::ok("approved", data(told)))
-            }
-            "deny" => {
-                let request = asked.request()?;
-                self.deny(request, asked.reason.as_deref()).map_err(said)?;
-                Ok(Reply::ok("denied", data(json!({"request_id": request}))))
-            }
+            "approve" => self.approve_for(asked.request()?),
+            "deny" => self.deny_for(asked.request()?, asked.reason.as_deref()),
             _ => Err("there is no such action".to_owned()),
         }
     }
@@ -225,6 +223,33 @@ impl Control<'_> {
             Err(_) => Data::Bytes { secret_base64: secret },
         };
         Ok(Reply::ok("ok", Some(data)))
+    }
+
+    /// Requests that wait, if the client may know of them.
+    fn known_requests(&self) -> Vec<PendingRequest> {
+        let may_know = self.may(Operation::RequestList, About::default());
+        if may_know { self.waiting().requests } else { Vec::new() }
+    }
+
+    fn approve_for(&self, request: &str) -> Result<Reply, Fault> {
+        let record = self.record_of(request);
+        let missing = self.approve(request, &YesTerms::default(), None).map_err(said)?.missing;
+        let by = record::by(&process(&self.caller));
+        let answer = if missing == 0 { Answer::Yes(&by) } else { Answer::None };
+        Ok(Reply::ok("approved", record.map(|it| Data::Any(record::reviewed(&it, answer)))))
+    }
+
+    fn deny_for(&self, request: &str, reason: Option<&str>) -> Result<Reply, Fault> {
+        let record = self.record_of(request);
+        self.deny(request, reason).map_err(said)?;
+        let by = record::by(&process(&self.caller));
+        let told = record.map(|it| Data::Any(record::reviewed(&it, Answer::No(&by))));
+        Ok(Reply::ok("denied", told))
+    }
+
+    /// A request that waits, for whoever turns out to be one who answers it.
+    fn record_of(&self, request: &str) -> Option<PendingRequest> {
+        self.waiting().requests.into_iter().find(|it| it.request == request)
     }
 
     /// How a secret stands for who asks: to be had, asked for, over, or none of that.
