@@ -2,15 +2,17 @@
 
 use super::commands::{RULES, filled, lay_out, runs};
 use crate::support::root::Root;
-use crate::support::stage::{Stage, replace};
-use crate::support::users::{OWNER, can_act_as_others};
+use crate::support::stage::{HOLD, Stage, replace};
+use crate::support::users::{self, OWNER, STRANGER, can_act_as_others};
 use crate::support::wait;
 use crate::support::ward::Ended;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -277,6 +279,27 @@ fn without_any_other_program_secrets_and_mounts_work_and_no_process_is_left_behi
     assert_eq!(ward(&own), "hunter2");
     ward(&["revoke", "a"]);
     ward(&["verify"]);
+    let daemon = root.running().unwrap();
+    assert!(wait::until(|| zombies(daemon).is_empty()), "{:?}", zombies(daemon));
+}
+
+#[test]
+fn what_a_helper_ran_is_waited_for() {
+    let Some(stage) = Stage::still(HOLD, "") else { return };
+    let root = stage.root();
+    let folder = users::folder(STRANGER);
+    let program = folder.path().join("program");
+    replace(&program, "#!/bin/sh\n: > \"${0%/*}/told-$1\"\n");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    root.configure(&format!("[notify]\nprogram = {program:?}\nuser = \"{STRANGER}\"\n"));
+    root.ward(&["daemon", "start"]).succeed();
+    stage.mount(&[]);
+    for name in ["ask/a", "ask/b", "ask/c"] {
+        stage.secret(name, "s3cret");
+        root.ward(&["request", name, "--reason", "why"]).by(OWNER).succeed();
+    }
+    let told = || std::fs::read_dir(folder.path()).unwrap().count() - 1;
+    assert!(wait::until(|| told() == 3), "{} of them are told", told());
     let daemon = root.running().unwrap();
     assert!(wait::until(|| zombies(daemon).is_empty()), "{:?}", zombies(daemon));
 }
