@@ -3,12 +3,13 @@
 //! Agent-safe's log is JSON Lines of its own entries with a chain of their own. ILLUVRSE's rows keep
 //! our entries and our chain, which follows the same rule; each row is signed by the log's identity.
 
+use crate::access::AccessError;
 use crate::disk::Folder;
 use crate::line::Line;
 use crate::segment::segments_among;
 use crate::signer::Signer as _;
 use crate::stored::StoredSegment;
-use crate::{ChainHash, Entry, LogKey, ReadLogError};
+use crate::{ChainHash, Entry, LogKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufRead, Write};
@@ -34,9 +35,9 @@ pub struct Illuvrse<'a> {
 /// Why nothing more is exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The log cannot be read.
+    /// Its files are not to be had.
     #[error(transparent)]
-    Read(#[from] ReadLogError),
+    Access(#[from] AccessError),
     /// What is exported cannot be written.
     #[error("cannot write what is exported")]
     Write(#[from] io::Error),
@@ -196,16 +197,16 @@ fn each_line(
     directory: &Path,
     each: &mut dyn FnMut(&Line<'_>, &str) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
-    let opened = |source| ReadLogError::Directory { directory: directory.to_owned(), source };
-    let folder = Folder::open(directory).map_err(opened)?;
-    let names = crate::disk::Disk::names(&folder).map_err(opened)?;
+    let opened = AccessError::directory(directory);
+    let folder = Folder::open(directory).map_err(&opened)?;
+    let names = crate::disk::Disk::names(&folder).map_err(&opened)?;
     for segment in segments_among(&names) {
-        let file = |source| ReadLogError::File { file: segment.to_string(), source };
-        let mut lines = StoredSegment::open(&folder, segment).map_err(file)?.lines;
+        let file = AccessError::file(segment);
+        let mut lines = StoredSegment::open(&folder, segment).map_err(&file)?.lines;
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            lines.read_until(b'\n', &mut bytes).map_err(file)?;
+            lines.read_until(b'\n', &mut bytes).map_err(&file)?;
             let Some(line) = bytes.strip_suffix(b"\n") else { break };
             let broken = || ExportError::Broken(segment.to_string());
             each(&Line::parse(line).ok_or_else(broken)?, &segment.to_string())?;

@@ -1,6 +1,7 @@
 //! Following: the lines of a log as they are, from some entry on, up to what is on disk; and again as
 //! more is written.
 
+use crate::access::AccessError;
 use crate::chain::ChainHash;
 use crate::disk::Disk;
 use crate::line::Line;
@@ -102,7 +103,7 @@ struct Following<'a> {
 
 impl Following<'_> {
     fn go_on(&mut self) -> Result<(), ReadLogError> {
-        let names = self.disk.names().map_err(ReadLogError::file("the directory"))?;
+        let names = self.disk.names().map_err(AccessError::file("the directory"))?;
         let segments = segments_among(&names);
         let (mut segment, mut offset) = match self.at.place {
             // It may have been deleted meanwhile.
@@ -147,7 +148,7 @@ impl Following<'_> {
             match lines.read_until(b'\n', &mut line) {
                 Ok(_) => {}
                 Err(error) if is_damaged(&error) => return Ok((offset, true)),
-                Err(error) => return Err(ReadLogError::file(segment)(error)),
+                Err(error) => return Err(AccessError::file(segment)(error).into()),
             }
             // The end, preallocated zeros, or a line that is being written.
             let Some(text) = line.strip_suffix(b"\n") else { return Ok((offset, true)) };
@@ -204,7 +205,7 @@ impl Following<'_> {
                 Err(error) => Err(error),
             }
         };
-        opened().map_err(ReadLogError::file(segment))
+        Ok(opened().map_err(AccessError::file(segment))?)
     }
 }
 

@@ -8,8 +8,8 @@ use crate::segment::{is_set_aside, segments_among};
 use crate::stored::{Hashed, StoredSegment};
 use crate::succession::Succession;
 use crate::{
-    Durability, Log, LogKey, OpenLogError, Record, SegmentName, Settings, Stamp, Verdict,
-    VerifyError, verify,
+    AccessError, Durability, Log, LogKey, OpenLogError, Record, SegmentName, Settings, Stamp,
+    Verdict, verify,
 };
 use serde::Deserialize;
 use std::io::{self, BufRead, Read};
@@ -45,7 +45,7 @@ pub enum AcceptBreakError {
     },
     /// The log cannot be read.
     #[error(transparent)]
-    Verify(#[from] VerifyError),
+    Verify(#[from] AccessError),
     /// It cannot be opened; another break may follow.
     #[error(transparent)]
     Open(#[from] OpenLogError),

@@ -7,6 +7,7 @@
 //! JSON), is chained into a line of a segment, and comes back as a [`Receipt`].
 //! `docs/formats.md` has the line byte by byte.
 
+mod access;
 mod chain;
 mod commit;
 mod counted;
@@ -52,6 +53,7 @@ mod trust;
 mod verify;
 mod witness;
 
+pub use access::AccessError;
 pub use chain::ChainHash;
 pub use counted::{ClientCounts, CountedEntry, Counts, FileCounts};
 pub use csv::{csv_head, csv_row};
@@ -83,5 +85,5 @@ pub use tend::TendError;
 pub use terms::{Asked, Terms};
 pub use tree::TreeHash;
 pub use trust::{Distrusted, SignerPeriod};
-pub use verify::{Extent, Report, Verdict, VerifyError, verify, verify_against};
+pub use verify::{Extent, Report, Verdict, verify, verify_against};
 pub use witness::WitnessKey;

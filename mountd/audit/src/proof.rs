@@ -2,6 +2,7 @@
 //!
 //! The form is c2sp.org/tlog-proof, with the entry itself as the extra data.
 
+use crate::access::AccessError;
 use crate::disk::{Disk, Folder};
 use crate::line::Line;
 use crate::segment::segments_among;
@@ -14,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 use std::io::{self, BufRead, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The folder with what witnesses signed.
 const WITNESSED: &str = "witnessed";
@@ -23,22 +24,9 @@ const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 /// Why there is no head or no proof.
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
-    /// The directory is not to be had.
-    #[error("cannot open the log's directory {directory:?}. Check the path and who you are")]
-    Directory {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file of it is not to be had.
-    #[error("cannot read {file} of the log. Check the disk and who you are")]
-    File {
-        /// The file.
-        file: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// Its files are not to be had.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The head covers fewer entries.
     #[error("entry {seq} is not signed yet: the head has {size}. Wait a moment, and try again")]
     NotSigned {
@@ -65,17 +53,9 @@ impl ProveError {
     /// What the system says, where it is the system that says something.
     pub fn kind(&self) -> Option<io::ErrorKind> {
         match self {
-            Self::Directory { source, .. } | Self::File { source, .. } => Some(source.kind()),
+            Self::Access(error) => Some(error.kind()),
             Self::NotSigned { .. } | Self::NoEntry { .. } | Self::Broken | Self::Stopped => None,
         }
-    }
-
-    fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File { file: name.to_string(), source }
-    }
-
-    fn directory(directory: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Directory { directory: directory.to_owned(), source }
     }
 }
 
@@ -110,7 +90,7 @@ pub enum CheckError {
 /// # Errors
 /// There is none, or it cannot be read.
 pub fn head(directory: &Path) -> Result<HeadNote, ProveError> {
-    let folder = Folder::open(directory).map_err(ProveError::directory(directory))?;
+    let folder = Folder::open(directory).map_err(AccessError::directory(directory))?;
     read_head(&folder)
 }
 
@@ -119,12 +99,12 @@ pub fn head(directory: &Path) -> Result<HeadNote, ProveError> {
 /// # Errors
 /// It cannot be read.
 pub fn notes_key(directory: &Path) -> Result<PublicKey, ProveError> {
-    let folder = Folder::open(directory).map_err(ProveError::directory(directory))?;
-    let names = folder.names().map_err(ProveError::file("the directory"))?;
+    let folder = Folder::open(directory).map_err(AccessError::directory(directory))?;
+    let names = folder.names().map_err(AccessError::file("the directory"))?;
     let newest = segments_among(&names).into_iter().next_back().ok_or(ProveError::Broken)?;
     let mut line = Vec::new();
-    let mut stored = StoredSegment::open(&folder, newest).map_err(ProveError::file(newest))?;
-    stored.lines.read_until(b'\n', &mut line).map_err(ProveError::file(newest))?;
+    let mut stored = StoredSegment::open(&folder, newest).map_err(AccessError::file(newest))?;
+    stored.lines.read_until(b'\n', &mut line).map_err(AccessError::file(newest))?;
     let line = Line::parse(line.strip_suffix(b"\n").unwrap_or_default());
     let start = line.as_ref().and_then(StartStatement::of);
     start.map(|start| start.notes).ok_or(ProveError::Broken)
@@ -135,7 +115,7 @@ pub fn notes_key(directory: &Path) -> Result<PublicKey, ProveError> {
 /// # Errors
 /// There is no such entry yet, or the log cannot be read or is broken.
 pub fn prove(directory: &Path, seq: u64) -> Result<Proof, ProveError> {
-    let folder = Folder::open(directory).map_err(ProveError::directory(directory))?;
+    let folder = Folder::open(directory).map_err(AccessError::directory(directory))?;
     let head = read_head(&folder)?;
     let size = head.head.size;
     let index = seq.checked_sub(1).ok_or(ProveError::NoEntry { seq })?;
@@ -167,7 +147,7 @@ impl Log {
     pub fn keep_witnessed(&self, name: &str, note: &HeadNote) -> Result<(), ProveError> {
         let disk = self.tail().map_err(|_| ProveError::Stopped)?.disk();
         let file = format!("{WITNESSED}/{name}");
-        disk.replace(&file, note.to_string().as_bytes()).map_err(ProveError::file(file))
+        Ok(disk.replace(&file, note.to_string().as_bytes()).map_err(AccessError::file(file))?)
     }
 
     /// What proves that the tree of `size` entries continues the one of the first `old` of them (RFC
@@ -317,7 +297,7 @@ impl<'disk> Leaves<'disk> {
         if count.is_power_of_two() && to <= self.tiled {
             let height = count.trailing_zeros();
             let node = tile::node(self.disk, self.tiled, height, from >> height);
-            return node.map_err(ProveError::file(tile::FOLDER));
+            return Ok(node.map_err(AccessError::file(tile::FOLDER))?);
         }
         if count == 1 {
             let place = usize::try_from(from - self.tiled).unwrap_or(usize::MAX);
@@ -334,14 +314,14 @@ const fn largest_part(count: u64) -> u64 {
 }
 
 fn segments_of(disk: &dyn Disk) -> Result<Vec<SegmentName>, ProveError> {
-    let names = disk.names().map_err(ProveError::file("the directory"))?;
+    let names = disk.names().map_err(AccessError::file("the directory"))?;
     Ok(segments_among(&names).into_iter().collect())
 }
 
 fn read_head(disk: &dyn Disk) -> Result<HeadNote, ProveError> {
-    let file = disk.reader(HEAD_FILE).map_err(ProveError::file(HEAD_FILE))?;
+    let file = disk.reader(HEAD_FILE).map_err(AccessError::file(HEAD_FILE))?;
     let mut text = String::new();
-    file.take(1 << 16).read_to_string(&mut text).map_err(ProveError::file(HEAD_FILE))?;
+    file.take(1 << 16).read_to_string(&mut text).map_err(AccessError::file(HEAD_FILE))?;
     HeadNote::parse(&text).map_err(|_| ProveError::Broken)
 }
 
@@ -358,17 +338,17 @@ fn each_entry(
     while let Some(segment) = first.checked_sub(1).and_then(|place| segments.get(place)) {
         first -= 1;
         line.clear();
-        let mut stored = StoredSegment::open(disk, *segment).map_err(ProveError::file(segment))?;
-        stored.lines.read_until(b'\n', &mut line).map_err(ProveError::file(segment))?;
+        let mut stored = StoredSegment::open(disk, *segment).map_err(AccessError::file(segment))?;
+        stored.lines.read_until(b'\n', &mut line).map_err(AccessError::file(segment))?;
         if position(&line).is_some_and(|(index, _)| index <= wanted.start) {
             break;
         }
     }
     for segment in segments.get(first..).unwrap_or_default() {
-        let mut stored = StoredSegment::open(disk, *segment).map_err(ProveError::file(segment))?;
+        let mut stored = StoredSegment::open(disk, *segment).map_err(AccessError::file(segment))?;
         loop {
             line.clear();
-            stored.lines.read_until(b'\n', &mut line).map_err(ProveError::file(segment))?;
+            stored.lines.read_until(b'\n', &mut line).map_err(AccessError::file(segment))?;
             let Some((index, entry)) = position(&line) else { break };
             if index >= wanted.end {
                 return Ok(());

@@ -1,6 +1,7 @@
 //! Reading: entries of a log, as `ward audit show` shows them. Whether the log is whole is another
 //! question: `verify.rs`.
 
+use crate::access::AccessError;
 use crate::chain::ChainHash;
 use crate::disk::{Disk, Folder};
 use crate::line::Line;
@@ -10,9 +11,9 @@ use crate::stored::{StoredSegment, is_damaged};
 use crate::{Entry, Filter, SegmentName};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An entry with its hash. `sealed` is gone when its names could be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,22 +37,9 @@ pub struct Unread {
 /// Why a log cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadLogError {
-    /// The directory is not to be had.
-    #[error("cannot open the log's directory {directory:?}. Check the path and who you are")]
-    Directory {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file of it is not to be had.
-    #[error("cannot read {file} of the log. Check the disk and who you are")]
-    File {
-        /// The file.
-        file: String,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// Its files are not to be had.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// A part of it is damaged.
     #[error("{0}. Run ward audit verify")]
     Damaged(Unread),
@@ -70,8 +58,7 @@ pub fn read(
     filter: &Filter,
     each: impl FnMut(ShownEntry) -> ControlFlow<()>,
 ) -> Result<Vec<Unread>, ReadLogError> {
-    let folder = Folder::open(directory)
-        .map_err(|source| ReadLogError::Directory { directory: directory.to_owned(), source })?;
+    let folder = Folder::open(directory).map_err(AccessError::directory(directory))?;
     read_from(&folder, &Keyring::default(), filter, each)
 }
 
@@ -82,7 +69,7 @@ pub(crate) fn read_from(
     filter: &Filter,
     mut each: impl FnMut(ShownEntry) -> ControlFlow<()>,
 ) -> Result<Vec<Unread>, ReadLogError> {
-    let names = disk.names().map_err(ReadLogError::file("the directory"))?;
+    let names = disk.names().map_err(AccessError::file("the directory"))?;
     let segments = segments_among(&names);
     let mut reading = Reading { disk, keyring, filter, unread: Vec::new() };
     if let Some(wanted) = filter.last {
@@ -97,12 +84,6 @@ pub(crate) fn read_from(
         }
     }
     Ok(reading.unread)
-}
-
-impl ReadLogError {
-    pub(crate) fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File { file: name.to_string(), source }
-    }
 }
 
 /// A way through a log.
@@ -146,8 +127,7 @@ impl Reading<'_> {
         segment: SegmentName,
         each: &mut impl FnMut(ShownEntry) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadLogError> {
-        let opened =
-            StoredSegment::open(self.disk, segment).map_err(ReadLogError::file(segment))?;
+        let opened = StoredSegment::open(self.disk, segment).map_err(AccessError::file(segment))?;
         let (mut reader, mut damage) = (opened.lines, None);
         let mut bytes = Vec::new();
         for number in 1.. {
@@ -159,7 +139,7 @@ impl Reading<'_> {
                     damage = damage.or(Some(number));
                     break;
                 }
-                Err(error) => return Err(ReadLogError::file(segment)(error)),
+                Err(error) => return Err(AccessError::file(segment)(error).into()),
             }
             // The end, preallocated zeros, or a line that is being written.
             let Some(line) = bytes.strip_suffix(b"\n") else { break };

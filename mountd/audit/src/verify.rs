@@ -5,6 +5,7 @@
 //! say about itself: lines cut off its end exactly between two lines leave a shorter log that is
 //! whole. Only a [`TreeHead`] kept elsewhere shows that, so pass one when there is one.
 
+use crate::access::AccessError;
 use crate::disk::{Disk, Folder};
 use crate::gap::{GapStatement, digest_of_file, follow_good_part};
 use crate::line::Line;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use ward_policy::Digest;
 
 /// What was found, and how far it was good.
@@ -98,27 +99,6 @@ pub enum Verdict {
     Foreign,
 }
 
-/// Why nothing can be said about a log.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The directory is not to be had.
-    #[error("cannot open the log's directory {directory:?}. Check the path and who you are")]
-    Directory {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file of it is not to be had.
-    #[error("cannot read {file} of the log. Check the disk and who you are")]
-    File {
-        /// The file.
-        file: String,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
 impl Verdict {
     /// The word of the protocol: `whole`, `torn`, `broken` or `missing`.
     pub const fn word(&self) -> &'static str {
@@ -136,7 +116,7 @@ impl Verdict {
 ///
 /// # Errors
 /// Only when a file cannot be read; what is wrong with the log is in the report.
-pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, VerifyError> {
+pub fn verify(directory: &Path, expected: Option<TreeHead>) -> Result<Report, AccessError> {
     let (mut report, trust) = walk(directory, expected, Trust::default())?;
     report.good.signers = trust.signers().to_vec();
     if trust.has_stolen() {
@@ -151,10 +131,9 @@ fn walk(
     directory: &Path,
     expected: Option<TreeHead>,
     trust: Trust,
-) -> Result<(Report, Trust), VerifyError> {
-    let folder = Folder::open(directory)
-        .map_err(|source| VerifyError::Directory { directory: directory.to_owned(), source })?;
-    let names = folder.names().map_err(VerifyError::file("the directory"))?;
+) -> Result<(Report, Trust), AccessError> {
+    let folder = Folder::open(directory).map_err(AccessError::directory(directory))?;
+    let names = folder.names().map_err(AccessError::file("the directory"))?;
     let segments = segments_among(&names);
     let mut walk = Walk { expected, trust, ..Walk::default() };
     let mut verdict = Verdict::Whole;
@@ -166,7 +145,7 @@ fn walk(
         }
         let is_last = segments.last() == Some(segment);
         if is_set_aside(&names, *segment) {
-            walk.pass_over(&folder, *segment).map_err(VerifyError::file(segment))?;
+            walk.pass_over(&folder, *segment).map_err(AccessError::file(segment))?;
             continue;
         }
         verdict = walk.follow(&folder, *segment, is_last)?;
@@ -196,7 +175,7 @@ fn walk(
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_against(directory: &Path, note: &HeadNote) -> Result<Report, VerifyError> {
+pub fn verify_against(directory: &Path, note: &HeadNote) -> Result<Report, AccessError> {
     let mut report = verify(directory, Some(note.head))?;
     let is_other = report.good.log.as_ref().is_some_and(|log| *log != note.log);
     let is_unsigned = report.good.notes.is_some_and(|key| !note.is_signed_by(key));
@@ -204,19 +183,6 @@ pub fn verify_against(directory: &Path, note: &HeadNote) -> Result<Report, Verif
         report.verdict = Verdict::Foreign;
     }
     Ok(report)
-}
-
-impl VerifyError {
-    /// What the system says.
-    pub fn kind(&self) -> io::ErrorKind {
-        match self {
-            Self::Directory { source, .. } | Self::File { source, .. } => source.kind(),
-        }
-    }
-
-    fn file(name: impl ToString) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File { file: name.to_string(), source }
-    }
 }
 
 fn broken(file: SegmentName, line: u64, fault: &Fault) -> Verdict {
@@ -251,18 +217,18 @@ impl Walk {
         folder: &Folder,
         segment: SegmentName,
         is_last: bool,
-    ) -> Result<Verdict, VerifyError> {
+    ) -> Result<Verdict, AccessError> {
         self.segments += 1;
         let open = is_last.then(|| folder.reader(&segment.to_string()));
         match open {
             Some(Ok(file)) => return self.follow_open(file, segment),
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(VerifyError::file(segment)(error));
+                return Err(AccessError::file(segment)(error));
             }
             Some(Err(_)) | None => {}
         }
         let mut stored =
-            StoredSegment::open(folder, segment).map_err(VerifyError::file(segment))?;
+            StoredSegment::open(folder, segment).map_err(AccessError::file(segment))?;
         if let Some(digest) = stored.compressed {
             self.compressed.insert(segment.number(), digest);
         }
@@ -278,7 +244,7 @@ impl Walk {
                 Err(error) if stored.compressed.is_some() && is_damaged(&error) => {
                     Err(Fault::Compressed)
                 }
-                Err(error) => return Err(VerifyError::file(segment)(error)),
+                Err(error) => return Err(AccessError::file(segment)(error)),
             };
             if let Err(fault) = fault {
                 return Ok(broken(segment, number, &fault));
@@ -288,7 +254,7 @@ impl Walk {
     }
 
     /// Follows the segment that is being written, or was.
-    fn follow_open(&mut self, file: File, segment: SegmentName) -> Result<Verdict, VerifyError> {
+    fn follow_open(&mut self, file: File, segment: SegmentName) -> Result<Verdict, AccessError> {
         let mut reader = BufReader::with_capacity(1 << 20, file);
         let mut bytes = Vec::with_capacity(4096);
         let mut offset = 0;
@@ -296,7 +262,7 @@ impl Walk {
         let mut number = 1;
         loop {
             bytes.clear();
-            reader.read_until(b'\n', &mut bytes).map_err(VerifyError::file(segment))?;
+            reader.read_until(b'\n', &mut bytes).map_err(AccessError::file(segment))?;
             let accepted = bytes.strip_suffix(b"\n").map(|line| self.accept(line, segment, number));
             let fault = match accepted {
                 Some(Ok(())) => {
@@ -313,12 +279,12 @@ impl Walk {
             if !is_room && earlier.as_ref() != Some(&bytes) {
                 earlier = Some(bytes.clone());
                 std::thread::yield_now();
-                reader.seek(SeekFrom::Start(offset)).map_err(VerifyError::file(segment))?;
+                reader.seek(SeekFrom::Start(offset)).map_err(AccessError::file(segment))?;
                 continue;
             }
             // Without a newline the file ended there, and whatever follows by now is younger.
             if bytes.ends_with(b"\n") {
-                reader.read_to_end(&mut bytes).map_err(VerifyError::file(segment))?;
+                reader.read_to_end(&mut bytes).map_err(AccessError::file(segment))?;
             }
             return Ok(match Remainder::of(&bytes, offset) {
                 Remainder::Zeros => Verdict::Whole,

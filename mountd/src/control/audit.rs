@@ -122,7 +122,7 @@ impl From<&ProveError> for FailureCode {
     fn from(error: &ProveError) -> Self {
         match error {
             ProveError::NotSigned { .. } | ProveError::NoEntry { .. } => Self::NotFound,
-            ProveError::Directory { .. } | ProveError::File { .. } => Self::Failed,
+            ProveError::Access(_) => Self::Failed,
             ProveError::Broken => Self::Damaged,
             ProveError::Stopped => Self::LogFailed,
         }
