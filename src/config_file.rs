@@ -7,6 +7,7 @@ use crate::import::Here;
 use crate::import::gloves::acl;
 use crate::policy_text;
 use crate::trouble::Trouble;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use ward_mountd::policy_digest;
@@ -20,6 +21,8 @@ pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     /// The root that it names.
     pub(crate) root: PathBuf,
+    /// What it says besides and its ACL, which counts for nothing here.
+    pub(crate) without_effect: Vec<String>,
     /// Who is in its ACL.
     agents: Vec<String>,
 }
@@ -30,9 +33,10 @@ impl ConfigFile {
         let path = std::path::absolute(path).map_err(|error| odd(path, &error.to_string()))?;
         if path.ends_with(MARK) {
             let root = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-            return Ok(Self { root, path, agents: Vec::new() });
+            return Ok(Self { root, path, without_effect: Vec::new(), agents: Vec::new() });
         }
         let text = policy_text::read(&path, "file")?;
+        check_owner(&path)?;
         let here = Here {
             place: "default:".to_owned(),
             users: std::collections::BTreeMap::new(),
@@ -43,7 +47,8 @@ impl ConfigFile {
         let table: Table = toml::from_str(&text).map_err(|error| odd(&path, error.message()))?;
         check(&table).map_err(|what| odd(&path, &what))?;
         let root = root_of(&table).map_err(|what| odd(&path, &what))?;
-        Ok(Self { root, path, agents })
+        let without_effect = without_effect(&table);
+        Ok(Self { root, path, without_effect, agents })
     }
 
     /// What to do about an ACL that the policy of `root` does not have.
@@ -64,6 +69,23 @@ impl ConfigFile {
     }
 }
 
+/// Whoever can write the file says where secrets go.
+fn check_owner(path: &Path) -> Result<(), Trouble> {
+    let stat = std::fs::metadata(path).map_err(|error| odd(path, &error.to_string()))?;
+    let (ours, path) = (nix::unistd::geteuid().as_raw(), path.display());
+    let refused = |why: String, mend: String| {
+        Err(Trouble::bad_input(format!("{path} {why}")).next(format!("{mend} {path}")))
+    };
+    if ![0, ours].contains(&stat.uid()) {
+        let why = format!("belongs to uid {}, not to root or uid {ours}", stat.uid());
+        return refused(why, format!("chown {ours}"));
+    }
+    if stat.mode() & 0o022 != 0 {
+        return refused("can be written by others".to_owned(), "chmod go-w".to_owned());
+    }
+    Ok(())
+}
+
 /// The clients of a root's policy; none of one that cannot be read.
 fn known_in(root: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(root.join(POLICY)).unwrap_or_default();
@@ -77,6 +99,28 @@ fn root_of(table: &Table) -> Result<PathBuf, String> {
     let root = PathBuf::from(root.ok_or("it names no root: [paths] root = \"/path\"")?);
     // A relative one would be another root in each directory.
     if root.is_absolute() { Ok(root) } else { Err("[paths] root must be absolute".to_owned()) }
+}
+
+/// Its keys that say neither where the root is nor what an ACL does.
+fn without_effect(table: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    let names = |value: &Value| -> Vec<String> {
+        value.as_table().into_iter().flat_map(Table::keys).cloned().collect()
+    };
+    for (key, value) in table.iter().filter(|(key, _)| *key != "version" && *key != "paths") {
+        match key.as_str() {
+            "private_paths" | "integrations" => found.push(key.clone()),
+            "agents" => {
+                found.extend(value.as_table().into_iter().flatten().flat_map(|(agent, it)| {
+                    let parts = names(it).into_iter().filter(|part| part != "secrets");
+                    parts.map(move |part| format!("agents.{agent}.{part}"))
+                }))
+            }
+            _ => found.extend(names(value).iter().map(|name| format!("{key}.{name}"))),
+        }
+    }
+    found.retain(|key| key != "secrets.acl");
+    found
 }
 
 /// What the other program lets pass, and stumbles over later.

@@ -99,9 +99,14 @@ pub(crate) fn say(text: &str) -> Result<(), Trouble> {
     write_to(&mut io::stdout().lock(), text.as_bytes())
 }
 
+/// Writes what a person is asked or told meanwhile, beside the answer on stdout.
+pub(crate) fn tell(text: &str) -> Result<(), Trouble> {
+    write_to(&mut io::stderr().lock(), text.as_bytes())
+}
+
 /// Writes `question` and reads a line from stdin; `None` at its end.
 pub(crate) fn ask(question: &str) -> Result<Option<String>, Trouble> {
-    say(question)?;
+    tell(question)?;
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
     let read = read.map_err(|error| {
@@ -264,7 +269,7 @@ fn json<T: Serialize>(outcome: Outcome<T>) -> serde_json::Result<Zeroizing<Vec<u
 fn write_to(stream: &mut dyn Write, bytes: &[u8]) -> Result<(), Trouble> {
     match stream.write_all(bytes).and_then(|()| stream.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Trouble::new(FailureCode::Failed, format!("cannot write to stdout: {error}")))
+            Err(Trouble::new(FailureCode::Failed, format!("cannot write: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
     }

@@ -113,6 +113,8 @@ fn an_export_replaces_no_file_and_needs_the_owner() {
     let words = ["audit", "export", "--form", "illuvrse", "--output", file.to_str().unwrap()];
     let denied = stage.root().ward(&words).by(STRANGER).run();
     assert_ne!(denied.status, Some(0), "{denied:?}");
+    assert!(!file.exists(), "what was refused leaves no file in the way of the next try");
+    std::fs::File::create(&file).unwrap();
     let again = stage.root().run(&words);
     assert_eq!(again.status, Some(7), "{again:?}");
     assert!(again.stderr.contains("that is not there yet"), "{again:?}");

@@ -22,6 +22,7 @@ mod evidence;
 mod exports;
 mod factors;
 mod front_ends;
+mod gloves;
 mod gpg;
 mod guide;
 mod handoffs;

@@ -79,6 +79,29 @@ fn every_attack_with_a_number_has_a_line_among_the_threats_and_a_file_that_tries
     }
 }
 
+#[test]
+fn every_fault_of_gloves_has_one_line_with_a_test_that_exists() {
+    let document = std::fs::read_to_string(root().join("docs/gloves.md")).unwrap();
+    let (_, faults) = document.split_once("\n## Faults\n").unwrap();
+    let rows = faults.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows: Vec<(u32, &str)> =
+        rows.filter_map(|(number, row)| Some((number.parse().ok()?, row))).collect();
+    let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=41).collect::<Vec<_>>());
+    let mut files = Vec::new();
+    ["tests", "mountd", "policy"].iter().for_each(|it| collect(&root().join(it), &mut files));
+    let all: String = files.into_iter().map(|(_, text)| text).collect();
+    for (number, row) in rows {
+        let (_, tests) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{number} has no test");
+        for name in names {
+            let is_test = all.contains(&format!("#[test]\nfn {name}() {{"));
+            assert!(is_test, "{number} names {name}, which is no test");
+        }
+    }
+}
+
 /// Every Rust file of the programs, not of their tests, by its path in the repository.
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();

@@ -29,8 +29,24 @@ pub(crate) fn run(
     arguments: &AuditExportArguments,
     settings: &Settings,
 ) -> Result<Report<Exported>, Trouble> {
+    let output = &arguments.output;
+    let entries = write(BufWriter::new(new_file(output)?), arguments, settings);
+    if entries.is_err() {
+        // It is ours, and holds a part at best.
+        let _nothing_left = std::fs::remove_file(output);
+    }
+    let entries = entries?;
+    let text = format!("{entries} entries in {}\n", escaped(&output.display().to_string()));
+    Ok(Report::new(Exported { entries }, text))
+}
+
+/// Writes all of it to the file; how many entries.
+fn write(
+    mut file: BufWriter<File>,
+    arguments: &AuditExportArguments,
+    settings: &Settings,
+) -> Result<u64, Trouble> {
     let AuditExportArguments { form, output, signers, names: _ } = arguments;
-    let mut file = BufWriter::new(new_file(output)?);
     let entries = match form {
         ExportForm::Illuvrse => {
             let (count, text) =
@@ -55,8 +71,7 @@ pub(crate) fn run(
     };
     let synced = file.into_inner().map_err(io::IntoInnerError::into_error);
     synced.and_then(|file| file.sync_all()).map_err(|error| failed(output, &error))?;
-    let text = format!("{entries} entries in {}\n", escaped(&output.display().to_string()));
-    Ok(Report::new(Exported { entries }, text))
+    Ok(entries)
 }
 
 /// Gives each entry, with names opened where that is wanted; how many.

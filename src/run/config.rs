@@ -39,6 +39,9 @@ pub(crate) struct Valid {
     /// What to do about an ACL that the policy of the root does not have.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<String>,
+    /// Keys of a `.gloves.toml` that count for nothing here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without_effect: Vec<String>,
 }
 
 /// Shows them.
@@ -92,7 +95,7 @@ pub(crate) fn validate(
             .next("see ward config show --template")
     })?;
     let said = format!("{} has no mistake\n", escaped(&name));
-    Ok(Report::new(Valid { file: name, missing: None }, said))
+    Ok(Report::new(Valid { file: name, missing: None, without_effect: Vec::new() }, said))
 }
 
 /// A file of the other program has no mistake; what of it does not count is said.
@@ -103,7 +106,12 @@ fn validated(config: &ConfigFile) -> Report<Valid> {
     if let Some(missing) = &missing {
         said.push_str(&format!("  {}\n", escaped(missing)));
     }
-    Report::new(Valid { file, missing }, said)
+    let without_effect = config.without_effect.clone();
+    if !without_effect.is_empty() {
+        let keys = without_effect.join(", ");
+        said.push_str(&format!("  without effect here (docs/gloves.md): {}\n", escaped(&keys)));
+    }
+    Report::new(Valid { file, missing, without_effect }, said)
 }
 
 /// What the environment says counts more than the file.

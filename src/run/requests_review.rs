@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::command::SigningArguments;
-use crate::output::{Report, ask, escaped, say};
+use crate::output::{Report, ask, escaped, tell};
 use crate::run::evidence::{self, Takes};
 use crate::run::pending;
 use crate::settings::Settings;
@@ -59,7 +59,7 @@ pub(crate) fn run(
                         Command::Approve { request: id, terms: YesTerms::default(), evidence }
                     }
                     Err(trouble) => {
-                        say(&format!("{}\n", escaped(&trouble.failure.message)))?;
+                        tell(&format!("{}\n", escaped(&trouble.failure.message)))?;
                         reviewed.failed += 1;
                         continue;
                     }
@@ -80,7 +80,7 @@ pub(crate) fn run(
             Ok(Done {}) if is_yes => reviewed.approved += 1,
             Ok(Done {}) => reviewed.denied += 1,
             Err(trouble) => {
-                say(&format!("{}\n", escaped(&trouble.failure.message)))?;
+                tell(&format!("{}\n", escaped(&trouble.failure.message)))?;
                 reviewed.failed += 1;
             }
         }

@@ -21,7 +21,7 @@ impl Control<'_> {
     ) -> Result<GrantState, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
-        let file = self.visible_file(&open, &path)?;
+        let file = self.known_file(&open, &path, Operation::SecretGrant)?;
         let pipeline = &self.daemon.pipeline;
         if !pipeline.policy.rules().client_names().contains(&client) {
             let message = format!("no client of the policy is named {client:?}");

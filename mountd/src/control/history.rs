@@ -1,6 +1,6 @@
 //! Commands about what was: versions of a secret, and a vault that was put back.
 
-use super::failure::{failure, no_such_secret, of_accept, of_reach, of_store};
+use super::failure::{failure, of_accept, of_reach, of_store};
 use super::message::{
     Activity, Failure, FailureCode, History, Passphrase, RestoreAccepted, Stored, VersionState,
 };
@@ -25,7 +25,7 @@ impl Control<'_> {
     pub(super) fn history(&self, vault: &str, path: &str) -> Result<History, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
-        let past = self.past(&open, &path)?;
+        let past = self.past(&open, &path, Operation::SecretHistory)?;
         let about = About { vault: Some(&vault), path: Some(&path), ..About::default() };
         self.permit(Operation::SecretHistory, EventType::Command, about)?;
         let (file, versions, is_removed) = match past {
@@ -53,7 +53,7 @@ impl Control<'_> {
         let (vault, path) = names(vault, path)?;
         self.is_no_entry(&vault, &path)?;
         let open = self.reach_secrets(&vault)?;
-        let past = self.past(&open, &path)?;
+        let past = self.past(&open, &path, Operation::SecretRestore)?;
         let file = match &past {
             Past::Named(file, _) => Some(*file),
             Past::Removed(..) => None,
@@ -144,14 +144,20 @@ impl Control<'_> {
     }
 
     /// The secret at `path`, or the one that was removed there, if the caller may know of it.
-    fn past(&self, open: &OpenVault, path: &SecretPath) -> Result<Past, Failure> {
+    fn past(
+        &self,
+        open: &OpenVault,
+        path: &SecretPath,
+        operation: Operation,
+    ) -> Result<Past, Failure> {
         if let Ok(file) = self.visible_file(open, path) {
             return Ok(Past::Named(file, open.vault.versions(file)));
         }
         let rules = self.daemon.pipeline.policy.rules();
         let is_visible = rules.is_visible(&self.caller, &open.name, path, clock::local(&rules));
         let removed = open.vault.removed().into_iter().find(|gone| gone.path == *path);
-        let removed = removed.filter(|_| is_visible).ok_or_else(no_such_secret)?;
+        let removed = removed.filter(|_| is_visible);
+        let removed = removed.ok_or_else(|| self.absent(open, path, operation))?;
         Ok(Past::Removed(removed.file, removed.versions))
     }
 }

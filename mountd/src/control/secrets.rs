@@ -135,7 +135,7 @@ impl Control<'_> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
         let path = self.name_or_entry(&open, path);
-        let file = self.visible_file(&open, &path)?;
+        let file = self.known_file(&open, &path, Operation::FileRead)?;
         let settings = self.daemon.settings();
         let about = About { vault: Some(&vault), path: Some(&path), ..About::default() };
         let admitted = Admitted::of(to, &settings.pipe);
@@ -182,7 +182,7 @@ impl Control<'_> {
     pub(super) fn pipe_check(&self, vault: &str, path: &str, to: &GoesTo) -> Result<Done, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
-        self.visible_file(&open, &path)?;
+        self.known_file(&open, &path, Operation::FileRead)?;
         let about = About { vault: Some(&vault), path: Some(&path), ..About::default() };
         let settings = self.daemon.settings();
         let admitted = Admitted::of(to, &settings.pipe);
@@ -295,7 +295,7 @@ impl Control<'_> {
     pub(super) fn revoke(&self, vault: &str, path: &str) -> Result<Done, Failure> {
         let (vault, path) = names(vault, path)?;
         let open = self.reach_secrets(&vault)?;
-        let file = self.visible_file(&open, &path)?;
+        let file = self.known_file(&open, &path, Operation::SecretRevoke)?;
         if open.vault.current_version(file).is_none() {
             self.is_no_entry(&vault, &path)?;
         }
@@ -358,6 +358,29 @@ impl Control<'_> {
                 && self.daemon.pipeline.is_visible(&self.caller, name, Some(*file))
         });
         file.ok_or_else(no_such_secret)
+    }
+
+    /// The same, of which something is to be done.
+    pub(super) fn known_file(
+        &self,
+        open: &OpenVault,
+        path: &SecretPath,
+        operation: Operation,
+    ) -> Result<FileId, Failure> {
+        self.visible_file(open, path).map_err(|_| self.absent(open, path, operation))
+    }
+
+    /// What is told of a name that is not there. Who may not do it finds that, too, there or not, and
+    /// is recorded.
+    pub(super) fn absent(
+        &self,
+        open: &OpenVault,
+        path: &SecretPath,
+        operation: Operation,
+    ) -> Failure {
+        let about = About { vault: Some(&open.name), path: Some(path), ..About::default() };
+        let _told_alike = self.may_ask(operation, about);
+        no_such_secret()
     }
 }
 
