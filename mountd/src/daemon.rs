@@ -228,13 +228,13 @@ fn assemble(
     let mounts = std::mem::take(&mut recovered.mounts);
     let notifier = Notifier::start(settings.notify.as_ref(), &monitor, Arc::clone(&log))
         .map_err(|error| StartError::Machine("a thread", error))?;
-    let sources = Sources::new(&settings.sources, &monitor);
     // Only the superuser may; without, all is as well, and slower.
     let cpu_latency = Arc::new(CpuLatency::new(monitor.limit_cpu_latency().ok()));
     let agents = Arc::new(AgentTable::default());
     let pipeline = Arc::new(Pipeline {
         callers: Callers::new(Arc::clone(&monitor), Arc::clone(&agents)),
         agents,
+        sources: Sources::new(&settings.sources, &monitor),
         monitor,
         policy: PolicyInForce::new(rules, settings.sources.human_owned()),
         guards: GuardTable::default(),
@@ -256,7 +256,6 @@ fn assemble(
         cpu_latency,
         meter: Meter::default(),
         notifier,
-        sources,
     });
     pipeline.recall_guards(counts.as_ref(), counted);
     pipeline.callers.look_at_ancestors(pipeline.policy.rules().asks_for_ancestors());

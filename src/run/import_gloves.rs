@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::tree_copy::{CopyReport, Fidelity};
 use crate::trouble::Trouble;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command as Program, Stdio};
 use ward_mountd::control::message::{Command, NewSlot, VaultKind, VaultState, Vaults};
 
@@ -29,7 +29,7 @@ pub(crate) fn run(
         .map_err(|error| Trouble::bad_input(error).next("name the folder with store and meta"))?;
     let mut imported = found.bring(into, settings, |file| by_age(file, &identities))?;
     let there = vaults_there(settings)?;
-    for vault in vaults::find(source, password_store().as_deref()) {
+    for vault in vaults::find(source, settings.password_store.as_deref()) {
         let brought = if there.contains(&vault.name) {
             Err("there is a vault of that name".to_owned())
         } else {
@@ -56,12 +56,6 @@ pub(crate) fn run(
 fn vaults_there(settings: &Settings) -> Result<BTreeSet<String>, Trouble> {
     let vaults: Vaults = Client::connect(settings)?.ask(Command::VaultList {})?;
     Ok(vaults.vaults.into_iter().map(|vault| vault.vault).collect())
-}
-
-/// Where `pass` keeps what belongs to the user (pass(1)).
-fn password_store() -> Option<PathBuf> {
-    let named = std::env::var_os("PASSWORD_STORE_DIR").map(PathBuf::from);
-    named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".password-store")))
 }
 
 /// Makes a vault of the same name, and copies into it what gocryptfs shows; or finds that it could.
