@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How long somebody who asks on loopback may take to do so.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long nobody is taken after one could not be.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The longest request there.
 const LONGEST: usize = 4096;
 
@@ -65,9 +67,13 @@ pub(crate) fn bind(settings: &MetricsSettings) -> Result<Option<TcpListener>, St
 
 /// Answers one after the other; who is slow is left.
 pub(crate) fn serve(daemon: &Daemon, listener: &TcpListener) {
-    while let Ok((stream, _)) = listener.accept() {
-        // Nobody but the one who asked has to know.
-        let _gone_or_slow = answer(daemon, stream);
+    for stream in listener.incoming() {
+        match stream {
+            // Nobody but the one who asked has to know.
+            Ok(stream) => drop(answer(daemon, stream)),
+            // One that went away again, or no descriptor was left: that passes.
+            Err(_) => std::thread::sleep(PAUSE),
+        }
     }
 }
 
