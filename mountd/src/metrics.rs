@@ -72,7 +72,7 @@ pub(crate) fn serve(daemon: &Daemon, listener: &TcpListener) {
             // Nobody but the one who asked has to know.
             Ok(stream) => drop(answer(daemon, stream)),
             // One that went away again, or no descriptor was left: that passes.
-            Err(_) => std::thread::sleep(PAUSE),
+            Err(_) => drop(crossbeam_channel::after(PAUSE).recv()),
         }
     }
 }
