@@ -27,6 +27,7 @@ mod session_cgroup;
 mod sleep;
 mod socket_owner;
 mod system_bus;
+mod tcp_socket;
 mod waiting;
 mod watchman;
 

@@ -1,17 +1,15 @@
-//! Who holds the other end of a TCP connection of this machine: by its inode in the kernel's table, then
-//! by the descriptors of processes (`proc_net(5)`, `proc_pid_fd(5)`).
+//! Who holds the other end of a TCP connection of this machine: by its inode, which the kernel tells, then
+//! by the descriptors of processes (`proc_pid_fd(5)`).
 
 use super::message::{MonitorError, MonitorFault};
 use super::proc::numbers;
+use super::tcp_socket::{self, TcpSocket};
 use rustix::fs::OFlags;
 use std::ffi::OsStr;
 use std::fs::DirEntry;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-
-/// The state of a connection that is there, and of one on which one side sends no more (`tcp_states.h`).
-const LIVE: [&str; 4] = ["01", "04", "05", "08"];
 
 /// The one process that holds the end `theirs` of the connection whose other end is `ours`, with the inode
 /// of its socket.
@@ -20,11 +18,13 @@ pub(super) fn owner_of(
     theirs: SocketAddr,
 ) -> Result<u32, MonitorError> {
     // In another network namespace these addresses are another connection, of somebody else.
-    if socket_of(theirs, ours).is_none_or(|(_, inode)| inode != socket) {
+    let untold = |error| refused(&format!("the kernel does not tell ({error}): modprobe tcp_diag"));
+    let find = |local, remote| tcp_socket::find(local, remote).map_err(untold);
+    if find(ours, theirs)?.is_none_or(|it| it.inode != socket) {
         return Err(refused("it is not of this network namespace"));
     }
-    let (uid, inode) =
-        socket_of(ours, theirs).ok_or_else(|| refused("nobody of this machine has it"))?;
+    let TcpSocket { uid, inode } =
+        find(theirs, ours)?.ok_or_else(|| refused("nobody of this machine has it"))?;
     let name = format!("socket:[{inode}]");
     let all = numbers().unwrap_or_default().into_iter();
     let mut holders = all.filter_map(|process| Some((process, hold_of(process, &name)?)));
@@ -40,37 +40,6 @@ pub(super) fn owner_of(
         (Some(_), Some(_)) => Err(refused("several processes hold it")),
         (None, _) => Err(refused("no process that can be looked at holds it")),
     }
-}
-
-/// Uid and inode of a socket.
-fn socket_of(ours: SocketAddr, theirs: SocketAddr) -> Option<(u32, u64)> {
-    let places = [("/proc/net/tcp", false), ("/proc/net/tcp6", true)];
-    places.into_iter().find_map(|(path, is_wide)| {
-        let (local, remote) = (written(theirs, is_wide)?, written(ours, is_wide)?);
-        let table = std::fs::read_to_string(path).ok()?;
-        table.lines().skip(1).find_map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let is_it = words.get(1) == Some(&local.as_str())
-                && words.get(2) == Some(&remote.as_str())
-                && LIVE.contains(words.get(3)?);
-            let inode: u64 = words.get(9)?.parse().ok()?;
-            (is_it && inode != 0).then_some((words.get(7)?.parse().ok()?, inode))
-        })
-    })
-}
-
-/// An address as these tables write it: words of four bytes, as the machine has them.
-fn written(address: SocketAddr, is_wide: bool) -> Option<String> {
-    // A listener of both families tells of a client of the older one in the newer one's words.
-    let bytes = match (address.ip().to_canonical(), is_wide) {
-        (IpAddr::V4(it), false) => it.octets().to_vec(),
-        (IpAddr::V4(it), true) => it.to_ipv6_mapped().octets().to_vec(),
-        (IpAddr::V6(it), true) => it.octets().to_vec(),
-        (IpAddr::V6(_), false) => return None,
-    };
-    let words = bytes.chunks_exact(4).filter_map(|it| <[u8; 4]>::try_from(it).ok());
-    let words: String = words.map(|it| format!("{:08X}", u32::from_ne_bytes(it))).collect();
-    Some(format!("{words}:{:04X}", address.port()))
 }
 
 /// How a process holds a socket.
