@@ -126,14 +126,24 @@ fn without_a_path_the_mount_is_in_the_runtime_directory_of_its_user() {
 }
 
 #[test]
-fn without_a_path_and_a_runtime_directory_nothing_is_mounted() {
+fn without_a_runtime_directory_the_mount_is_at_home_and_without_a_home_nowhere() {
     if !users::can_act_as_others() {
         return;
     }
     let root = Root::system().serving();
-    let ended = root.ward(&["vault", "mount", "default"]).by(OWNER).run();
-    assert_eq!(ended.status, Some(7), "{ended:?}");
-    assert!(ended.stderr.contains("give a PATH"), "{ended:?}");
+    let home = users::folder(OWNER);
+    let mount = |home: &Path| {
+        root.ward(&["vault", "mount", "default", "--json"]).by(OWNER).with("HOME", home).run()
+    };
+    let nowhere = mount(Path::new("/nowhere"));
+    assert!(nowhere.stdout.contains("give a PATH"), "{nowhere:?}");
+    let answer = mount(home.path()).json();
+    let place = home.path().canonicalize().unwrap().join(".ward/default");
+    assert_eq!(answer["result"]["path"], place.to_str().unwrap(), "{answer}");
+    let folder = std::fs::metadata(home.path().join(".ward")).unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+    assert!(!place.exists(), "what was made for it goes again");
 }
 
 #[test]

@@ -274,7 +274,7 @@ pub(crate) struct MountArguments {
     #[arg(value_name = "NAME")]
     pub(crate) vault: String,
     /// An empty directory; its last part is made if missing. Otherwise `$XDG_RUNTIME_DIR/ward/NAME`,
-    /// or /run/ward/NAME for root
+    /// ~/.ward/NAME where that is not set, or /run/ward/NAME for root
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
     /// How long, such as 45m or 1h 30m; otherwise `WARD_TTL`, or as ward.toml of the root says, or 1h

@@ -102,14 +102,15 @@ impl Drop for Place {
     }
 }
 
-/// `ward/NAME` in the runtime directory; the part `ward` is made here. What root mounts for others
-/// must be reachable for them.
+/// `ward/NAME` in the runtime directory, or `.ward/NAME` at home where there is none, as under cron; the
+/// folder is made here. What root mounts for others must be reachable for them.
 fn own_place(settings: &Settings, vault: &str) -> Result<PathBuf, Trouble> {
-    let Some(runtime) = &settings.runtime else {
-        return Err(Trouble::bad_input("there is no XDG_RUNTIME_DIR to mount in")
+    let runtime = settings.runtime.as_ref().map(|runtime| runtime.join("ward"));
+    let at_home = || settings.home.as_ref().map(|home| home.join(".ward"));
+    let Some(folder) = runtime.or_else(at_home) else {
+        return Err(Trouble::bad_input("there is neither XDG_RUNTIME_DIR nor a home to mount in")
             .next("give a PATH to mount at"));
     };
-    let folder = runtime.join("ward");
     let mode = if nix::unistd::Uid::effective().is_root() { 0o755 } else { 0o700 };
     match DirBuilder::new().mode(mode).create(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
