@@ -283,7 +283,9 @@ fn use_case_3_vaults_are_mounted_worked_in_and_end() {
         "Need report section from mounted vault",
     ]);
     assert!(
-        asked.contains("Agent handoff request") && asked.contains("agent-workflows"),
+        asked.contains("Agent handoff request")
+            && asked.contains(", agent agent-main\n")
+            && asked.contains("agent-workflows"),
         "{asked}"
     );
     machine.done(&["--agent", "agent-main", "vault", "unmount", "agent_data"]);

@@ -42,7 +42,8 @@ fn words(asked: &HandoffRequested, reason: &str, trusted: Option<&str>, program:
         let _written = writeln!(text, "{label}: {words}");
     };
     let asker = &asked.asker;
-    let agent = asker.agent.as_deref().map(|agent| format!(", agent {}", escaped(agent)));
+    let agent = asker.acting.as_ref().or(asker.agent.as_ref());
+    let agent = agent.map(|agent| format!(", agent {}", escaped(agent)));
     let uid = asker.uid;
     let requester = format!("{} (uid {uid}){}", user(uid), agent.unwrap_or_default());
     say("Vault", &escaped(&asked.vault).to_string());
