@@ -4,7 +4,7 @@ use super::users;
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The program under test.
@@ -16,6 +16,7 @@ pub(crate) const DAEMON: &str = env!("CARGO_BIN_EXE_ward-mountd");
 pub(crate) struct Ward {
     command: Command,
     stdin: Vec<u8>,
+    root: Option<PathBuf>,
 }
 
 /// What came of it.
@@ -35,13 +36,14 @@ impl Ward {
         // setsid(1): the tests may run in a terminal, and `ward` would ask there.
         let mut command = Command::new("/usr/bin/setsid");
         command.args(["--wait", WARD]).args(arguments).env_clear();
-        Self { command, stdin: Vec::new() }
+        Self { command, stdin: Vec::new(), root: None }
     }
 
     /// The same for `root`.
     pub(crate) fn of(root: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Self {
         let mut ward = Self::new(arguments);
         ward.command.env("WARD_ROOT", root);
+        ward.root = Some(root.to_owned());
         ward
     }
 
@@ -87,10 +89,16 @@ impl Ward {
 
     /// Runs it; it must succeed. Gives what it wrote to stdout.
     pub(crate) fn succeed(self) -> String {
+        let root = self.root.clone();
         let ended = self.run();
-        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(ended.status, Some(0), "{ended:?}\n{:?}", root.map(|root| refusals(&root)));
         ended.stdout
     }
+}
+
+/// The newest refusals in the log of a root: the caller of a command is not told why.
+fn refusals(root: &Path) -> String {
+    Ward::of(root, &["--json", "audit", "show", "--event", "refused", "--limit", "2"]).run().stdout
 }
 
 impl Ended {
