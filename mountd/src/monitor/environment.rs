@@ -62,13 +62,18 @@ impl Environment {
 
     /// What speaks against the process.
     pub(super) fn doubts(&self, folders: &mut Folders) -> Vec<Doubt> {
+        // Looked at until one is doubted: a process can have as many of it as it likes.
+        let mut are_libraries_of_root = true;
         let doubt = |(name, value): (&[u8], &[u8])| {
             let named = || String::from_utf8_lossy(name).into_owned();
             if is_among(name, &LOADER) {
                 return Some(Doubt::LoaderVariable(named()));
             }
-            let is_path = is_among(name, &PATHS)
-                || (name == LIBRARIES.as_bytes() && !are_all_of_root(value, folders));
+            let is_library = name == LIBRARIES.as_bytes();
+            if is_library && are_libraries_of_root {
+                are_libraries_of_root = are_all_of_root(value, folders);
+            }
+            let is_path = is_among(name, &PATHS) || (is_library && !are_libraries_of_root);
             is_path.then(|| Doubt::PathVariable(named()))
         };
         self.set().filter_map(doubt).collect()

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// `STATX_MNT_ID_UNIQUE` (Linux 6.8): a mount by a number that never comes again.
 const MOUNT_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
-/// How often a walk through the cache is tried, which a rename anywhere can disturb.
-const TRIES: usize = 4;
+/// How often a walk through the cache is tried: about a millisecond. A rename anywhere disturbs it, for as
+/// long as whoever renames is kept from its processor meanwhile.
+const TRIES: usize = 1000;
 
 /// A file as the kernel knows it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +94,11 @@ pub(super) fn open_cached(folder: BorrowedFd<'_>, path: &[u8]) -> io::Result<Own
     let mut tries = 1;
     loop {
         match openat2(folder, OsStr::from_bytes(path), flags, Mode::empty(), ResolveFlags::CACHED) {
-            Err(rustix::io::Errno::AGAIN) if tries < TRIES => tries += 1,
+            Err(rustix::io::Errno::AGAIN) if tries < TRIES => {
+                tries += 1;
+                // Whoever renames may wait for this processor.
+                std::thread::yield_now();
+            }
             opened => return Ok(opened?),
         }
     }
@@ -133,5 +138,36 @@ impl Folders {
             view.map_or(true, |view| view.is_open_to_others()) || self.are_open(folder.parent());
         self.known.insert(folder.to_owned(), is_open);
         is_open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_program_is_found_while_others_rename_files_all_the_time() {
+        let program = std::env::current_exe().unwrap();
+        let view = FileView::of(std::fs::File::open(&program).unwrap().as_fd()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for name in ["one", "two", "three"] {
+                let (from, to) = (folder.path().join(name), folder.path().join(format!("{name}-")));
+                std::fs::File::create(&from).unwrap();
+                scope.spawn(|| {
+                    let (from, to) = (from, to);
+                    while !is_over.load(Ordering::Relaxed) {
+                        std::fs::rename(&from, &to).unwrap();
+                        std::fs::rename(&to, &from).unwrap();
+                    }
+                });
+            }
+            let path = program.as_os_str().as_bytes();
+            let missed = (0..50_000).filter(|_| !leads_to(path, &view)).count();
+            is_over.store(true, Ordering::Relaxed);
+            assert_eq!(missed, 0);
+        });
     }
 }
