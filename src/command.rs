@@ -5,6 +5,7 @@ mod audit;
 mod config;
 mod help;
 mod import;
+mod late;
 mod pipe;
 mod policy;
 mod secrets;
@@ -16,6 +17,7 @@ pub(crate) use audit::*;
 pub(crate) use config::*;
 pub(crate) use help::*;
 pub(crate) use import::*;
+pub(crate) use late::Late;
 pub(crate) use pipe::*;
 pub(crate) use policy::*;
 pub(crate) use secrets::*;
@@ -88,7 +90,7 @@ pub(crate) enum Command {
     Restore(RestoreArguments),
     /// The same commands about secrets, in a group
     #[command(subcommand)]
-    Secrets(SecretsCommand),
+    Secrets(Late<SecretsCommand>),
     /// Ask a human ahead of an open
     Request(RequestArguments),
     /// Answer a request with yes
@@ -101,23 +103,23 @@ pub(crate) enum Command {
     Watch(SigningArguments),
     /// List the requests that wait, answer one, or walk through them
     #[command(subcommand, visible_alias = "req")]
-    Requests(RequestsCommand),
+    Requests(Late<RequestsCommand>),
     /// List what approvals gave, or take it back
     #[command(subcommand)]
-    Grants(GrantsCommand),
+    Grants(Late<GrantsCommand>),
     /// Print a line for a shell that puts a secret into a variable, without the secret
     Env(EnvArguments),
     /// Show what a client of the policy may do
     #[command(subcommand)]
-    Access(AccessCommand),
+    Access(Late<AccessCommand>),
     /// Check that the log and every vault are whole; deletes nothing
     Verify,
     /// Import secrets of other programs; says what would come until told --apply
     #[command(subcommand)]
-    Import(ImportCommand),
+    Import(Late<ImportCommand>),
     /// Make or show the key that `pass init` takes
     #[command(subcommand)]
-    Gpg(GpgCommand),
+    Gpg(Late<GpgCommand>),
     /// Ask the policy, without doing anything: exits with 0 allow, 3 deny, 4 approve
     Check(CheckArguments),
     /// Ask the policy about several things at once, without doing them; exits as the worst of them does
@@ -137,20 +139,20 @@ pub(crate) enum Command {
     Doctor,
     /// Make, mount, unmount and look at vaults
     #[command(subcommand)]
-    Vault(VaultCommand),
+    Vault(Late<VaultCommand>),
     /// Show the log, or check that it is whole
     Audit(Box<AuditArguments>),
     /// Check the policy, or show its risks
     #[command(subcommand)]
-    Policy(PolicyCommand),
+    Policy(Late<PolicyCommand>),
     /// Show the settings of the root, or look for mistakes in them
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(Late<ConfigCommand>),
     /// Show help about a topic or a command
     Help(HelpArguments),
     /// Make pages for man(1), and completions of shells
     #[command(subcommand)]
-    Generate(GenerateCommand),
+    Generate(Late<GenerateCommand>),
 }
 
 /// Of `ward init`.

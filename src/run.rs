@@ -76,8 +76,8 @@ use crate::agent_command;
 use crate::command::{
     AccessCommand, AuditArguments, AuditCommand, Command, ConfigCommand, DaemonArguments,
     DaemonCommand, ExplainArguments, GenerateCommand, GpgCommand, GrantsCommand, HeaderCommand,
-    KeyCommand, ListArguments, PolicyCommand, RequestsCommand, SecretsCommand, StatusArguments,
-    VaultCommand,
+    KeyCommand, Late, ListArguments, PolicyCommand, RequestsCommand, SecretsCommand,
+    StatusArguments, VaultCommand,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -108,26 +108,26 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             print(form, approval_passphrase::run(&arguments, settings)?)
         }
         Command::Watch(arguments) => watch::run(&arguments, settings),
-        Command::Secrets(SecretsCommand::Grant(arguments)) => {
+        Command::Secrets(Late(SecretsCommand::Grant(arguments))) => {
             print(form, secret_grant::run(arguments, settings)?)
         }
-        Command::Secrets(command) => run(command.into(), settings),
-        Command::Requests(command) => run_requests(command, settings),
-        Command::Grants(command) => run_grants(command, settings),
+        Command::Secrets(Late(command)) => run(command.into(), settings),
+        Command::Requests(Late(command)) => run_requests(command, settings),
+        Command::Grants(Late(command)) => run_grants(command, settings),
         Command::Env(arguments) => print(form, env::run(&arguments, settings)?),
-        Command::Access(AccessCommand::Paths(arguments)) => {
+        Command::Access(Late(AccessCommand::Paths(arguments))) => {
             print(form, access_paths::run(&arguments, settings)?)
         }
         Command::Verify => print(form, verify::run(settings)?),
-        Command::Import(command) => print(form, import::run(&command, settings)?),
-        Command::Gpg(command) => run_gpg(&command, settings),
+        Command::Import(Late(command)) => print(form, import::run(&command, settings)?),
+        Command::Gpg(Late(command)) => run_gpg(&command, settings),
         Command::Check(arguments) => print(form, check::run(&arguments, settings)?),
         Command::Run(arguments) => agent::run(&arguments, settings),
         Command::Held(arguments) => Err(agent_command::hold(&arguments.command)),
         Command::Status(arguments) => run_status(arguments, settings),
         Command::Whoami => print(form, whoami::run(settings)?),
         Command::Doctor => print(form, doctor::run(settings)?),
-        Command::Vault(command) => run_vault(command, settings),
+        Command::Vault(Late(command)) => run_vault(command, settings),
         Command::Audit(arguments) => run_audit(*arguments, settings),
         Command::Plan(arguments) => print(form, plan::run(&arguments, settings)?),
         Command::Explain(ExplainArguments { subject }) => match ErrorCode::named(&subject) {
@@ -135,14 +135,14 @@ pub(crate) fn run(command: Command, settings: &Settings) -> Result<ExitCode, Tro
             None => print(form, policy_explain::record(&subject, settings)?),
         },
         Command::Help(arguments) => print(form, help::run(&arguments)?),
-        Command::Generate(GenerateCommand::Man(arguments)) => {
+        Command::Generate(Late(GenerateCommand::Man(arguments))) => {
             print(form, generate::man(&arguments)?)
         }
-        Command::Generate(GenerateCommand::Completions(arguments)) => {
+        Command::Generate(Late(GenerateCommand::Completions(arguments))) => {
             print(form, generate::completions(&arguments))
         }
-        Command::Policy(command) => run_policy(command, settings),
-        Command::Config(command) => run_config(&command, settings),
+        Command::Policy(Late(command)) => run_policy(command, settings),
+        Command::Config(Late(command)) => run_config(&command, settings),
     }
 }
 

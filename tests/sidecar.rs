@@ -55,6 +55,32 @@ approve = { require = "first_use", by = ["human-ops"], lease = "5m" }
 scope = "program"
 "#;
 
+/// Connects, waits until the sidecar has served somebody who came later, and hands the connection over to a
+/// child, which asks.
+const HAND_OVER: &str = r#"
+import os, socket, sys
+host, port = sys.argv[1].rsplit(':', 1)
+ours, theirs = socket.socketpair()
+if os.fork() == 0:
+    _, files, _, _ = socket.recv_fds(theirs, 1, 1)
+    ours.close()
+    os.set_inheritable(files[0], False)
+    connection = socket.socket(fileno=files[0])
+    theirs.recv(1)
+    connection.sendall(b'{"action": "get", "name": "token"}\n')
+    print(connection.makefile().readline(), end='', flush=True)
+    os._exit(0)
+theirs.close()
+connection = socket.create_connection((host, int(port)))
+later = socket.create_connection((host, int(port)))
+later.sendall(b'{"action": "ping"}\n')
+later.makefile().readline()
+socket.send_fds(ours, [b'x'], [connection.fileno()])
+connection.close()
+ours.sendall(b'x')
+os.wait()
+"#;
+
 /// `ward daemon --bind`, ended when this is dropped.
 struct Sidecar {
     process: Child,
@@ -261,6 +287,21 @@ fn a_connection_that_two_processes_hold_is_nobodys() {
     other.kill().unwrap();
     other.wait().unwrap();
     assert!(answer.contains("error") && !answer.contains("hunter2"), "{answer}");
+}
+
+#[test]
+fn a_connection_that_was_handed_to_another_process_serves_neither() {
+    let root = Root::guarded();
+    let sidecar = Sidecar::begin(&root, &[]);
+    root.ward(&["set", "token", "--value", "hunter2"]).succeed();
+    let hand_over = |_: &u32| {
+        let mut python = Command::new("/usr/bin/python3");
+        let said = python.args(["-c", HAND_OVER, &sidecar.address]).output().unwrap();
+        let answer: Value = serde_json::from_slice(&said.stdout).unwrap();
+        answer["error"] == "the connection has another owner than when it began"
+    };
+    // One that is handed over before it was looked at once is the other one's from the start.
+    assert!((0..20).any(|round| hand_over(&round)), "nobody was found out");
 }
 
 #[test]

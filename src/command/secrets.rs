@@ -1,6 +1,7 @@
 //! The words of `ward secrets`: what is about one secret, in a group. Each but `grant` is a command without
 //! it, too.
 
+use super::Late;
 use super::{
     Command, GetArguments, ListArguments, RestoreArguments, SecretArguments, SetArguments,
     StatusArguments, UnlockArguments,
@@ -58,7 +59,7 @@ impl From<SecretsCommand> for Command {
             SecretsCommand::Revoke(arguments) => Self::Revoke(arguments),
             SecretsCommand::History(arguments) => Self::History(arguments),
             SecretsCommand::Restore(arguments) => Self::Restore(arguments),
-            grant @ SecretsCommand::Grant(_) => Self::Secrets(grant),
+            grant @ SecretsCommand::Grant(_) => Self::Secrets(Late(grant)),
             SecretsCommand::Status(SecretArguments { name, unlock }) => {
                 Self::Status(StatusArguments { name: Some(name), metrics: false, unlock })
             }

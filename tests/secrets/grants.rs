@@ -8,6 +8,28 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+/// Opens a file again and again until that is refused; the last of them stay open.
+const OPEN_UNTIL_REFUSED: &str = "\
+opened = []
+while True:
+    try:
+        opened.append(os.open(path, os.O_RDONLY))
+    except OSError:
+        break
+    if len(opened) > 16:
+        os.close(opened.pop(0))
+";
+/// How many of those can still be read; closes them.
+const READABLE: &str = "\
+readable = 0
+for file in opened:
+    try:
+        readable += len(os.pread(file, 9, 0)) > 0
+    except OSError:
+        pass
+    os.close(file)
+";
+
 /// Grants a secret of a stage to the stranger, as root; gives the id.
 fn grant(stage: &Stage, name: &str, more: &[&str]) -> String {
     let words = ["--json", "secrets", "grant", name, "--to", "stranger"];
@@ -45,6 +67,28 @@ fn a_client_reads_what_was_granted_and_nothing_else_until_it_is_taken_back() {
     assert_eq!(stranger.reads(&path), Err("ENOENT".to_owned()));
     assert_eq!(stage.root().run(&["grants", "revoke", &id]).status, Some(5));
     assert_eq!(stage.root().ward(&["grants", "list"]).succeed(), "no grant lives\n");
+}
+
+#[test]
+fn a_grant_that_is_taken_back_while_files_are_being_opened_leaves_none_of_them_open() {
+    let Some(stage) = Stage::set() else { return };
+    let path = stage.secret("free/token", "s3cret");
+    let mut strangers: Vec<Person> = (0..3).map(|_| Person::of(STRANGER)).collect();
+    for stranger in &mut strangers {
+        stranger.must(&format!("path = {path:?}"));
+    }
+    for round in 0..40 {
+        let id = grant(&stage, "free/token", &[]);
+        for stranger in &mut strangers {
+            stranger.begin(OPEN_UNTIL_REFUSED);
+        }
+        stage.root().ward(&["grants", "revoke", &id]).succeed();
+        for stranger in &mut strangers {
+            stranger.end().unwrap();
+            stranger.must(READABLE);
+            assert_eq!(stranger.must("readable"), 0, "round {round}");
+        }
+    }
 }
 
 #[test]
