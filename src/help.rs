@@ -2,10 +2,10 @@
 
 use crate::command::Arguments;
 use clap::{Arg, ArgMatches, Command, CommandFactory};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// The examples of each command, by its words without `ward`.
-type Examples = HashMap<&'static str, Vec<&'static str>>;
+type Examples = BTreeMap<&'static str, Vec<&'static str>>;
 
 /// Behind what is of the command itself, and before --help.
 const LAST: usize = 998;
