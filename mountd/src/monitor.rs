@@ -20,6 +20,7 @@ mod mapped_code;
 pub(crate) mod message;
 mod mount_table;
 mod mounting;
+mod path_walk;
 mod proc;
 mod script;
 mod script_pins;

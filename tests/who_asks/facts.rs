@@ -1,8 +1,13 @@
 //! `ward whoami`: everything that is known of a process, to the process itself.
 
+use crate::support::person::Person;
 use crate::support::stage::Stage;
 use crate::support::users::{OWNER, user};
+use crate::support::ward::WARD;
+use nix::unistd::chown;
 use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 /// A library that every program may load, and that does nothing when it is.
 const HARMLESS: &str = "/lib/x86_64-linux-gnu/libm.so.6";
@@ -31,6 +36,29 @@ fn a_process_learns_who_it_is_without_any_permission() {
     for word in ["process ", "sha256 ", "grade ", "clients     owner", "started by "] {
         assert!(text.contains(word), "{word}: {text}");
     }
+}
+
+#[test]
+fn a_program_of_a_user_is_known_where_nobody_else_looked_since_the_machine_started() {
+    let Some(stage) = Stage::set() else { return };
+    let owner = user(OWNER);
+    let folder = stage.root().directory().join("bin");
+    let program = folder.join("ward");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(WARD, &program).unwrap();
+    for place in [&program, &folder] {
+        chown(place, Some(owner.uid), Some(owner.gid)).unwrap();
+        std::fs::set_permissions(place, Permissions::from_mode(0o755)).unwrap();
+        std::fs::File::open(place).unwrap().sync_all().unwrap();
+    }
+    // As after a start: whether they have ACLs is not in the kernel's cache, and their owner needs none.
+    std::fs::write("/proc/sys/vm/drop_caches", "2").unwrap();
+    let (program, root) = (program.to_str().unwrap(), stage.root().path().to_str().unwrap());
+    let step = format!("run({program:?}, '--root', {root:?}, '--json', 'whoami')[1]");
+    let told = Person::of(OWNER).must(&step);
+    let told: Value = serde_json::from_str(told.as_str().unwrap()).unwrap();
+    assert_eq!(told["result"]["exe"], program, "{told}");
+    assert_eq!(told["result"]["clients"], serde_json::json!(["owner"]));
 }
 
 #[test]

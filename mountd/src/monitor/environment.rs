@@ -1,7 +1,8 @@
 //! What the environment of a process says against it. It is the process's own memory, so it can only
 //! lower a grade.
 
-use super::file_view::{FileView, Folders, open_cached};
+use super::file_view::{FileView, Folders};
+use super::path_walk::{Last, find};
 use rustix::fs::CWD;
 use std::os::fd::AsFd;
 use ward_policy::Doubt;
@@ -101,14 +102,15 @@ fn is_among(name: &[u8], sorted: &[&str]) -> bool {
 }
 
 fn are_all_of_root(value: &[u8], folders: &mut Folders) -> bool {
-    value.split(|byte| matches!(byte, b':' | b';')).all(|folder| {
-        // An empty part is the folder the process stands in.
-        let view = open_cached(CWD, folder).and_then(|it| FileView::of(it.as_fd()));
-        folder.starts_with(b"/")
-            && view.is_ok_and(|view| {
-                !view.takes_files_of_others() && !folders.let_others_change(folder, &view)
-            })
-    })
+    let is_of_root = |folder| {
+        let view = find(CWD, folder, Last::Followed).and_then(|it| FileView::of(it.as_fd()));
+        view.is_ok_and(|view| {
+            !view.takes_files_of_others() && !folders.let_others_change(folder, &view)
+        })
+    };
+    // An empty part is the folder the process stands in.
+    let mut parts = value.split(|byte| matches!(byte, b':' | b';'));
+    parts.clone().all(|folder| folder.starts_with(b"/")) && parts.all(is_of_root)
 }
 
 #[cfg(test)]

@@ -1,24 +1,17 @@
-//! Looks at files that others name, without ever asking their filesystems.
-//!
-//! A program can lie on a FUSE filesystem whose server answers when it likes, and so can any folder
-//! above it. So attributes are those the kernel has (`AT_STATX_DONT_SYNC`), and paths are walked
-//! through its cache alone (`RESOLVE_CACHED`, openat2(2)): a program that runs, and all folders
-//! above it, are in it.
+//! Looks at files that others name, without ever asking their filesystems: attributes are those the
+//! kernel has (`AT_STATX_DONT_SYNC`), and paths are walked by `path_walk.rs`.
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Statx, StatxFlags, openat2, statx};
+use super::path_walk::{Last, find};
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// `STATX_MNT_ID_UNIQUE` (Linux 6.8): a mount by a number that never comes again.
 const MOUNT_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
-/// How often a walk through the cache is tried: about a millisecond. A rename anywhere disturbs it, for as
-/// long as whoever renames is kept from its processor meanwhile.
-const TRIES: usize = 1000;
-
 /// A file as the kernel knows it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FileView {
@@ -88,26 +81,10 @@ fn look(file: BorrowedFd<'_>, wanted: StatxFlags) -> io::Result<Statx> {
     Ok(statx(file, "", flags, wanted)?)
 }
 
-/// Opens a path as a place only (`O_PATH`), from `folder` on where it is relative.
-pub(super) fn open_cached(folder: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let mut tries = 1;
-    loop {
-        match openat2(folder, OsStr::from_bytes(path), flags, Mode::empty(), ResolveFlags::CACHED) {
-            Err(rustix::io::Errno::AGAIN) if tries < TRIES => {
-                tries += 1;
-                // Whoever renames may wait for this processor.
-                std::thread::yield_now();
-            }
-            opened => return Ok(opened?),
-        }
-    }
-}
-
 /// Whether `path` leads to `file` in our own view of the files.
 pub(super) fn leads_to(path: &[u8], file: &FileView) -> bool {
     path.starts_with(b"/")
-        && open_cached(CWD, path)
+        && find(CWD, path, Last::Followed)
             .and_then(|ours| FileView::of(ours.as_fd()))
             .is_ok_and(|ours| ours.is_file_of(file))
 }
@@ -131,43 +108,12 @@ impl Folders {
         if let Some(known) = self.known.get(folder) {
             return *known;
         }
-        let view = open_cached(CWD, folder.as_os_str().as_bytes())
+        let view = find(CWD, folder.as_os_str().as_bytes(), Last::Followed)
             .and_then(|folder| FileView::of(folder.as_fd()));
         // What cannot be looked at is not known to be safe.
         let is_open =
             view.map_or(true, |view| view.is_open_to_others()) || self.are_open(folder.parent());
         self.known.insert(folder.to_owned(), is_open);
         is_open
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    #[test]
-    fn a_program_is_found_while_others_rename_files_all_the_time() {
-        let program = std::env::current_exe().unwrap();
-        let view = FileView::of(std::fs::File::open(&program).unwrap().as_fd()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let is_over = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for name in ["one", "two", "three"] {
-                let (from, to) = (folder.path().join(name), folder.path().join(format!("{name}-")));
-                std::fs::File::create(&from).unwrap();
-                scope.spawn(|| {
-                    let (from, to) = (from, to);
-                    while !is_over.load(Ordering::Relaxed) {
-                        std::fs::rename(&from, &to).unwrap();
-                        std::fs::rename(&to, &from).unwrap();
-                    }
-                });
-            }
-            let path = program.as_os_str().as_bytes();
-            let missed = (0..50_000).filter(|_| !leads_to(path, &view)).count();
-            is_over.store(true, Ordering::Relaxed);
-            assert_eq!(missed, 0);
-        });
     }
 }

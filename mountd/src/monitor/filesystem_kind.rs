@@ -46,8 +46,13 @@ impl FilesystemKinds {
             known().put(view.mount, Arc::clone(&kind));
             kind
         });
-        (!LOCAL.contains(&&*kind)).then_some(kind)
+        (!is_local(&kind)).then_some(kind)
     }
+}
+
+/// Whether it is a type whose bytes are on this machine, and whose server is the kernel itself.
+pub(super) fn is_local(kind: &str) -> bool {
+    LOCAL.contains(&kind)
 }
 
 /// The type that the process's own table of mounts gives for the mount of `file` (proc(5)): the

@@ -1,6 +1,7 @@
 //! Code that a process runs besides its program: libraries, and what was put into it.
 
-use super::file_view::{FileView, Folders, open_cached};
+use super::file_view::{FileView, Folders};
+use super::path_walk::{Last, find};
 use super::proc::Proc;
 use rustix::fs::CWD;
 use std::collections::BTreeSet;
@@ -32,7 +33,7 @@ fn code_of(line: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 fn is_changeable(inode: u64, path: &[u8], folders: &mut Folders) -> bool {
-    let view = open_cached(CWD, path).and_then(|file| FileView::of(file.as_fd()));
+    let view = find(CWD, path, Last::Followed).and_then(|file| FileView::of(file.as_fd()));
     !view.is_ok_and(|view| view.inode == inode && !folders.let_others_change(path, &view))
 }
 

@@ -6,8 +6,9 @@
 //! Other interpreters read their script and close it: nobody can say any more what they run.
 
 use super::executable::{Programs, stem_of};
-use super::file_view::{FileView, Folders, leads_to, open_cached};
+use super::file_view::{FileView, Folders, leads_to};
 use super::hashes::{Hash, Hashing};
+use super::path_walk::{Last, find};
 use super::proc::Proc;
 use std::os::fd::{AsFd, BorrowedFd};
 use ward_policy::Script;
@@ -41,7 +42,8 @@ impl Programs {
         };
         let named = shell_script(&proc.bytes("cmdline").ok()?)?;
         let stands_in = proc.open_place("cwd").ok()?;
-        let meant = FileView::of(open_cached(stands_in.as_fd(), &named).ok()?.as_fd()).ok()?;
+        let meant =
+            FileView::of(find(stands_in.as_fd(), &named, Last::Followed).ok()?.as_fd()).ok()?;
         let (descriptor, held, view) = descriptors.find_map(|number: u32| {
             let descriptor = format!("fd/{number}");
             let held = proc.open_place(&descriptor).ok()?;

@@ -8,14 +8,13 @@
 use super::attest::{Believed, believe, gone, is_alive, is_same_program, no_process};
 use super::environment::{Environment, LIBRARIES};
 use super::executable::{Programs, stem_of};
-use super::file_view::{FileView, Folders, open_cached};
+use super::file_view::{FileView, Folders};
 use super::hashes::{Hash, Hashing};
 use super::message::{MonitorError, MonitorFault, PinScript};
+use super::path_walk::{Last, find};
 use super::proc::{Proc, Stat, Status};
 use super::script::{KnownScript, LARGEST, shell_script};
-use rustix::fs::{
-    CWD, Mode, OFlags, ResolveFlags, SealFlags, fcntl_get_seals, fstatfs, openat2, readlinkat,
-};
+use rustix::fs::{CWD, SealFlags, fcntl_get_seals, fstatfs, readlinkat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -165,8 +164,7 @@ impl Programs {
                 continue;
             }
             let next = at.join(word);
-            let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            let place = openat2(CWD, &next, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+            let place = find(CWD, next.as_os_str().as_bytes(), Last::Itself).ok()?;
             let view = FileView::of(place.as_fd()).ok()?;
             if self.kinds.strange(proc, place.as_fd(), &view).is_some()
                 || folders.let_others_change(next.as_os_str().as_bytes(), &view)
@@ -245,7 +243,7 @@ fn is_our_ward(process: u32, programs: &Programs, folders: &mut Folders) -> bool
     let Ok(ours) = std::env::current_exe().map(|path| path.with_file_name("ward")) else {
         return false;
     };
-    let ours = open_cached(CWD, ours.as_os_str().as_bytes());
+    let ours = find(CWD, ours.as_os_str().as_bytes(), Last::Followed);
     let ours = ours.and_then(|place| FileView::of(place.as_fd()));
     let Ok(proc) = Proc::open(process) else {
         return false;
