@@ -7,6 +7,7 @@ use crate::support::ward::WARD;
 use nix::unistd::chown;
 use serde_json::Value;
 use std::fs::Permissions;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 /// A library that every program may load, and that does nothing when it is.
@@ -52,7 +53,8 @@ fn a_program_of_a_user_is_known_where_nobody_else_looked_since_the_machine_start
         std::fs::File::open(place).unwrap().sync_all().unwrap();
     }
     // As after a start: whether they have ACLs is not in the kernel's cache, and their owner needs none.
-    std::fs::write("/proc/sys/vm/drop_caches", "2").unwrap();
+    let mut caches = std::fs::File::create("/proc/sys/vm/drop_caches").unwrap();
+    caches.write_all(b"2").unwrap();
     let (program, root) = (program.to_str().unwrap(), stage.root().path().to_str().unwrap());
     let step = format!("run({program:?}, '--root', {root:?}, '--json', 'whoami')[1]");
     let told = Person::of(OWNER).must(&step);
