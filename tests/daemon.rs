@@ -46,6 +46,17 @@ fn of_many_commands_that_start_the_daemon_at_once_all_reach_the_same_one() {
 }
 
 #[test]
+fn on_a_kernel_that_cannot_tell_threads_apart_no_daemon_starts_and_it_says_which_one_can() {
+    let root = Root::private();
+    let mut strace = Command::new("/usr/bin/strace");
+    strace.args(["-f", "-o", "/dev/null", "-e", "inject=pidfd_open:error=EINVAL", DAEMON]);
+    let output = strace.arg("--root").arg(root.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("older than Linux 6.9"), "{output:?}");
+    assert!(!root.path().join("control.sock").exists());
+}
+
+#[test]
 fn a_daemon_that_was_started_inherits_nothing() {
     let root = Root::private();
     let path = root.path().to_str().unwrap();

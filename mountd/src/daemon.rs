@@ -23,7 +23,7 @@ use crate::log_state::LogState;
 use crate::meter::Meter;
 use crate::metrics;
 use crate::missed::MissedTable;
-use crate::monitor::{Monitor, Started, follow_reports};
+use crate::monitor::{Monitor, Started, follow_reports, knows_threads};
 use crate::pipeline::Pipeline;
 use crate::policy_in_force::{self, PolicyInForce};
 use crate::read_table::ReadTable;
@@ -130,6 +130,9 @@ impl Daemon {
 
 /// Serves the root at `path` until it is told to stop; prints `ready` once it can be reached.
 pub(crate) fn serve(path: &Path) -> Result<(), StartError> {
+    if !knows_threads() {
+        return Err(StartError::OldKernel);
+    }
     hardening::harden().map_err(|errno| StartError::Machine("hardening", errno.into()))?;
     ward_memory::give_large_blocks_back();
     let signals = block_signals()?;

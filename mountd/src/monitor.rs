@@ -32,7 +32,7 @@ mod tcp_socket;
 mod waiting;
 mod watchman;
 
-pub(crate) use attest::{identity, is_alive, is_same_program};
+pub(crate) use attest::{identity, is_alive, is_same_program, knows_threads};
 pub(crate) use handle::{Attestation, Monitor, Started, follow_reports};
 pub(crate) use message::{MonitorError, MonitorFault};
 pub use mount_table::dead_mounts;

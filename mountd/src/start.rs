@@ -57,6 +57,12 @@ pub(crate) enum StartError {
         "the daemon cannot reach the root {0} once it has given up its privileges: a directory above is closed to it; move the root to where its owner may go, such as /var/lib"
     )]
     Unreachable(PathBuf),
+    /// The kernel lacks what every open takes.
+    #[error(
+        "this kernel is older than Linux 6.9, and cannot tell the threads of callers apart: take a newer one; \
+         Debian 12 has one in backports"
+    )]
+    OldKernel,
     /// The machine refuses something.
     #[error("the machine refuses {0} ({1})")]
     Machine(&'static str, #[source] io::Error),

@@ -42,6 +42,12 @@ pub(crate) struct Attested {
     pub(crate) status: OwnedFd,
 }
 
+/// Whether this kernel can tell threads apart, as Linux does since 6.9.
+pub(crate) fn knows_threads() -> bool {
+    let descriptor = pidfd_open(rustix::thread::gettid(), PIDFD_THREAD);
+    !matches!(descriptor, Err(rustix::io::Errno::INVAL))
+}
+
 /// Attests thread `thread`.
 pub(crate) fn attest(
     thread: u32,
