@@ -10,6 +10,7 @@ mod system_calls;
 
 use crate::root::Root;
 use capabilities::keep_capabilities;
+use file_tree::FileTree;
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 use std::io;
 
@@ -23,10 +24,16 @@ const OF_THE_MONITOR: CapabilitySet = CapabilitySet::SYS_ADMIN // mount, unmount
     .union(CapabilitySet::KILL); // what is left of an agent session
 
 /// How far the core is confined, beyond what every kernel that is served can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Confinement {
+    file_tree: FileTree,
+}
+
+impl Confinement {
     /// The version of Landlock in force; 0 is none.
-    pub(crate) landlock: u32,
+    pub(crate) const fn landlock(&self) -> u32 {
+        self.file_tree.version
+    }
 }
 
 /// Leaves this process the files of `root` and the descriptors it has: no capability, no other
@@ -37,9 +44,9 @@ pub(crate) struct Confinement {
 pub(crate) fn confine_core(root: &Root) -> io::Result<Confinement> {
     keep_capabilities(CapabilitySet::empty())?;
     set_no_new_privs(true)?;
-    let landlock = file_tree::restrict_to(root)?;
+    let file_tree = file_tree::restrict_to(root)?;
     system_calls::restrict()?;
-    Ok(Confinement { landlock })
+    Ok(Confinement { file_tree })
 }
 
 /// Leaves the monitor what it needs, when it runs as root.

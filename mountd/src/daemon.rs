@@ -319,7 +319,7 @@ fn record_start(daemon: &Daemon, stale: &[String]) -> Result<(), StartError> {
         Guard::Locked => ", keys are in locked memory, since this kernel has no secret one",
         Guard::Plain => ", and so may keys: the limit of locked memory is too small",
     });
-    reason.push_str(&match daemon.confinement.landlock {
+    reason.push_str(&match daemon.confinement.landlock() {
         0 => "; confined without Landlock, which this kernel has not".to_owned(),
         version => format!("; confined, with Landlock {version}"),
     });

@@ -30,9 +30,18 @@ fn of_the_root() -> BitFlags<AccessFs> {
 const READABLE: [&str; 3] =
     ["/proc/meminfo", "/proc/sys/kernel/random/boot_id", "/proc/sys/fs/fuse"];
 
-/// Leaves this thread, and those it starts, nothing but `root`; gives the version in force, 0 when
-/// there is no Landlock. What is open already stays open.
-pub(super) fn restrict_to(root: &Root) -> io::Result<u32> {
+/// The part of the file tree that is left.
+#[derive(Debug)]
+pub(super) struct FileTree {
+    /// The version of Landlock in force; 0 is none.
+    pub(super) version: u32,
+    /// The places it reads beside the root. A rule is about an inode, and a file of `/proc` has another one
+    /// once the kernel forgot it; what is held is not forgotten.
+    _readable: Vec<PathFd>,
+}
+
+/// Leaves this thread, and those it starts, nothing but `root`. What is open already stays open.
+pub(super) fn restrict_to(root: &Root) -> io::Result<FileTree> {
     // Its own descriptor names the root only (O_PATH), as Landlock wants it.
     let directory = rustix::fs::openat(
         root.as_fd(),
@@ -40,6 +49,8 @@ pub(super) fn restrict_to(root: &Root) -> io::Result<u32> {
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
+    // What is not there need not be read.
+    let readable: Vec<PathFd> = READABLE.iter().filter_map(|it| PathFd::new(it).ok()).collect();
     let restrict = || -> Result<_, landlock::RulesetError> {
         let mut ruleset = Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)
@@ -48,21 +59,19 @@ pub(super) fn restrict_to(root: &Root) -> io::Result<u32> {
             .scope(Scope::from_all(NEWEST))?
             .create()?
             .add_rule(PathBeneath::new(directory, of_the_root()))?;
-        for path in READABLE {
-            // What is not there need not be read.
-            if let Ok(file) = PathFd::new(path) {
-                ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
-            }
+        for place in &readable {
+            ruleset = ruleset.add_rule(PathBeneath::new(place, AccessFs::ReadFile))?;
         }
         ruleset.restrict_self()
     };
     let status = restrict().map_err(io::Error::other)?;
-    Ok(match (status.ruleset, status.landlock) {
+    let version = match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, _)
         | (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => 0,
         (
             RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced,
             LandlockStatus::Available { effective_abi, .. },
         ) => effective_abi as u32,
-    })
+    };
+    Ok(FileTree { version, _readable: readable })
 }

@@ -3,26 +3,37 @@
 use super::confine_core;
 use crate::root::Root;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+/// What a process says that is confined.
+const CONFINED: &str = "confined";
 /// What ends the process: the number of SIGSYS.
 const BAD_SYSTEM_CALL: i32 = 31;
 
 /// Runs the attempt `name` in a process of its own, confined to `root`.
 fn attempt(name: &str, root: &Path) -> ExitStatus {
+    attempt_after(name, root, || ())
+}
+
+/// The same, which begins when `work` was done beside the confined process.
+fn attempt_after(name: &str, root: &Path, work: impl FnOnce()) -> ExitStatus {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "confinement::tests::one_attempt", "--ignored", "--nocapture"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut order = child.stdin.take().unwrap();
-    order.write_all(format!("{name}\n{}", root.display()).as_bytes()).unwrap();
+    order.write_all(format!("{name}\n{}\n", root.display()).as_bytes()).unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.ends_with(CONFINED)));
+    work();
     drop(order);
+    said.for_each(drop);
     child.wait().unwrap()
 }
 
@@ -30,13 +41,15 @@ fn attempt(name: &str, root: &Path) -> ExitStatus {
 #[test]
 #[ignore = "is started by the other tests, which say what to try"]
 fn one_attempt() {
-    let mut order = String::new();
-    std::io::stdin().read_to_string(&mut order).unwrap();
-    let (name, root) = order.split_once('\n').unwrap();
-    let root = Root::open(Path::new(root)).unwrap();
+    let mut order = std::io::stdin().lines();
+    let mut next = || order.next().unwrap().unwrap();
+    let (name, root) = (next(), next());
+    let root = Root::open(Path::new(&root)).unwrap();
     let parent = nix::unistd::getppid();
-    confine_core(&root).unwrap();
-    assert!(tries(name, &root, parent), "{name} failed");
+    let _confinement = confine_core(&root).unwrap();
+    println!("{CONFINED}");
+    assert!(order.next().is_none());
+    assert!(tries(&name, &root, parent), "{name} failed");
 }
 
 fn tries(name: &str, root: &Root, parent: nix::unistd::Pid) -> bool {
@@ -47,6 +60,9 @@ fn tries(name: &str, root: &Root, parent: nix::unistd::Pid) -> bool {
             works(root);
             true
         }
+        "meminfo" => File::open("/proc/meminfo").is_ok(),
+        "boot id" => crate::clock::boot_id().is_ok(),
+        "fuse" => !is_refused(File::open("/proc/sys/fs/fuse/max_request_timeout")),
         "execve" => Command::new("/bin/true").status().is_ok(),
         "socket" => socket(AddressFamily::Unix, SockType::Stream, none, None).is_ok(),
         "internet" => std::net::TcpStream::connect("127.0.0.1:1").is_ok(),
@@ -73,6 +89,11 @@ fn tries(name: &str, root: &Root, parent: nix::unistd::Pid) -> bool {
         "own environment" => File::open("/proc/self/environ").is_ok(),
         _ => false,
     }
+}
+
+/// Not every kernel has every file.
+fn is_refused<T>(opened: std::io::Result<T>) -> bool {
+    opened.is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound)
 }
 
 /// Some of all that the core does.
@@ -115,6 +136,21 @@ fn a_confined_core_goes_on_working_in_its_root() {
     let (_directory, root) = root();
     let ended = attempt("work", &root);
     assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn a_core_reads_what_it_may_also_after_the_kernel_forgot_it() {
+    let (_directory, root) = root();
+    // What was looked at since is kept at the first time.
+    let forget = || {
+        for _ in 0..3 {
+            File::create("/proc/sys/vm/drop_caches").unwrap().write_all(b"2").unwrap();
+        }
+    };
+    for name in ["meminfo", "boot id", "fuse"] {
+        let ended = attempt_after(name, &root, forget);
+        assert!(ended.success(), "{name}: {ended}");
+    }
 }
 
 #[test]

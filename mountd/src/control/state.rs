@@ -72,7 +72,7 @@ impl Control<'_> {
             guards: Some(Guards {
                 memory: daemon.memory.name().to_owned(),
                 keys: ward_memory::guard().name().to_owned(),
-                landlock: daemon.confinement.landlock,
+                landlock: daemon.confinement.landlock(),
             }),
         })
     }

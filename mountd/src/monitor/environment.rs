@@ -1,10 +1,7 @@
 //! What the environment of a process says against it. It is the process's own memory, so it can only
 //! lower a grade.
 
-use super::file_view::{FileView, Folders};
-use super::path_walk::{Last, find};
-use rustix::fs::CWD;
-use std::os::fd::AsFd;
+use super::file_view::Folders;
 use ward_policy::Doubt;
 
 /// Variables that make the loader, or the C library, run other code (ld.so(8), iconv(1)).
@@ -103,7 +100,7 @@ fn is_among(name: &[u8], sorted: &[&str]) -> bool {
 
 fn are_all_of_root(value: &[u8], folders: &mut Folders) -> bool {
     let is_of_root = |folder| {
-        let view = find(CWD, folder, Last::Followed).and_then(|it| FileView::of(it.as_fd()));
+        let view = folders.view(folder);
         view.is_ok_and(|view| {
             !view.takes_files_of_others() && !folders.let_others_change(folder, &view)
         })

@@ -3,7 +3,7 @@
 //! A process in its own mount namespace shows any path it likes, so the path counts only when it
 //! leads to the same file in our namespace.
 
-use super::file_view::{FileView, Folders, leads_to};
+use super::file_view::{FileView, Folders};
 use super::filesystem_kind::FilesystemKinds;
 use super::hashes::{Hash, Hashes, Hashing};
 use super::line::Lines;
@@ -56,7 +56,7 @@ impl Programs {
             return Looked { executable: Some(executable), is_unread: false, doubts };
         }
         let mut doubts = Vec::new();
-        if leads_to(&link, &view) {
+        if folders.lead_to(&link, &view) {
             if folders.let_others_change(&link, &view) {
                 doubts.push(Doubt::Changeable);
             }

@@ -1,12 +1,12 @@
 //! Looks at files that others name, without ever asking their filesystems: attributes are those the
 //! kernel has (`AT_STATX_DONT_SYNC`), and paths are walked by `path_walk.rs`.
 
-use super::path_walk::{Last, find};
+use super::path_walk::{Last, PathWalk};
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -81,21 +81,34 @@ fn look(file: BorrowedFd<'_>, wanted: StatxFlags) -> io::Result<Statx> {
     Ok(statx(file, "", flags, wanted)?)
 }
 
-/// Whether `path` leads to `file` in our own view of the files.
-pub(super) fn leads_to(path: &[u8], file: &FileView) -> bool {
-    path.starts_with(b"/")
-        && find(CWD, path, Last::Followed)
-            .and_then(|ours| FileView::of(ours.as_fd()))
-            .is_ok_and(|ours| ours.is_file_of(file))
-}
-
 /// Which folders somebody else than root can change, as far as one caller is looked at.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     known: BTreeMap<PathBuf, bool>,
+    walk: PathWalk,
 }
 
 impl Folders {
+    /// Finds a path as a place only (`O_PATH`), from `folder` on where it is relative.
+    pub(super) fn find(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: &[u8],
+        last: Last,
+    ) -> io::Result<OwnedFd> {
+        self.walk.find(folder, path, last)
+    }
+
+    /// The file that a path leads to in our own view of the files.
+    pub(super) fn view(&mut self, path: &[u8]) -> io::Result<FileView> {
+        FileView::of(self.find(CWD, path, Last::Followed)?.as_fd())
+    }
+
+    /// Whether `path` leads to `file` in our own view of the files.
+    pub(super) fn lead_to(&mut self, path: &[u8], file: &FileView) -> bool {
+        path.starts_with(b"/") && self.view(path).is_ok_and(|ours| ours.is_file_of(file))
+    }
+
     /// Whether somebody else than root can change a file, or put another in its place.
     pub(super) fn let_others_change(&mut self, path: &[u8], file: &FileView) -> bool {
         file.is_open_to_others() || self.are_open(Path::new(OsStr::from_bytes(path)).parent())
@@ -108,8 +121,7 @@ impl Folders {
         if let Some(known) = self.known.get(folder) {
             return *known;
         }
-        let view = find(CWD, folder.as_os_str().as_bytes(), Last::Followed)
-            .and_then(|folder| FileView::of(folder.as_fd()));
+        let view = self.view(folder.as_os_str().as_bytes());
         // What cannot be looked at is not known to be safe.
         let is_open =
             view.map_or(true, |view| view.is_open_to_others()) || self.are_open(folder.parent());

@@ -1,12 +1,9 @@
 //! Code that a process runs besides its program: libraries, and what was put into it.
 
-use super::file_view::{FileView, Folders};
-use super::path_walk::{Last, find};
+use super::file_view::Folders;
 use super::proc::Proc;
-use rustix::fs::CWD;
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::AsFd;
 
 /// The first file with code of this process that somebody else than root can change, or that is gone
 /// from where it was.
@@ -33,7 +30,7 @@ fn code_of(line: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 fn is_changeable(inode: u64, path: &[u8], folders: &mut Folders) -> bool {
-    let view = find(CWD, path, Last::Followed).and_then(|file| FileView::of(file.as_fd()));
+    let view = folders.view(path);
     !view.is_ok_and(|view| view.inode == inode && !folders.let_others_change(path, &view))
 }
 

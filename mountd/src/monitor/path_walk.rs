@@ -12,6 +12,7 @@ use super::filesystem_kind::is_local;
 use super::mount_table::mount_of;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,16 +35,77 @@ pub(super) enum Last {
     Itself,
 }
 
-/// Finds a path as a place only (`O_PATH`), from `folder` on where it is relative.
-pub(super) fn find(folder: BorrowedFd<'_>, path: &[u8], last: Last) -> io::Result<OwnedFd> {
-    let flags = match last {
-        Last::Followed => PLACE.difference(OFlags::NOFOLLOW),
-        Last::Itself => PLACE,
-    };
-    let path = OsStr::from_bytes(path);
-    match cached(folder, path, flags) {
-        Err(Errno::AGAIN) => walk(folder, Path::new(path), last),
-        found => Ok(found?),
+/// Walks paths, and remembers of mounts whether they are of this machine, as far as one caller is looked at.
+#[derive(Debug, Default)]
+pub(super) struct PathWalk {
+    /// By the numbers of mounts.
+    are_local: BTreeMap<u64, bool>,
+}
+
+impl PathWalk {
+    /// Finds a path as a place only (`O_PATH`), from `folder` on where it is relative.
+    pub(super) fn find(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: &[u8],
+        last: Last,
+    ) -> io::Result<OwnedFd> {
+        let flags = match last {
+            Last::Followed => PLACE.difference(OFlags::NOFOLLOW),
+            Last::Itself => PLACE,
+        };
+        let path = OsStr::from_bytes(path);
+        match cached(folder, path, flags) {
+            Err(Errno::AGAIN) => self.find_by_parts(folder, Path::new(path), last),
+            found => Ok(found?),
+        }
+    }
+
+    fn find_by_parts(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: &Path,
+        last: Last,
+    ) -> io::Result<OwnedFd> {
+        let mut rest = parts(path);
+        let mut place = if path.is_absolute() { root()? } else { rustix::io::dup(folder)? };
+        for _ in 0..MOST_PARTS {
+            let Some(part) = rest.pop() else { return Ok(place) };
+            let next = self.step(place.as_fd(), &part)?;
+            let is_link = FileView::of(next.as_fd())?.is_link();
+            if is_link && !(rest.is_empty() && last == Last::Itself) {
+                let target = OsString::from_vec(readlinkat(&next, "", Vec::new())?.into_bytes());
+                if Path::new(&target).is_absolute() {
+                    place = root()?;
+                }
+                rest.extend(parts(Path::new(&target)));
+            } else {
+                place = next;
+            }
+        }
+        Err(Errno::LOOP.into())
+    }
+
+    /// What has that name in a folder, a link itself.
+    fn step(&mut self, folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
+        match cached(folder, name, PLACE) {
+            Err(Errno::AGAIN) if self.is_local(folder)? => {
+                // Nothing is asked that another filesystem, mounted there, would have to answer.
+                let within = ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+                match openat2(folder, name, PLACE, Mode::empty(), within) {
+                    Err(Errno::XDEV) => Ok(cached(folder, name, PLACE)?),
+                    found => Ok(found?),
+                }
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Whether a folder of our namespace lies on a filesystem of this machine.
+    fn is_local(&mut self, folder: BorrowedFd<'_>) -> io::Result<bool> {
+        let mount = FileView::of(folder)?.mount;
+        let look = || mount_of(folder).is_some_and(|mount| is_local(&mount.kind));
+        Ok(*self.are_local.entry(mount).or_insert_with(look))
     }
 }
 
@@ -51,42 +113,6 @@ fn cached(folder: BorrowedFd<'_>, path: &OsStr, flags: OFlags) -> Result<OwnedFd
     let look = || openat2(folder, path, flags, Mode::empty(), ResolveFlags::CACHED);
     let is_undisturbed = |found: &Result<_, _>| !matches!(found, Err(Errno::AGAIN));
     (1..TRIES).map(|_| look()).find(is_undisturbed).unwrap_or_else(look)
-}
-
-/// Part by part.
-fn walk(folder: BorrowedFd<'_>, path: &Path, last: Last) -> io::Result<OwnedFd> {
-    let mut rest = parts(path);
-    let mut place = if path.is_absolute() { root()? } else { rustix::io::dup(folder)? };
-    for _ in 0..MOST_PARTS {
-        let Some(part) = rest.pop() else { return Ok(place) };
-        let next = step(place.as_fd(), &part)?;
-        let is_link = FileView::of(next.as_fd())?.is_link();
-        if is_link && !(rest.is_empty() && last == Last::Itself) {
-            let target = OsString::from_vec(readlinkat(&next, "", Vec::new())?.into_bytes());
-            if Path::new(&target).is_absolute() {
-                place = root()?;
-            }
-            rest.extend(parts(Path::new(&target)));
-        } else {
-            place = next;
-        }
-    }
-    Err(Errno::LOOP.into())
-}
-
-/// What has that name in a folder, a link itself.
-fn step(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
-    match cached(folder, name, PLACE) {
-        Err(Errno::AGAIN) if mount_of(folder).is_some_and(|mount| is_local(&mount.kind)) => {
-            // Nothing is asked that another filesystem, mounted there, would have to answer.
-            let within = ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
-            match openat2(folder, name, PLACE, Mode::empty(), within) {
-                Err(Errno::XDEV) => cached(folder, name, PLACE),
-                found => found,
-            }
-        }
-        found => found,
-    }
 }
 
 fn root() -> io::Result<OwnedFd> {
@@ -102,7 +128,7 @@ fn parts(path: &Path) -> Vec<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::file_view::leads_to;
+    use crate::monitor::file_view::Folders;
     use std::os::unix::fs::{MetadataExt, symlink};
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -117,7 +143,8 @@ mod tests {
         symlink("loop", top.join("loop")).unwrap();
         let place = std::fs::File::open(top).unwrap();
         let found = |path: &Path, last| {
-            let view = walk(place.as_fd(), path, last).and_then(|it| FileView::of(it.as_fd()));
+            let found = PathWalk::default().find_by_parts(place.as_fd(), path, last);
+            let view = found.and_then(|it| FileView::of(it.as_fd()));
             view.map(|view| view.inode).map_err(|error| error.raw_os_error())
         };
         for path in ["a/b/file", "a/relative", "a//./b/../b/absolute", "a/b/absolute", "a", "."] {
@@ -154,7 +181,7 @@ mod tests {
                 });
             }
             let path = program.as_os_str().as_bytes();
-            let missed = (0..50_000).filter(|_| !leads_to(path, &view)).count();
+            let missed = (0..50_000).filter(|_| !Folders::default().lead_to(path, &view)).count();
             is_over.store(true, Ordering::Relaxed);
             assert_eq!(missed, 0);
         });

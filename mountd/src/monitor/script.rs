@@ -6,9 +6,9 @@
 //! Other interpreters read their script and close it: nobody can say any more what they run.
 
 use super::executable::{Programs, stem_of};
-use super::file_view::{FileView, Folders, leads_to};
+use super::file_view::{FileView, Folders};
 use super::hashes::{Hash, Hashing};
-use super::path_walk::{Last, find};
+use super::path_walk::Last;
 use super::proc::Proc;
 use std::os::fd::{AsFd, BorrowedFd};
 use ward_policy::Script;
@@ -43,7 +43,8 @@ impl Programs {
         let named = shell_script(&proc.bytes("cmdline").ok()?)?;
         let stands_in = proc.open_place("cwd").ok()?;
         let meant =
-            FileView::of(find(stands_in.as_fd(), &named, Last::Followed).ok()?.as_fd()).ok()?;
+            FileView::of(folders.find(stands_in.as_fd(), &named, Last::Followed).ok()?.as_fd())
+                .ok()?;
         let (descriptor, held, view) = descriptors.find_map(|number: u32| {
             let descriptor = format!("fd/{number}");
             let held = proc.open_place(&descriptor).ok()?;
@@ -63,7 +64,7 @@ impl Programs {
         folders: &mut Folders,
     ) -> Option<KnownScript> {
         let is_local = self.kinds.strange(proc, place, view).is_none();
-        if !(is_local && view.size <= LARGEST && leads_to(&path, view)) {
+        if !(is_local && view.size <= LARGEST && folders.lead_to(&path, view)) {
             return None;
         }
         let Hash::Known(sha256) = self.hashes.of(place, view, Hashing::Now) else {

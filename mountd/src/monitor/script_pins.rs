@@ -11,7 +11,7 @@ use super::executable::{Programs, stem_of};
 use super::file_view::{FileView, Folders};
 use super::hashes::{Hash, Hashing};
 use super::message::{MonitorError, MonitorFault, PinScript};
-use super::path_walk::{Last, find};
+use super::path_walk::Last;
 use super::proc::{Proc, Stat, Status};
 use super::script::{KnownScript, LARGEST, shell_script};
 use rustix::fs::{CWD, SealFlags, fcntl_get_seals, fstatfs, readlinkat};
@@ -164,7 +164,7 @@ impl Programs {
                 continue;
             }
             let next = at.join(word);
-            let place = find(CWD, next.as_os_str().as_bytes(), Last::Itself).ok()?;
+            let place = folders.find(CWD, next.as_os_str().as_bytes(), Last::Itself).ok()?;
             let view = FileView::of(place.as_fd()).ok()?;
             if self.kinds.strange(proc, place.as_fd(), &view).is_some()
                 || folders.let_others_change(next.as_os_str().as_bytes(), &view)
@@ -243,8 +243,7 @@ fn is_our_ward(process: u32, programs: &Programs, folders: &mut Folders) -> bool
     let Ok(ours) = std::env::current_exe().map(|path| path.with_file_name("ward")) else {
         return false;
     };
-    let ours = find(CWD, ours.as_os_str().as_bytes(), Last::Followed);
-    let ours = ours.and_then(|place| FileView::of(place.as_fd()));
+    let ours = folders.view(ours.as_os_str().as_bytes());
     let Ok(proc) = Proc::open(process) else {
         return false;
     };
