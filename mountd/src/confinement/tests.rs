@@ -47,7 +47,7 @@ fn one_attempt() {
     let root = Root::open(Path::new(&root)).unwrap();
     let parent = nix::unistd::getppid();
     let _confinement = confine_core(&root).unwrap();
-    println!("{CONFINED}");
+    writeln!(std::io::stdout(), "{CONFINED}").unwrap();
     assert!(order.next().is_none());
     assert!(tries(&name, &root, parent), "{name} failed");
 }
