@@ -166,11 +166,12 @@ fn target(entry: &Value) -> String {
     let operations = entry.get("operations").and_then(Value::as_array).filter(|_| is_plain);
     let words = operations.into_iter().flatten().filter_map(Value::as_str);
     let asked = words.collect::<Vec<_>>().join("+");
+    let to = text("to").map(|to| format!("to {to}")).unwrap_or_default();
     let opener = entry.get("opener").and_then(|opener| opener.get("pid")).and_then(Value::as_u64);
     let opener = opener.map(|pid| format!("opened by {pid}")).unwrap_or_default();
     let is_mapped = entry.get("mapped").and_then(Value::as_bool) == Some(true);
     let mapped = if is_mapped { "mapped" } else { "" }.to_owned();
-    let words = [asked, object, mapped, opener].into_iter().filter(|word| !word.is_empty());
+    let words = [asked, object, to, mapped, opener].into_iter().filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -212,5 +213,8 @@ mod tests {
         let read = json!({"eventType": "file.read", "mapped": true, "opener": {"pid": 41},
             "path": "a", "vault": "default"});
         assert_eq!(row(&read)[5], "default:a mapped opened by 41");
+        let rename =
+            json!({"eventType": "file.rename", "path": "a", "to": "b/c", "vault": "default"});
+        assert_eq!(row(&rename)[5], "default:a to b/c");
     }
 }
