@@ -103,6 +103,19 @@ fn a_terminal_has_its_pager_and_nothing_else_has() {
 }
 
 #[test]
+fn a_span_has_its_beginning_and_not_its_end() {
+    let root = root();
+    let shown = |words: &[&str]| -> Vec<Value> {
+        let words = [&["--json", "audit", "show", "--event", "secret.set"], words].concat();
+        root.run(&words).json()["result"]["entries"].as_array().unwrap().clone()
+    };
+    let entries = shown(&[]);
+    let time = entries[0]["entry"]["ts"].as_str().unwrap();
+    assert_eq!(shown(&["--since", time]), entries);
+    assert_eq!(shown(&["--until", time]), Vec::<Value>::new());
+}
+
+#[test]
 fn entries_are_shown_by_the_client_that_the_policy_knows_their_actor_as() {
     let Some(stage) = Stage::set() else { return };
     let path = stage.secret("both/plain", "x");

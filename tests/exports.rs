@@ -106,6 +106,24 @@ fn rows_for_illuvrse_are_imported_by_postgresql_and_verify_there() {
 }
 
 #[test]
+fn a_log_of_which_a_line_is_gone_is_exported_in_no_form() {
+    let root = root();
+    let segment = root.newest_segment();
+    let whole = std::fs::read_to_string(&segment).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let rest = [&lines[..3], &lines[4..]].concat().concat();
+    std::fs::File::create(&segment).unwrap().write_all(rest.as_bytes()).unwrap();
+    for form in ["agent-safe", "csv", "illuvrse"] {
+        let file = root.directory().join(form);
+        let words = ["audit", "export", "--form", form, "--output", file.to_str().unwrap()];
+        let refused = root.run(&words);
+        assert_eq!(refused.status, Some(10), "{refused:?}");
+        assert!(refused.stderr.contains("lines are missing here"), "{refused:?}");
+        assert!(!file.exists());
+    }
+}
+
+#[test]
 fn an_export_replaces_no_file_and_needs_the_owner() {
     let Some(stage) = Stage::served("1s", "") else { return };
     let folder = users::folder(STRANGER);

@@ -4,6 +4,7 @@ use crate::support::root::Root;
 use crate::support::terminal::Terminal;
 use crate::support::wait;
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 fn write(path: &Path, text: &[u8]) {
@@ -67,6 +68,26 @@ fn an_entry_is_proved_while_the_daemon_runs_and_checked_where_there_is_no_log() 
     assert_eq!(check().status, Some(4));
     assert_eq!(root.run(&["audit", "prove", "999999"]).status, Some(5));
     root.ward(&["daemon", "stop"]).succeed();
+}
+
+#[test]
+fn a_proof_is_none_for_the_next_log_of_the_same_root() {
+    let root = Root::private();
+    root.ward(&["daemon", "start"]).succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    let file = root.directory().join("proof");
+    write(&file, root.ward(&["audit", "prove", "2"]).succeed().as_bytes());
+    let check = || root.run(&["audit", "check-proof", text(&file)]);
+    assert_eq!(check().status, Some(0));
+    // Its owner begins another log, with the keys that are in the root.
+    let folder = root.path().join("audit");
+    std::fs::rename(&folder, root.directory().join("lost")).unwrap();
+    std::fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    root.ward(&["daemon", "start"]).succeed();
+    root.ward(&["daemon", "stop"]).succeed();
+    let checked = check();
+    assert_eq!(checked.status, Some(4), "{checked:?}");
+    assert!(checked.stdout.contains("not signed by the key of this log"), "{}", checked.stdout);
 }
 
 #[test]

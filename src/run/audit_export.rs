@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use ward_audit::{AgentSafe, Filter, ShownEntry, csv_head, csv_row};
+use ward_audit::{AgentSafe, Filter, ShownEntry, Verdict, csv_head, csv_row};
 use ward_mountd::control::message::{AuditFilter, AuditPage, Command, FailureCode};
 use ward_mountd::export_rows;
 use ward_mountd::root::AUDIT;
@@ -30,6 +30,7 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Report<Exported>, Trouble> {
     let output = &arguments.output;
+    refuse_damage(settings)?;
     let entries = write(BufWriter::new(new_file(output)?), arguments, settings);
     if entries.is_err() {
         // It is ours, and holds a part at best.
@@ -38,6 +39,14 @@ pub(crate) fn run(
     let entries = entries?;
     let text = format!("{entries} entries in {}\n", escaped(&output.display().to_string()));
     Ok(Report::new(Exported { entries }, text))
+}
+
+/// Refuses a log that is not whole: a chain made anew over what is left of it would hide that.
+fn refuse_damage(settings: &Settings) -> Result<(), Trouble> {
+    // Why it cannot be read is told by what reads it, unless that is the daemon.
+    let Ok(report) = ward_audit::verify(&settings.root.join(AUDIT), None) else { return Ok(()) };
+    let is_whole = matches!(report.verdict, Verdict::Whole | Verdict::Torn { .. });
+    if is_whole { Ok(()) } else { Err(damaged(&report.to_string())) }
 }
 
 /// Writes all of it to the file; how many entries.

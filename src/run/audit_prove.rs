@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::trouble::Trouble;
 use serde::Serialize;
 use std::io;
-use ward_audit::{CheckError, Proof, parse_verifier_key, prove};
+use ward_audit::{CheckError, Proof, parse_verifier_key, prove, verifier_key};
 use ward_mountd::control::message::{AuditProof, Command, FailureCode};
 use ward_mountd::root::AUDIT;
 
@@ -60,7 +60,10 @@ pub(crate) fn check(
             .next("give what ward audit head --key prints")
     })?;
     let seq = proof.seq();
-    let report = match proof.check(key) {
+    // Logs of one root have one key for notes: what tells them apart is the name before it.
+    let is_of_its_log = verifier_key(&proof.head.log, key) == given.trim_end();
+    let checked = if is_of_its_log { proof.check(key) } else { Err(CheckError::Signature) };
+    let report = match checked {
         Ok(()) => {
             let entry = serde_json::from_slice(&proof.entry).ok();
             let shown = String::from_utf8_lossy(&proof.entry).into_owned();

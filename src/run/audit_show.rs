@@ -153,24 +153,26 @@ fn actor(actor: Option<&Value>) -> String {
     format!("{}/{} {}{agent}{acting}", user(uid), number("pid"), escaped(exe))
 }
 
-/// The secret, the vault or the agent, and before it what was asked for where the event does not say.
+/// The secret, the vault, the agent or the key, and before it what was asked for where the event does not say.
 fn target(entry: &Value) -> String {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     let path = text("path").or_else(|| text("sealed").map(|_| "(sealed)"));
+    let kid = entry.get("signer").and_then(|signer| signer.get("kid")).and_then(Value::as_str);
     let object = match (text("vault"), path) {
         (Some(vault), Some(path)) => format!("{vault}:{path}"),
         (Some(vault), None) => vault.to_owned(),
-        (None, path) => path.unwrap_or_default().to_owned(),
+        (None, path) => path.or(kid).unwrap_or_default().to_owned(),
     };
     let is_plain = matches!(text("eventType"), Some("command" | "refused" | "request.made"));
     let operations = entry.get("operations").and_then(Value::as_array).filter(|_| is_plain);
     let words = operations.into_iter().flatten().filter_map(Value::as_str);
     let asked = words.collect::<Vec<_>>().join("+");
+    let to = text("to").or_else(|| text("client")).map(|to| format!("to {to}")).unwrap_or_default();
     let opener = entry.get("opener").and_then(|opener| opener.get("pid")).and_then(Value::as_u64);
     let opener = opener.map(|pid| format!("opened by {pid}")).unwrap_or_default();
     let is_mapped = entry.get("mapped").and_then(Value::as_bool) == Some(true);
     let mapped = if is_mapped { "mapped" } else { "" }.to_owned();
-    let words = [asked, object, mapped, opener].into_iter().filter(|word| !word.is_empty());
+    let words = [asked, object, to, mapped, opener].into_iter().filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -212,5 +214,10 @@ mod tests {
         let read = json!({"eventType": "file.read", "mapped": true, "opener": {"pid": 41},
             "path": "a", "vault": "default"});
         assert_eq!(row(&read)[5], "default:a mapped opened by 41");
+        let rename =
+            json!({"eventType": "file.rename", "path": "a", "to": "b/c", "vault": "default"});
+        assert_eq!(row(&rename)[5], "default:a to b/c");
+        let stolen = json!({"eventType": "signer.compromise", "signer": {"kid": "audit-2026"}});
+        assert_eq!(row(&stolen)[5], "audit-2026");
     }
 }

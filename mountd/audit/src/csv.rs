@@ -4,13 +4,14 @@ use crate::{ChainHash, Entry};
 use serde_json::Value;
 
 /// The columns: where in the entry each is.
-const COLUMNS: [(&str, &str); 24] = [
+const COLUMNS: [(&str, &str); 25] = [
     ("seq", "/seq"),
     ("ts", "/ts"),
     ("event", "/eventType"),
     ("decision", "/decision"),
     ("vault", "/vault"),
     ("path", "/path"),
+    ("to", "/to"),
     ("operations", "/operations"),
     ("bytes", "/bytes"),
     ("offset", "/offset"),
@@ -74,5 +75,17 @@ mod tests {
         assert_eq!(quoted("a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");
         assert_eq!(quoted("=cmd()"), "'=cmd()");
         assert_eq!(quoted("@a,b"), "\"'@a,b\"");
+    }
+
+    #[test]
+    fn a_rename_has_both_names_under_their_columns() {
+        let entry = Entry {
+            path: Some("a".into()),
+            to: Some("=b".into()),
+            ..Entry::new(crate::EventType::FileRename)
+        };
+        let (head, row) = (csv_head(), csv_row(&entry, ChainHash::of(b"", None)));
+        let fields: Vec<_> = head.split(',').zip(row.split(',')).collect();
+        assert!(fields.contains(&("path", "a")) && fields.contains(&("to", "'=b")), "{fields:?}");
     }
 }

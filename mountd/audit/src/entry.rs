@@ -451,6 +451,12 @@ pub(crate) fn shown(bytes: &[u8]) -> Text<'_> {
     Cow::Owned(text)
 }
 
+/// Somebody's own words. A NUL becomes a space: no text of `PostgreSQL` has one, and one reason would keep
+/// a whole export out.
+pub(crate) fn words(text: &str) -> Text<'_> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', " ")) } else { Cow::Borrowed(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ pub struct Filter {
     pub request: Option<RequestId>,
     /// At this time or later.
     pub since: Option<Timestamp>,
-    /// At this time or earlier.
+    /// Before this time.
     pub until: Option<Timestamp>,
     /// After this entry; what a follower has seen.
     pub after: Option<u64>,
@@ -46,7 +46,7 @@ impl Filter {
             && self.event.is_none_or(|event| entry.event_type == event)
             && self.request.as_ref().is_none_or(is_about)
             && self.since.is_none_or(|since| entry.ts >= since)
-            && self.until.is_none_or(|until| entry.ts <= until)
+            && self.until.is_none_or(|until| entry.ts < until)
             && self.after.is_none_or(|after| entry.seq.0 > after)
     }
 }

@@ -6,10 +6,10 @@ use crate::entry::Number;
 use crate::line::Line;
 use crate::segment::{is_set_aside, segments_among};
 use crate::stored::{Hashed, StoredSegment};
-use crate::succession::Succession;
+use crate::succession::{Fault, Succession};
 use crate::{
-    AccessError, Durability, Log, LogKey, OpenLogError, Record, SegmentName, Settings, Stamp,
-    Verdict, verify,
+    AccessError, Durability, EventType, Log, LogKey, OpenLogError, Record, SegmentName, Settings,
+    Stamp, Verdict, verify,
 };
 use serde::Deserialize;
 use std::io::{self, BufRead, Read};
@@ -133,12 +133,13 @@ pub(crate) fn digest_of_file(disk: &dyn Disk, segment: SegmentName) -> io::Resul
     Ok(hashed.digest())
 }
 
-/// Follows what is good of a segment that was put aside, after `succession`; as far as that goes.
+/// Follows what is good of a segment that was put aside, after `succession`; as far as that goes, and as
+/// far as `each` takes its lines.
 pub(crate) fn follow_good_part(
     disk: &dyn Disk,
     segment: SegmentName,
     succession: &mut Succession,
-    each: &mut dyn FnMut(&Line<'_>),
+    mut each: impl FnMut(&[u8], EventType, &Succession) -> Result<(), Fault>,
 ) -> io::Result<()> {
     let mut lines = StoredSegment::open(disk, segment)?.lines;
     let mut bytes = Vec::new();
@@ -149,13 +150,12 @@ pub(crate) fn follow_good_part(
         let Some(line) = bytes.strip_suffix(b"\n").filter(|_| is_read) else { break };
         let accepted = match number {
             1 if succession.head().is_none() && segment != SegmentName::FIRST => break,
-            1 => succession.accept_first(line, segment),
-            _ => succession.accept(line).map(drop),
+            1 => succession.accept_first(line, segment).map(|()| EventType::SegmentStart),
+            _ => succession.accept(line),
         };
-        if accepted.is_err() {
+        if accepted.and_then(|event| each(line, event, succession)).is_err() {
             break;
         }
-        Line::parse(line).iter().for_each(&mut *each);
     }
     Ok(())
 }

@@ -276,8 +276,11 @@ fn good_part(
     segment: SegmentName,
     (mut succession, mut fold): (Succession, Fold),
 ) -> Result<Found, OpenLogError> {
-    follow_good_part(disk, segment, &mut succession, &mut |line| fold.line(line))
-        .map_err(OpenLogError::file(segment))?;
+    follow_good_part(disk, segment, &mut succession, |line, _, _| {
+        Line::parse(line).iter().for_each(|line| fold.line(line));
+        Ok(())
+    })
+    .map_err(OpenLogError::file(segment))?;
     Ok(Found { succession, fold, length: 0, cut: None })
 }
 

@@ -194,7 +194,9 @@ impl Proof {
         let mut lines = proof.split('\n');
         let is_ours = lines.next()? == FIRST_LINE;
         let entry = STANDARD.decode(lines.next()?.strip_prefix("extra ")?).ok()?;
-        let index = lines.next()?.strip_prefix("index ")?.parse().ok()?;
+        let index: u64 = lines.next()?.strip_prefix("index ")?.parse().ok()?;
+        // The last number has none after it to be the entry's own.
+        index.checked_add(1)?;
         let hashes = lines.map(TreeHash::from_base64).collect::<Option<_>>()?;
         let head = HeadNote::parse(note).ok()?;
         is_ours.then_some(Self { entry, index, hashes, head })

@@ -3,7 +3,7 @@
 mod granting;
 
 use crate::chain::hex;
-use crate::entry::{Actor, Entry, Number, shown};
+use crate::entry::{Actor, Entry, Number, shown, words};
 use crate::evidence::Evidence;
 use crate::outcome::Outcome;
 use crate::signer::SignerFact;
@@ -423,7 +423,7 @@ impl<'a> Record<'a> {
             path: self.path.map(path),
             policy: self.policy.as_ref().map(digest_text),
             reach: self.reach.map(Cow::Borrowed),
-            reason: self.reason.map(Cow::Borrowed),
+            reason: self.reason.map(words),
             request: self.request.map(|request| Cow::Owned(request.0.to_string())),
             retired: self.retired.map(|segment| Number(segment.number())),
             rules: (!self.rules.is_empty()).then(rules),

@@ -135,7 +135,8 @@ fn walk(
     let folder = Folder::open(directory).map_err(AccessError::directory(directory))?;
     let names = folder.names().map_err(AccessError::file("the directory"))?;
     let segments = segments_among(&names);
-    let mut walk = Walk { expected, trust, ..Walk::default() };
+    let stated = Stated { expected, trust, ..Stated::default() };
+    let mut walk = Walk { stated, ..Walk::default() };
     let mut verdict = Verdict::Whole;
     let missing = missing_among(&segments);
     let retired = segments.first().map_or(0, |first| first.number() - 1);
@@ -153,6 +154,10 @@ fn walk(
             break;
         }
     }
+    // First of all: what stands behind it, and says so, may be what tells of those before it.
+    if let Some(file) = missing.filter(|_| verdict == Verdict::Whole) {
+        verdict = Verdict::MissingSegment { file };
+    }
     if verdict == Verdict::Whole {
         verdict = walk.check_gaps();
     }
@@ -164,10 +169,7 @@ fn walk(
         verdict = Verdict::MissingSegment { file: SegmentName::from_number(stated + 1) };
     }
     walk.retired = retired;
-    if let Some(file) = missing.filter(|_| verdict == Verdict::Whole) {
-        verdict = Verdict::MissingSegment { file };
-    }
-    let trust = std::mem::take(&mut walk.trust);
+    let trust = std::mem::take(&mut walk.stated.trust);
     Ok((walk.report(verdict), trust))
 }
 
@@ -193,21 +195,27 @@ fn broken(file: SegmentName, line: u64, fault: &Fault) -> Verdict {
 #[derive(Default)]
 struct Walk {
     succession: Succession,
-    trust: Trust,
+    stated: Stated,
     segments: u64,
     retired: u64,
-    expected: Option<TreeHead>,
-    is_rewritten: bool,
     /// The segments that were put aside, and SHA-256 of their files.
     aside: BTreeMap<u64, (Gap, Digest)>,
-    /// The same as the log states it.
-    accepted: BTreeMap<u64, String>,
     /// Whether the last segment read was one of them.
     is_behind_gap: bool,
     /// SHA-256 of the compressed segments that were read.
     compressed: BTreeMap<u64, Digest>,
-    /// The same as the log states it.
-    stated: BTreeMap<u64, String>,
+}
+
+/// What good lines say about the log, wherever they stand.
+#[derive(Default)]
+struct Stated {
+    trust: Trust,
+    expected: Option<TreeHead>,
+    is_rewritten: bool,
+    /// SHA-256 of the files of segments that were put aside.
+    accepted: BTreeMap<u64, String>,
+    /// SHA-256 of compressed segments.
+    compressed: BTreeMap<u64, String>,
 }
 
 impl Walk {
@@ -299,7 +307,10 @@ impl Walk {
     /// Passes over a segment that was put aside; what is good of it counts.
     fn pass_over(&mut self, folder: &Folder, segment: SegmentName) -> io::Result<()> {
         self.segments += 1;
-        follow_good_part(folder, segment, &mut self.succession, &mut |_| ())?;
+        let Self { succession, stated, .. } = self;
+        follow_good_part(folder, segment, succession, |line, event, succession| {
+            stated.line(line, event, succession)
+        })?;
         let after = self.succession.head().map_or(0, |head| head.seq);
         let gap = Gap { segment, after, until: after + 1 };
         self.aside.insert(segment.number(), (gap, digest_of_file(folder, segment)?));
@@ -310,7 +321,7 @@ impl Walk {
     /// Whether the log says of each segment that was put aside that this was accepted.
     fn check_gaps(&self) -> Verdict {
         let is_unsaid = |(number, (_, digest)): &(&u64, &(Gap, Digest))| {
-            self.accepted.get(number).is_none_or(|text| *text != digest.to_string())
+            self.stated.accepted.get(number).is_none_or(|text| *text != digest.to_string())
         };
         match self.aside.iter().find(is_unsaid) {
             Some((_, (gap, _))) => broken(gap.segment, 1, &Fault::Aside),
@@ -318,10 +329,15 @@ impl Walk {
         }
     }
 
-    /// Whether each compressed segment is the file that the log recorded.
+    /// Whether each compressed segment is the file that the log recorded. That of one before a gap may be
+    /// what was lost in it.
     fn check_compressed(&self) -> Verdict {
+        let last_gap = self.aside.keys().next_back();
         let differs = |(number, digest): (&u64, &Digest)| {
-            let is_same = self.stated.get(number).is_some_and(|text| *text == digest.to_string());
+            let is_same = match self.stated.compressed.get(number) {
+                Some(text) => *text == digest.to_string(),
+                None => last_gap.is_some_and(|gap| gap > number),
+            };
             (!is_same).then_some(*number)
         };
         match self.compressed.iter().find_map(differs) {
@@ -343,34 +359,18 @@ impl Walk {
             self.succession.accept_first(line, segment)?;
             EventType::SegmentStart
         } else {
-            let event = self.succession.accept(line)?;
-            if event == EventType::LogGap {
-                let stated = Line::parse(line).as_ref().and_then(GapStatement::of);
-                let stated = stated.ok_or(Fault::Form)?;
-                self.accepted.insert(stated.segment.0, stated.sha256);
-            }
-            if event == EventType::SegmentCompressed {
-                let stated = Line::parse(line).as_ref().and_then(CompressedStatement::of);
-                let stated = stated.ok_or(Fault::Form)?;
-                self.stated.insert(stated.segment.0, stated.compressed);
-            }
-            event
+            self.succession.accept(line)?
         };
-        self.trust.line(line, event, &self.succession);
-        let tree = self.succession.tree();
-        if let Some(expected) = self.expected.filter(|expected| expected.size == tree.size()) {
-            self.is_rewritten = expected.root != tree.root();
-        }
-        Ok(())
+        self.stated.line(line, event, &self.succession)
     }
 
     fn report(self, verdict: Verdict) -> Report {
         let head = self.succession.head();
         let seq = head.map_or(0, |head| head.seq);
         let tree = self.succession.tree();
-        let expected = self.expected.map_or(0, |expected| expected.size);
+        let expected = self.stated.expected.map_or(0, |expected| expected.size);
         let is_short = matches!(verdict, Verdict::Whole | Verdict::Torn { .. }) && expected > seq;
-        let verdict = if self.is_rewritten {
+        let verdict = if self.stated.is_rewritten {
             Verdict::Rewritten { seq: expected }
         } else if is_short {
             Verdict::MissingEntries { count: expected - seq }
@@ -391,6 +391,33 @@ impl Walk {
             distrusted: Vec::new(),
         };
         Report { good, verdict }
+    }
+}
+
+impl Stated {
+    /// Takes a line that `succession` has accepted as its last.
+    fn line(
+        &mut self,
+        line: &[u8],
+        event: EventType,
+        succession: &Succession,
+    ) -> Result<(), Fault> {
+        if event == EventType::LogGap {
+            let stated = Line::parse(line).as_ref().and_then(GapStatement::of);
+            let stated = stated.ok_or(Fault::Form)?;
+            self.accepted.insert(stated.segment.0, stated.sha256);
+        }
+        if event == EventType::SegmentCompressed {
+            let stated = Line::parse(line).as_ref().and_then(CompressedStatement::of);
+            let stated = stated.ok_or(Fault::Form)?;
+            self.compressed.insert(stated.segment.0, stated.compressed);
+        }
+        self.trust.line(line, event, succession);
+        let tree = succession.tree();
+        if let Some(expected) = self.expected.filter(|expected| expected.size == tree.size()) {
+            self.is_rewritten = expected.root != tree.root();
+        }
+        Ok(())
     }
 }
 

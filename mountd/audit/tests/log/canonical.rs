@@ -130,6 +130,18 @@ fn an_entry_with_hardly_any_field_is_canonical() {
 }
 
 #[test]
+fn a_reason_is_kept_as_it_is_but_for_what_no_database_takes() {
+    let place = Place::new();
+    let log = place.open();
+    let record = Record::new(EventType::RequestMade).reason("a\0\u{1}\\u0000\n");
+    let _receipt = log.append(record, Durability::Durable, at(1)).unwrap();
+    assert_eq!(entries(&log)[1].entry.reason.as_deref(), Some("a \u{1}\\u0000\n"));
+    log.close(at(500)).unwrap();
+    drop(log);
+    assert_canonical(&place.bytes(FIRST));
+}
+
+#[test]
 fn a_lease_a_read_and_a_refusal_are_recorded_with_their_facts() {
     let (caller, lease, vault, path) = (caller(), lease(), vault(), path());
     let place = Place::new();

@@ -1,4 +1,5 @@
 //! A log that broke, and somebody accepted it: it goes on, shows what is whole, and says so for ever.
+#![expect(clippy::unwrap_used, reason = "only tests use it")]
 
 use crate::support::{FIRST, Place, SECOND, append, at, entries, log_key, settings};
 use std::ops::ControlFlow;
@@ -72,6 +73,64 @@ fn a_broken_ended_segment_and_a_lost_one_are_passed_over() {
         drop(log);
         assert_whole_with_gap(&place, after);
     }
+}
+
+/// Three segments that have ended; the second says, after three lines of its own, that the first one was
+/// compressed.
+fn place_with_a_compressed_segment() -> Place {
+    let place = Place::with_entries(9);
+    let log = place.open_at(at(20));
+    append(&log, 21..23);
+    log.tend(at(30)).unwrap();
+    append(&log, 31..35);
+    log.close(at(40)).unwrap();
+    drop(log);
+    assert!(place.file("0000000001.jsonl.zst").exists());
+    let log = place.open_at(at(50));
+    append(&log, 51..55);
+    log.close(at(60)).unwrap();
+    place
+}
+
+#[test]
+fn a_compressed_segment_before_a_gap_stays_good_though_the_gap_has_what_the_log_said_of_it() {
+    for line in [2, 9] {
+        let place = place_with_a_compressed_segment();
+        damage(&place, SECOND, line);
+        let after = place.verify().good.head.unwrap().seq;
+        accept(&place, after, 70).unwrap();
+        assert_whole_with_gap(&place, after);
+        // What the good lines of the segment say is still demanded.
+        let mut file = place.bytes("0000000001.jsonl.zst");
+        file.extend(b"\x50\x2a\x4d\x18\0\0\0\0");
+        place.put("0000000001.jsonl.zst", &file);
+        let is_whole = place.verify().verdict == Verdict::Whole;
+        assert_eq!(is_whole, line == 2);
+    }
+    let place = place_with_a_compressed_segment();
+    std::fs::remove_file(place.file(SECOND)).unwrap();
+    let report = place.verify();
+    assert!(matches!(report.verdict, Verdict::MissingSegment { .. }), "{report}");
+    accept(&place, 9, 70).unwrap();
+    assert_whole_with_gap(&place, 9);
+    assert!(place.file("0000000001.jsonl.zst").exists());
+}
+
+#[test]
+fn a_gap_of_which_another_gap_took_the_entry_is_accepted_once_more() {
+    let place = Place::with_two_segments();
+    damage(&place, FIRST, 2);
+    accept(&place, 1, 60).unwrap();
+    place.open_at(at(70)).close(at(80)).unwrap();
+    std::fs::remove_file(place.file(THIRD)).unwrap();
+    assert!(matches!(place.verify().verdict, Verdict::MissingSegment { .. }));
+    let last = || place.verify().good.head.unwrap().seq;
+    accept(&place, last(), 90).unwrap();
+    assert!(matches!(place.verify().verdict, Verdict::Broken { .. }));
+    accept(&place, last(), 100).unwrap();
+    let report = place.verify();
+    assert_eq!((&report.verdict, report.good.gaps.len()), (&Verdict::Whole, 2), "{report}");
+    place.open_at(at(110)).close(at(120)).unwrap();
 }
 
 #[test]

@@ -67,6 +67,8 @@ fn a_proof_with_any_byte_changed_proves_nothing() {
         assert!(checked.is_err(), "{changed}");
     }
     assert_eq!(Proof::parse("").unwrap_err(), CheckError::Form);
+    let last = text.replace("index 299", &format!("index {}", u64::MAX));
+    assert_eq!(Proof::parse(&last).unwrap_err(), CheckError::Form);
 }
 
 #[test]
