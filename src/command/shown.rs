@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The line never has the value: the shell that evaluates it reads the secret then, through the mount where the
-vault is mounted, else by ward get. For a program alone: VAR=\"$(ward get NAME --raw)\" program.")]
+vault is mounted, else by ward get, where [pipe] of ward.toml lets raw bytes go to more than a terminal.
+For a program alone: VAR=\"$(cat FILE)\" program, where FILE is that of the mount.")]
 pub(crate) struct EnvArguments {
     /// The secret: PATH or VAULT:PATH
     #[arg(value_name = "NAME")]

@@ -8,7 +8,7 @@ use crate::settings::{Settings, shell_word};
 use crate::trouble::Trouble;
 use serde::Serialize;
 use std::path::Path;
-use ward_mountd::control::message::{Command, FailureCode, Names, VaultState};
+use ward_mountd::control::message::{Command, Done, FailureCode, GoesTo, Names, VaultState};
 
 /// Variables that say what runs, or what a program loads: a secret in one would be obeyed. A final `*` stands
 /// for the rest of the name.
@@ -70,6 +70,10 @@ pub(crate) fn run(arguments: &EnvArguments, settings: &Settings) -> Result<Repor
     let read = match mounted {
         Some(file) => format!("cat -- {}", shell_word(&file.display().to_string())),
         None => {
+            // A line that nothing answers would leave the variable empty, and say that all is well.
+            let to = GoesTo::Output;
+            let check = Command::PipeCheck { vault: vault.clone(), path: path.clone(), to };
+            let Done {} = client.ask(check)?;
             let agent =
                 settings.agent.as_deref().map(|name| format!(" --agent {}", shell_word(name)));
             let name = shell_word(&format!("{vault}:{path}"));

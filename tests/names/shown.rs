@@ -43,6 +43,21 @@ fn a_line_for_a_shell_never_has_the_value_and_survives_every_name() {
 }
 
 #[test]
+fn a_line_for_a_shell_is_said_only_where_a_shell_gets_the_value_by_it() {
+    let root = Root::guarded();
+    root.ward(&["set", "a", "--value", "hunter2"]).succeed();
+    let refused = root.run(&["env", "a", "VAR"]);
+    assert_eq!((refused.status, refused.stdout.as_str()), (Some(7), ""), "{refused:?}");
+    assert!(refused.stderr.contains("through a mount"), "{refused:?}");
+    let mount = root.directory().join("mount");
+    std::fs::create_dir(&mount).unwrap();
+    root.ward(&["vault", "mount", "default", mount.to_str().unwrap()]).succeed();
+    let line = root.ward(&["env", "a", "VAR"]).succeed();
+    assert_eq!(evaluated(&line), "hunter2", "{line}");
+    root.ward(&["vault", "unmount", "default"]).succeed();
+}
+
+#[test]
 fn text_for_a_shell_takes_no_variable_that_is_none_and_no_secret_that_is_not_there() {
     let root = Root::private();
     root.ward(&["set", "a", "--value", "hunter2"]).succeed();
