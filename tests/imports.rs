@@ -68,6 +68,18 @@ fn variables_of_a_file_are_told_first_and_imported_when_told() {
 }
 
 #[test]
+fn of_a_pipe_that_brings_too_much_nothing_is_imported() {
+    let root = Root::private().serving();
+    let text = |length: usize| format!("A=one\n#{}\nB=two\n", "x".repeat(length));
+    let words = ["--json", "import", "dotenv", "/dev/stdin", "--apply"];
+    let refused = root.ward(&words).given(text(4 << 20).as_bytes()).run();
+    assert_eq!(refused.status, Some(7), "{refused:?}");
+    assert_eq!(get(&root, "A"), None, "a part is as good as none");
+    let done = root.ward(&words).given(text(1).as_bytes()).run().json();
+    assert_eq!(names(&done["result"]["imported"]), ["default:A", "default:B"]);
+}
+
+#[test]
 fn entries_of_pass_are_copied_and_the_store_stays_as_it_was() {
     if !can_act_as_others() {
         return;

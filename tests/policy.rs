@@ -1,6 +1,7 @@
 //! What is told about the policy in force, and to whom.
 
 use crate::support::person::Person;
+use crate::support::root::Root;
 use crate::support::stage::{HOLD, Stage, policy, replace};
 use crate::support::users::{OWNER, STRANGER};
 
@@ -125,4 +126,14 @@ fn a_client_that_nobody_alive_is_and_a_guard_that_says_when_to_come_back_are_tol
     let refused = stage.root().ward(&get).by(STRANGER).run();
     assert_eq!(refused.status, Some(3), "{refused:?}");
     assert!(refused.stderr.contains("next: come back in 36"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_file_that_is_too_long_for_a_policy_is_refused_and_not_read_whole() {
+    let root = Root::absent();
+    let file = root.directory().join("long.toml");
+    std::fs::File::create(&file).unwrap().set_len(1 << 40).unwrap();
+    let refused = root.run(&["policy", "check", file.to_str().unwrap()]);
+    assert_eq!(refused.status, Some(7), "{refused:?}");
+    assert!(refused.stderr.contains("over 4 MiB"), "{refused:?}");
 }

@@ -3,10 +3,8 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use ward_mountd::control::message::LONGEST_VALUE;
 use zeroize::Zeroizing;
-
-/// How much a value may have, in bytes.
-const LONGEST: usize = 1 << 20;
 
 /// Has `gpg` decrypt a file, as the caller.
 pub(crate) fn by_gpg(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
@@ -35,14 +33,14 @@ fn run(mut command: Command, given: &[u8], name: &str) -> Result<Zeroizing<Vec<u
         let _read_or_not = stdin.write_all(given);
     }
     // Room for all of it at once: a grown buffer leaves copies behind.
-    let mut value = Zeroizing::new(Vec::with_capacity(LONGEST + 64));
+    let mut value = Zeroizing::new(Vec::with_capacity(LONGEST_VALUE + 64));
     let read = child.stdout.take().map(|stdout| {
-        let most = u64::try_from(LONGEST + 1).unwrap_or(u64::MAX);
+        let most = u64::try_from(LONGEST_VALUE + 1).unwrap_or(u64::MAX);
         stdout.take(most).read_to_end(&mut value)
     });
     let status = child.wait().map_err(|error| format!("{name} is lost: {error}"))?;
-    if value.len() > LONGEST {
-        return Err(format!("its value is over {LONGEST} bytes long"));
+    if value.len() > LONGEST_VALUE {
+        return Err(format!("its value is over {LONGEST_VALUE} bytes long"));
     }
     match read {
         Some(Ok(_)) if status.success() => Ok(value),

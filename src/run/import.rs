@@ -47,11 +47,10 @@ fn text_of(path: &Path) -> Result<Zeroizing<String>, Trouble> {
             .next("name a file of KEY=value lines")
     };
     let file = std::fs::File::open(path).map_err(|error| fault(&error))?;
-    let size = file.metadata().map_or(0, |about| about.len());
-    if size > LARGEST_FILE {
-        return Err(fault(&"it is over 4 MiB long"));
-    }
+    let size = file.metadata().map_or(0, |about| about.len()).min(LARGEST_FILE);
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(size).unwrap_or(0) + 1));
-    file.take(LARGEST_FILE).read_to_string(&mut text).map_err(|error| fault(&error))?;
-    Ok(text)
+    // What a pipe brings has no length before it is read.
+    let length = file.take(LARGEST_FILE + 1).read_to_string(&mut text);
+    let length = u64::try_from(length.map_err(|error| fault(&error))?).unwrap_or(u64::MAX);
+    if length > LARGEST_FILE { Err(fault(&"it is over 4 MiB long")) } else { Ok(text) }
 }

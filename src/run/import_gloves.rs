@@ -25,7 +25,8 @@ pub(crate) fn run(
     settings: &Settings,
 ) -> Result<Imported, Trouble> {
     let ImportGlovesArguments { source, acl, into } = arguments;
-    let (found, identities) = root::read(source)
+    let place = place(into);
+    let (found, identities) = root::read(source, &place)
         .map_err(|error| Trouble::bad_input(error).next("name the folder with store and meta"))?;
     let mut imported = found.bring(into, settings, |file| by_age(file, &identities))?;
     let there = vaults_there(settings)?;
@@ -46,7 +47,7 @@ pub(crate) fn run(
         }
     }
     match acl.clone().or_else(|| root::config_of(source)) {
-        Some(file) => translate(&file, into, &mut imported)?,
+        Some(file) => translate(&file, place, &mut imported)?,
         None => imported.note("no .gloves.toml was found: name it with --acl, or there was no ACL"),
     }
     Ok(imported)
@@ -93,13 +94,9 @@ fn runs_gocryptfs() -> Result<(), String> {
 }
 
 /// What the file of its configuration means here, for somebody to read before it counts.
-fn translate(file: &Path, into: &IntoArguments, imported: &mut Imported) -> Result<(), Trouble> {
-    let folder = into.at.as_ref().map_or(String::new(), |at| format!("{at}/"));
-    let here = Here {
-        place: format!("{}:{folder}", into.vault),
-        users: BTreeMap::new(),
-        approver: nix::unistd::getuid().as_raw(),
-    };
+fn translate(file: &Path, place: String, imported: &mut Imported) -> Result<(), Trouble> {
+    let approver = nix::unistd::getuid().as_raw();
+    let here = Here { place, users: BTreeMap::new(), approver };
     match acl::import(&policy_text::read(file, "ACL")?, &here) {
         Ok(translated) => {
             imported.policy = Some(translated.policy);
@@ -108,4 +105,10 @@ fn translate(file: &Path, into: &IntoArguments, imported: &mut Imported) -> Resu
         Err(error) => imported.note(format!("{}: {error}", file.display())),
     }
     Ok(())
+}
+
+/// What names begin with here: the vault, and a folder if they go into one.
+fn place(into: &IntoArguments) -> String {
+    let folder = into.at.as_ref().map_or(String::new(), |at| format!("{at}/"));
+    format!("{}:{folder}", into.vault)
 }

@@ -83,11 +83,28 @@ fn secrets_and_vaults_of_gloves_come_and_its_root_stays_as_it_was() {
     let status = root.run(&["status", "svc/token", "--json"]).json();
     assert!(status["result"]["expires"].is_null(), "it never ended there: {status}");
     let notes = done["notes"].to_string();
-    for word in [" of flows for prod/db ", "ward secrets grant svc/token --to flows", "still in"] {
+    for word in
+        [" of flows for prod/db ", "ward secrets grant 'default:svc/token' --to flows", "still in"]
+    {
         assert!(notes.contains(word), "{word}: {notes}");
     }
     assert!(!notes.contains("prod/other"), "what was answered is over: {notes}");
     assert_eq!(state_of(&source), before);
+}
+
+#[test]
+fn what_was_granted_there_is_told_as_one_command_for_the_name_that_it_has_here() {
+    let root = Root::private().serving();
+    let source = root.directory().join("hostile");
+    for folder in ["store", "meta"] {
+        std::fs::create_dir_all(source.join(folder)).unwrap();
+    }
+    replace(&source.join("store/a;b.age"), "sealed");
+    replace(&source.join("meta/a;b.json"), r#"{"created_by":"x","recipients":["x","y; id"]}"#);
+    let told = import(&root, &["gloves", source.to_str().unwrap(), "--at", "old"]);
+    let notes = told["notes"].to_string();
+    let command = ": ward secrets grant 'default:old/a;b' --to 'y; id'\"";
+    assert!(notes.contains(command), "{notes}");
 }
 
 #[test]

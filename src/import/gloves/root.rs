@@ -1,6 +1,7 @@
 //! A root of gloves: what lies in `store` under the keys of its agents, and what there is besides.
 
 use crate::import::secrets::{LARGEST_FILE, Source};
+use crate::settings::shell_word;
 use rustix::fs::{Mode, OFlags, open};
 use serde_json::Value;
 use std::fs::File;
@@ -17,8 +18,8 @@ const ENDING: &str = ".age";
 /// The file with an ACL.
 const CONFIG: &str = ".gloves.toml";
 
-/// What a root has, and the identities that open it.
-pub(crate) fn read(root: &Path) -> Result<(Source, Zeroizing<String>), String> {
+/// What a root has, and the identities that open it; `place` is what its names begin with here.
+pub(crate) fn read(root: &Path, place: &str) -> Result<(Source, Zeroizing<String>), String> {
     let store = root.join("store");
     if !store.is_dir() {
         return Err(format!("{} is no root of gloves: it has no folder store", root.display()));
@@ -31,7 +32,7 @@ pub(crate) fn read(root: &Path) -> Result<(Source, Zeroizing<String>), String> {
             .notes
             .push("no identity of an agent was found, so nothing can be decrypted".to_owned());
     }
-    notes_of_metadata(root, &mut source);
+    notes_of_metadata(root, place, &mut source);
     notes_of_requests(root, &mut source);
     source.notes.push(format!(
         "every value is still in {}, beside the keys that open it: remove it when all is well",
@@ -65,7 +66,7 @@ fn identities(root: &Path) -> Zeroizing<String> {
 }
 
 /// Ends of secrets, and who may read them besides who made them.
-fn notes_of_metadata(root: &Path, source: &mut Source) {
+fn notes_of_metadata(root: &Path, place: &str, source: &mut Source) {
     let mut notes = Vec::new();
     let mut ended = Vec::new();
     for found in &mut source.found {
@@ -76,8 +77,11 @@ fn notes_of_metadata(root: &Path, source: &mut Source) {
         };
         let granted = about.get("recipients").and_then(Value::as_array).into_iter().flatten();
         let granted = granted.filter(|agent| about.get("created_by") != Some(agent));
+        // Whoever wrote the root chose both words, and somebody will paste the line.
+        let name = shell_word(&format!("{place}{}", found.name));
         notes.extend(granted.filter_map(Value::as_str).map(|agent| {
-            format!("{0} was granted to {agent}: ward secrets grant {0} --to {agent}", found.name)
+            let to = shell_word(agent);
+            format!("{} was granted to {agent}: ward secrets grant {name} --to {to}", found.name)
         }));
         let Some(end) = about.get("expires_at").and_then(Value::as_str) else {
             // What never ended there does not here, whatever ward.toml says of other secrets.
