@@ -77,7 +77,7 @@ use crate::command::{
     AccessCommand, AuditArguments, AuditCommand, Command, ConfigCommand, DaemonArguments,
     DaemonCommand, ExplainArguments, GenerateCommand, GpgCommand, GrantsCommand, HeaderCommand,
     KeyCommand, Late, ListArguments, PolicyCommand, RequestsCommand, SecretsCommand,
-    StatusArguments, VaultCommand,
+    StatusArguments, VaultCommand, VaultStatusArguments,
 };
 use crate::error_code::ErrorCode;
 use crate::exit_code::ExitCode;
@@ -250,8 +250,12 @@ fn run_vault(command: VaultCommand, settings: &Settings) -> Result<ExitCode, Tro
         VaultCommand::Extend(arguments) => print(form, vault_extend::run(&arguments, settings)?),
         VaultCommand::Exec(arguments) => vault_exec::run(&arguments, settings),
         VaultCommand::Unmount(arguments) => print(form, vault_unmount::run(&arguments, settings)?),
-        VaultCommand::List => print(form, vault_list::run(settings)?),
-        VaultCommand::Status(arguments) => print(form, vault_status::run(&arguments, settings)?),
+        VaultCommand::List | VaultCommand::Status(VaultStatusArguments { vault: None }) => {
+            print(form, vault_list::run(settings)?)
+        }
+        VaultCommand::Status(VaultStatusArguments { vault: Some(vault) }) => {
+            print(form, vault_status::run(&vault, settings)?)
+        }
         VaultCommand::AskFile(arguments) => print(form, vault_ask_file::run(arguments, settings)?),
         VaultCommand::Fsck(arguments) => print(form, vault_fsck::run(&arguments, settings)?),
         VaultCommand::Export(arguments) => print(form, vault_export::run(&arguments, settings)?),

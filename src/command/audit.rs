@@ -157,7 +157,7 @@ pub(crate) struct AuditShowArguments {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) after: Option<u64>,
     /// At most so many, up to 500
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=500))]
     pub(crate) limit: Option<u64>,
     /// Go on with what comes, until the daemon ends
     #[arg(long, short)]

@@ -20,8 +20,8 @@ pub(crate) enum VaultCommand {
     Unmount(VaultArguments),
     /// List the vaults
     List,
-    /// Show the state of a vault
-    Status(VaultArguments),
+    /// Show the state of a vault, or of all
+    Status(VaultStatusArguments),
     /// Ask who may read a file to hand it to you: says what to tell them
     AskFile(AskFileArguments),
     /// Read all of a vault and name what is not as it was written; needs no daemon
@@ -230,6 +230,14 @@ pub(crate) struct VaultArguments {
     /// The vault
     #[arg(value_name = "NAME")]
     pub(crate) vault: String,
+}
+
+/// Of `ward vault status`.
+#[derive(Debug, Args)]
+pub(crate) struct VaultStatusArguments {
+    /// The vault; otherwise all, as `ward vault list` shows them
+    #[arg(value_name = "NAME")]
+    pub(crate) vault: Option<String>,
 }
 
 /// Of `ward vault init`.

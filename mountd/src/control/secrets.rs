@@ -87,8 +87,8 @@ impl Control<'_> {
                 let end = end.filter(|end| *end <= LATEST);
                 end.map(|end| Some(WallTime::from_nanoseconds(end))).ok_or_else(|| {
                     bad_input(
-                        "a secret lasts a second at least",
-                        "name an end before 2200, or never",
+                        "a secret lasts a second at least, and ends before 2200",
+                        "name another end, or never",
                     )
                 })
             }

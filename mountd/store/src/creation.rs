@@ -30,7 +30,7 @@ pub struct NewVault {
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// There is something at the path.
-    #[error("{0} exists already; name a new directory")]
+    #[error("{0} exists already; choose another name")]
     Exists(PathBuf),
     /// The owner's words are too long.
     #[error("the label is over 255 bytes; shorten it")]
