@@ -5,6 +5,7 @@ use crate::daemon_start;
 use crate::passphrase;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials, sockopt::PeerPidfd};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::io;
@@ -17,6 +18,9 @@ use ward_mountd::control::message::{
 };
 use ward_mountd::root::{MARK, SOCKET};
 use zeroize::Zeroizing;
+
+/// How long a daemon may take for what waits for nobody, in milliseconds.
+const PATIENCE: u16 = 10_000;
 
 /// A connection to the daemon of a root.
 #[derive(Debug)]
@@ -57,6 +61,26 @@ impl Client {
     /// Asks for `command` and waits for what comes of it.
     pub(crate) fn ask<T: DeserializeOwned>(&mut self, command: Command) -> Result<T, Trouble> {
         self.ask_line(&self.line_of(command)?, None)
+    }
+
+    /// The same for a command that waits for nobody: a daemon that does not answer is told as one.
+    pub(crate) fn ask_promptly<T: DeserializeOwned>(
+        &mut self,
+        command: Command,
+    ) -> Result<T, Trouble> {
+        let line = self.line_of(command)?;
+        self.connection.send(&line, None).map_err(lost)?;
+        let mut sources = [PollFd::new(self.connection.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut sources, PATIENCE) == Ok(0) {
+            let daemon = self.daemon()?;
+            let seconds = PATIENCE / 1000;
+            let message = format!("the daemon, pid {daemon}, has not answered for {seconds} s");
+            return Err(Trouble::unreachable(message).next(format!(
+                "look at it and at its child: ps -o pid,stat,args -p {daemon} --ppid {daemon} (T is \
+                 stopped: kill -CONT PID); or end it with its mounts: kill -KILL {daemon}"
+            )));
+        }
+        self.receive()
     }
 
     /// The same, with a descriptor.

@@ -102,6 +102,16 @@ fn with_examples(command: Command, examples: &[&str]) -> Command {
 mod tests {
     use super::*;
 
+    #[test]
+    fn no_example_is_shown_twice() {
+        for (words, mut examples) in all_examples() {
+            let count = examples.len();
+            examples.sort_unstable();
+            examples.dedup();
+            assert_eq!(examples.len(), count, "{words}");
+        }
+    }
+
     /// The words of every command that does something.
     fn leaves(command: &Command, words: &str, found: &mut Vec<String>) {
         for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {

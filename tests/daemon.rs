@@ -7,7 +7,8 @@ use crate::support::ward::{DAEMON, WARD};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -131,6 +132,16 @@ fn stop_does_not_come_back_while_the_daemon_still_lives() {
     assert_eq!(said.next().unwrap().unwrap(), "waited");
     assert!(daemon.wait().unwrap().success());
     std::fs::remove_file(root.path().join("control.sock")).unwrap();
+}
+
+#[test]
+fn a_daemon_that_is_told_to_stop_does_so_for_one_who_does_not_wait_for_the_answer() {
+    let root = Root::private().serving();
+    let daemon = root.running().unwrap();
+    let mut control = UnixStream::connect(root.path().join("control.sock")).unwrap();
+    control.write_all(b"{\"version\":1,\"command\":{\"name\":\"daemon-stop\"}}\n").unwrap();
+    drop(control);
+    assert!(wait::has_ended(daemon), "it lives on");
 }
 
 #[test]

@@ -119,6 +119,43 @@ fn a_key_file_that_others_may_read_is_named_and_the_next_step_mends_it() {
 }
 
 #[test]
+fn the_next_step_for_a_root_that_is_open_to_others_leaves_them_the_socket() {
+    if !can_act_as_others() {
+        return;
+    }
+    let root = Root::system().serving();
+    let policy = root.path().join("policy.toml");
+    std::fs::set_permissions(&policy, Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(root.path(), Permissions::from_mode(0o733)).unwrap();
+    let (found, next) = words(root.ward(&DOCTOR), "ownership").unwrap();
+    assert!(found.contains("policy.toml, which has mode 644"), "{found}");
+    let mended = Command::new("/bin/sh").args(["-c", next.split(';').next().unwrap()]).status();
+    assert!(mended.unwrap().success(), "{next}");
+    assert_eq!(words(root.ward(&DOCTOR), "ownership"), None);
+    root.ward(&["vault", "list"]).by(OWNER).succeed();
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_told_and_not_waited_for() {
+    let root = Root::private().serving();
+    let daemon = root.running().unwrap();
+    send(daemon, Signal::SIGSTOP);
+    let asked = [&["status"][..], &["daemon", "stop"], &["status", "--metrics"], &DOCTOR];
+    let ended = std::thread::scope(|scope| {
+        let started = asked.map(|words| scope.spawn(|| root.run(words)));
+        started.map(|asking| asking.join().unwrap())
+    });
+    send(daemon, Signal::SIGCONT);
+    let expected = format!("the daemon, pid {daemon}, has not answered for 10 s");
+    let [others @ .., doctor] = ended;
+    for other in others {
+        assert_eq!(other.status, Some(9), "{other:?}");
+        assert!(other.stderr.contains(&expected), "{other:?}");
+    }
+    assert!(doctor.stdout.contains(&expected), "{doctor:?}");
+}
+
+#[test]
 fn a_mount_that_nobody_serves_is_told_and_the_next_daemon_mends_it() {
     let Some(stage) = Stage::set() else { return };
     let place = stage.mountpoint().to_owned();

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
-use ward_policy::{RuleFileError, nearest_word};
+use ward_policy::{RuleFileError, nearest_word, parse_duration};
 
 /// The longest `ward.toml`, in bytes.
 const LONGEST: u64 = 64 << 10;
@@ -88,14 +88,14 @@ pub struct Setting {
     pub is_given: bool,
 }
 
-/// A time in `ward.toml`, such as `45m`: whole seconds, one at least.
+/// A time in `ward.toml`, such as `45m`, `1h 30m` or `7d`: whole seconds, one at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Period(Duration);
 
 /// A text is no time.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no time of at least a second; write it such as \"45m\" or \"1h 30m\"")]
+#[error("{0:?} is no time of at least a second; write it such as \"45m\", \"1h 30m\" or \"7d\"")]
 pub(crate) struct PeriodError(String);
 
 /// Settings that differ from those before.
@@ -271,9 +271,10 @@ impl TryFrom<String> for Period {
     type Error = PeriodError;
 
     fn try_from(text: String) -> Result<Self, PeriodError> {
-        let parsed = text.parse::<SignedDuration>().ok();
-        let whole = parsed.filter(|it| it.subsec_nanos() == 0 && it.is_positive());
-        whole.and_then(|it| it.try_into().ok()).map(Self).ok_or(PeriodError(text))
+        let time = || text.parse::<SignedDuration>().ok()?.try_into().ok();
+        let read = parse_duration(&text).or_else(time);
+        let whole = read.filter(|it: &Duration| it.subsec_nanos() == 0 && !it.is_zero());
+        whole.map(Self).ok_or(PeriodError(text))
     }
 }
 
@@ -350,6 +351,21 @@ mod tests {
         assert!(said.starts_with("line 5, column 7: \"36501d\" is no time up to"), "{said}");
         let said = parse("[mont]\n").unwrap_err();
         assert!(said.ends_with("did you mean `mount`?"), "{said}");
+    }
+
+    #[test]
+    fn a_time_is_hours_minutes_and_seconds_or_whole_days() {
+        let seconds = |text: &str| {
+            Period::try_from(text.to_owned()).ok().map(|period| period.duration().as_secs())
+        };
+        for (text, wanted) in [("45m", 2700), ("1h 30m", 5400), ("7d", 604_800)] {
+            assert_eq!(seconds(text), Some(wanted), "{text}");
+            let told = String::from(Period::try_from(text.to_owned()).unwrap());
+            assert_eq!(seconds(&told), Some(wanted), "{told}");
+        }
+        for bad in ["0d", "-1d", "1.5d", "30", "0s", "1500ms"] {
+            assert_eq!(seconds(bad), None, "{bad}");
+        }
     }
 
     #[test]

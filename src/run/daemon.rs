@@ -53,7 +53,7 @@ pub(crate) fn stop(settings: &Settings) -> Result<Report<DaemonState>, Trouble> 
         return Ok(report(settings, None, false, "does not run"));
     };
     let process = client.process()?;
-    let Done {} = client.ask(Command::DaemonStop {})?;
+    let Done {} = client.ask_promptly(Command::DaemonStop {})?;
     wait_for_end(&process)?;
     Ok(report(settings, None, true, "stopped"))
 }

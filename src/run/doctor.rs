@@ -78,7 +78,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Findings>, Trouble> {
 
 fn ask(settings: &Settings) -> Result<Option<Status>, Trouble> {
     let client = Client::running(settings)?;
-    client.map(|mut client| client.ask(Command::Status {})).transpose()
+    client.map(|mut client| client.ask_promptly(Command::Status {})).transpose()
 }
 
 fn show(findings: &[Finding]) -> String {

@@ -14,7 +14,7 @@ use ward_mountd::control::message::{
 
 /// Shows it.
 pub(crate) fn run(settings: &Settings) -> Result<Report<Status>, Trouble> {
-    let status: Status = Client::connect(settings)?.ask(Command::Status {})?;
+    let status: Status = Client::connect(settings)?.ask_promptly(Command::Status {})?;
     let text = show(&status, &settings.program);
     let exit = health(&status);
     Ok(Report::new(status, text).ending(exit))
@@ -22,7 +22,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report<Status>, Trouble> {
 
 /// Shows counts and states.
 pub(crate) fn metrics(settings: &Settings) -> Result<Report<Metrics>, Trouble> {
-    let metrics: Metrics = Client::connect(settings)?.ask(Command::Metrics {})?;
+    let metrics: Metrics = Client::connect(settings)?.ask_promptly(Command::Metrics {})?;
     let text = metrics.text.clone();
     Ok(Report::new(metrics, text))
 }

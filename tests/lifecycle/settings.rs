@@ -2,7 +2,7 @@
 
 use crate::support::person::Person;
 use crate::support::root::Root;
-use crate::support::stage::{HOLD, Stage};
+use crate::support::stage::{HOLD, Stage, replace};
 use crate::support::users::{OWNER, STRANGER, can_act_as_others, user};
 use crate::support::wait;
 use nix::unistd::Group;
@@ -19,6 +19,39 @@ fn a_daemon_does_not_start_with_a_mistake_and_says_where_it_is() {
         "{ended:?}"
     );
     assert!(ended.stderr.contains("did you mean `ttl`?"), "{ended:?}");
+}
+
+/// A line of the template as it is with the mark of its comment taken away, when it is a setting.
+fn taken(line: &str) -> &str {
+    let plain = line.trim_start_matches("#: ").trim_start_matches("# ");
+    let key = plain.split(" = ").next().unwrap_or_default();
+    let is_setting = plain.starts_with('[') || (key != plain && !key.contains(' '));
+    if is_setting { plain } else { line }
+}
+
+#[test]
+fn every_setting_of_the_template_loads_with_the_value_that_it_shows() {
+    if !can_act_as_others() {
+        return;
+    }
+    let root = Root::system();
+    let template = root.ward(&["config", "show", "--template"]).succeed();
+    let lines: Vec<_> = template.lines().map(taken).collect();
+    assert!(
+        ["longest = \"24h\"", "hold = \"30d\"", "[audit.next_signer]"]
+            .iter()
+            .all(|it| lines.contains(it))
+    );
+    // Users and groups of this machine in place of those that it shows.
+    let owner = user(OWNER).name;
+    let shown = lines.join("\n").replace("\"ann\"", &format!("{owner:?}"));
+    let shown = shown.replace("\"ward-signer\"", &format!("{owner:?}"));
+    let shown = shown.replace("group = \"ward\"", "group = \"root\"");
+    let made = std::fs::read_to_string(root.path().join("ward.toml")).unwrap();
+    let (made, _) = made.split_once("\n[").unwrap();
+    let file = root.directory().join("all.toml");
+    replace(&file, &format!("{made}\n{shown}\n"));
+    root.ward(&["config", "validate", file.to_str().unwrap()]).succeed();
 }
 
 #[test]

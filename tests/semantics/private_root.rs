@@ -55,6 +55,59 @@ fn its_mount_ends_under_an_open_descriptor_and_a_busy_user() {
 }
 
 #[test]
+fn a_vault_whose_last_mount_cannot_be_cut_says_so_and_opens_when_its_files_are_closed() {
+    let has_fusectl = std::fs::read_dir("/sys/fs/fuse/connections").is_ok_and(|it| it.count() > 0);
+    if has_fusectl {
+        eprintln!("skipped: where connections can be aborted no vault waits for its files");
+        return;
+    }
+    let Some((root, path)) = mounted("10m") else { return };
+    let mut owner = Person::of(OWNER);
+    owner.must(&format!("file = os.open({path:?} + '/token', os.O_RDONLY)"));
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+    let again = || root.ward(&["vault", "mount", "default", &path]).by(OWNER).run();
+    let refused = again();
+    assert_eq!(refused.status, Some(6), "{refused:?}");
+    assert!(refused.stderr.contains("files of it are still open"), "{refused:?}");
+    assert!(refused.stderr.contains("ward daemon stop"), "{refused:?}");
+    // It is closed, whether or not the kernel says so.
+    let _closed = owner.does("os.close(file)");
+    assert!(wait::until(|| again().status == Some(0)), "the vault does not open again");
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+}
+
+#[test]
+fn its_mount_ends_where_it_is_after_a_folder_above_got_another_name() {
+    let Some((root, path)) = mounted("10m") else { return };
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+    let (above, renamed) = (root.directory().join("above"), root.directory().join("renamed"));
+    std::fs::create_dir(&above).unwrap();
+    chown(&above, Some(user(OWNER).uid.as_raw()), None).unwrap();
+    let below = above.join("mount");
+    root.ward(&["vault", "mount", "default", below.to_str().unwrap()]).by(OWNER).succeed();
+    std::fs::rename(&above, &renamed).unwrap();
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+    assert_eq!(root.mounts(), Vec::<String>::new());
+    assert!(!renamed.join("mount").exists());
+    root.ward(&["vault", "mount", "default", &path]).by(OWNER).succeed();
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+}
+
+#[test]
+fn a_path_that_fusermount3_could_not_unmount_is_refused() {
+    let Some((root, _)) = mounted("10m") else { return };
+    root.ward(&["vault", "unmount", "default"]).by(OWNER).succeed();
+    let folder = vec!["d".repeat(250); 16].join("/");
+    let deep = root.directory().join(folder);
+    std::fs::create_dir_all(&deep).unwrap();
+    chown(&deep, Some(user(OWNER).uid.as_raw()), None).unwrap();
+    let refused = root.ward(&["vault", "mount", "default", deep.to_str().unwrap()]).by(OWNER).run();
+    assert_eq!(refused.status, Some(6), "{refused:?}");
+    assert!(refused.stderr.contains("too long for fusermount3"), "{refused:?}");
+    assert_eq!(root.mounts(), Vec::<String>::new());
+}
+
+#[test]
 fn either_half_killed_leaves_no_mount_and_the_next_daemon_serves() {
     let Some((root, path)) = mounted("10m") else { return };
     for kills_core in [true, false] {

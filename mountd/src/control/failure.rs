@@ -149,6 +149,16 @@ pub(super) fn of_reach(error: &ReachError) -> Failure {
         ReachError::Keyfile(_) => {
             failure(FailureCode::WrongKey, error, "put the key file back from your backup")
         }
+        ReachError::Unlock(UnlockPinnedError::Unlock(UnlockError::Locked(Some(holder))))
+            if *holder == std::process::id() =>
+        {
+            // Where fusectl is not mounted an ended mount has it until its files are closed.
+            let message = "the last mount of the vault has ended, but files of it are still open, and \
+                           the vault does not open before they are closed";
+            let next = "end the programs that have them open, or the daemon: ward daemon stop; \
+                        ward doctor (fusectl) says how it comes";
+            failure(FailureCode::Conflict, message, next)
+        }
         ReachError::Unlock(error) => in_words(error.into(), error),
         ReachError::RolledBack(rolled_back) => {
             let name = rolled_back.name();

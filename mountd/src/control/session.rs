@@ -89,11 +89,13 @@ pub(crate) fn serve(daemon: &Arc<Daemon>, mut connection: Connection) {
             }
             Err(ReceiveError::Cut | ReceiveError::Mixed | ReceiveError::Socket(_)) => return,
         };
-        if connection.send(&answer, None).is_err() {
+        let sent = connection.send(&answer, None);
+        if daemon.is_stopping() {
+            // Whether or not the one who asked for it still listens.
+            daemon.leave();
             return;
         }
-        if daemon.is_stopping() {
-            daemon.leave();
+        if sent.is_err() {
             return;
         }
     }

@@ -11,14 +11,19 @@ use rustix::mount::{
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The filesystem type in mountinfo, by which a mount is known as a wardfs mount.
 pub(crate) const TYPE: &str = "fuse.wardfs";
 /// How far the kernel reads ahead where it keeps pages: a request for each event loop.
 const READ_AHEAD_KIB: &[u8] = b"4096";
+
+/// What getmntent(3) reads of a line.
+const LONGEST_LINE: usize = 4095;
+/// Room for what a line has besides source and path: type, options and numbers.
+const OTHER_FIELDS: usize = 160;
 
 /// A mount between preparation and end.
 #[derive(Debug)]
@@ -58,6 +63,10 @@ impl Mounting {
             let (mount, fuse) = made.map_err(|error| machine("/dev/fuse", &error))?;
             (Some(mount), fuse)
         } else {
+            if !has_line_for_fusermount(&source, &path) {
+                let shown = path.display().to_string();
+                return Err(refuse(&shown, "has a path too long for fusermount3 to unmount it"));
+            }
             (None, ask_fusermount(&source, &directory, wanted.manner)?)
         };
         let prepared = Prepared { mount: number, path: path.to_string_lossy().into_owned() };
@@ -107,7 +116,10 @@ impl Mounting {
                 let mount = mount.try_clone().map_err(|error| machine("a descriptor", &error))?;
                 Ok(Top::Mount(mount))
             }
-            None => Ok(Top::Path(self.path.clone())),
+            None => {
+                let now = all_of(&self.source).next_back().map(|entry| entry.path);
+                Ok(Top::Path(now.unwrap_or_else(|| self.path.clone())))
+            }
         }
     }
 
@@ -120,7 +132,7 @@ impl Mounting {
                 UnmountFlags::FORCE | UnmountFlags::DETACH,
             )
             .map_err(io::Error::from),
-            None => end_by_fusermount(&self.path),
+            None => all_of(&self.source).map(|it| end_by_fusermount(&it)).fold(Ok(()), Result::and),
         };
         if let Some(folder) = &self.folder_to_remove {
             self.as_owner(|| remove_if_same(folder));
@@ -166,7 +178,7 @@ pub(crate) fn clean_up(instance: &str) -> Vec<String> {
             if rustix::process::geteuid().is_root() {
                 unmount(&entry.path, UnmountFlags::FORCE | UnmountFlags::DETACH).is_ok()
             } else {
-                end_by_fusermount(&entry.path).is_ok()
+                end_by_fusermount(entry).is_ok()
             }
         })
         .map(|entry| entry.path.to_string_lossy().into_owned())
@@ -196,7 +208,7 @@ fn check_mountpoint(directory: &OwnedFd, wanted: &Prepare) -> Result<PathBuf, Mo
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
         return Err(refuse(&shown, "is no directory"));
     }
-    if path.parent().is_none_or(|parent| parent == std::path::Path::new("/")) {
+    if path.parent().is_none_or(|parent| parent == Path::new("/")) {
         return Err(refuse(&shown, "is a top-level directory, where a dead mount would hang ls /"));
     }
     if stat.st_uid != wanted.owner {
@@ -224,7 +236,7 @@ fn is_empty(directory: BorrowedFd<'_>) -> io::Result<bool> {
         .all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))))
 }
 
-fn folder_of(directory: &OwnedFd, path: &std::path::Path) -> Option<(OwnedFd, OsString, Stat)> {
+fn folder_of(directory: &OwnedFd, path: &Path) -> Option<(OwnedFd, OsString, Stat)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = openat(directory, "..", flags, Mode::empty()).ok()?;
     Some((parent, path.file_name()?.to_owned(), fstat(directory).ok()?))
@@ -330,23 +342,33 @@ fn is_apparmor_on() -> bool {
     enabled.is_ok_and(|text| text.starts_with('Y'))
 }
 
-fn end_by_fusermount(path: &std::path::Path) -> io::Result<()> {
-    let entry = mounts().into_iter().rev().find(|entry| entry.path == path && entry.kind == TYPE);
+/// Where a source is mounted by now: a folder above may have got another name.
+fn all_of(source: &str) -> impl DoubleEndedIterator<Item = MountEntry> {
+    mounts().into_iter().filter(move |entry| entry.source == source && entry.kind == TYPE)
+}
+
+/// Whether fusermount3 finds the mount again. It does so by its line in `/proc/mounts`, of which
+/// getmntent(3) reads no more than [`LONGEST_LINE`] bytes.
+fn has_line_for_fusermount(source: &str, path: &Path) -> bool {
+    let escaped = |byte: &u8| if b" \t\n\\#".contains(byte) { 4 } else { 1 };
+    let path: usize = path.as_os_str().as_bytes().iter().map(escaped).sum();
+    source.len() + path + OTHER_FIELDS <= LONGEST_LINE
+}
+
+fn end_by_fusermount(entry: &MountEntry) -> io::Result<()> {
     let status = Command::new("fusermount3")
         .args(["-u", "-z", "--"])
-        .arg(path)
+        .arg(&entry.path)
         .env_clear()
         .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()?;
-    if let Some(MountEntry { minor, .. }) = entry {
-        let abort = format!("/sys/fs/fuse/connections/{minor}/abort");
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        if let Ok(abort) = rustix::fs::open(abort, flags, Mode::empty()) {
-            let _gone_already = rustix::io::write(&abort, b"1");
-        }
+    let abort = format!("/sys/fs/fuse/connections/{}/abort", entry.minor);
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    if let Ok(abort) = rustix::fs::open(abort, flags, Mode::empty()) {
+        let _gone_already = rustix::io::write(&abort, b"1");
     }
     if status.success() { Ok(()) } else { Err(io::Error::other("fusermount3 -u failed")) }
 }

@@ -117,7 +117,7 @@ impl Machine {
             name: "fusectl",
             grade: Grade::Note,
             found: "fusectl is not mounted".to_owned(),
-            means: "the end of a busy mount of a private root takes effect, but the connection stays until its files are closed",
+            means: "the end of a busy mount of a private root takes effect, but its vault neither locks nor opens again until its files are closed",
             next: "sudo mount -t fusectl none /sys/fs/fuse/connections".to_owned(),
         })
     }

@@ -85,8 +85,9 @@ impl Ownership {
                     more => format!("{}; and {more} more", named.join("; ")),
                 },
                 means: "all that a root holds is for its owner alone: others could read keys and names, or change them",
+                // The control socket is for others.
                 next: format!(
-                    "chown -R --reference={root} {root} && chmod -R go-rwx {root}/*; then see who was there"
+                    "chmod go-w {root} && find {root}/* -not -type s -exec chown --reference={root} {{}} + -exec chmod go-rwx {{}} +; then see who was there"
                 ),
             });
         }
