@@ -69,7 +69,7 @@ pub use owned_file::OwnedFileError;
 pub use policy_in_force::digest as policy_digest;
 pub use recorded::{NotRecorded, Recorded};
 pub use root::{Layout, Root};
-pub use settings::{Setting, SettingsError, TEMPLATE, check_settings, settings_of};
+pub use settings::{Setting, SettingsError, TEMPLATE, check_settings, parse_period, settings_of};
 
 use std::ffi::OsString;
 use std::io::Write;

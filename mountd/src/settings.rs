@@ -88,6 +88,13 @@ pub struct Setting {
     pub is_given: bool,
 }
 
+/// Reads a time such as `45m`, `1h 30m` or `7d`: whole seconds, one at least.
+pub fn parse_period(text: &str) -> Option<Duration> {
+    let time = || text.parse::<SignedDuration>().ok()?.try_into().ok();
+    let read = parse_duration(text).or_else(time);
+    read.filter(|it: &Duration| it.subsec_nanos() == 0 && !it.is_zero())
+}
+
 /// A time in `ward.toml`, such as `45m`, `1h 30m` or `7d`: whole seconds, one at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -271,10 +278,7 @@ impl TryFrom<String> for Period {
     type Error = PeriodError;
 
     fn try_from(text: String) -> Result<Self, PeriodError> {
-        let time = || text.parse::<SignedDuration>().ok()?.try_into().ok();
-        let read = parse_duration(&text).or_else(time);
-        let whole = read.filter(|it: &Duration| it.subsec_nanos() == 0 && !it.is_zero());
-        whole.map(Self).ok_or(PeriodError(text))
+        parse_period(&text).map(Self).ok_or(PeriodError(text))
     }
 }
 

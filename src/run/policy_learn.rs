@@ -7,14 +7,13 @@ use crate::past::{Span, decisions};
 use crate::policy_text;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use jiff::SignedDuration;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
-use ward_mountd::Recorded;
 use ward_mountd::control::message::FailureCode;
+use ward_mountd::{Recorded, parse_period};
 use ward_policy::{Decision, Denial, Digest, Rules};
 
 /// From how many names of one folder on its pattern is proposed.
@@ -82,12 +81,8 @@ pub(crate) fn run(
     Ok(Report::new(Learned { decisions: looked_at, rules: count_of_rules, proposal }, text))
 }
 
-/// `90m`, `12h 30m` or `7d`.
 fn length(text: &str) -> Result<Duration, Trouble> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
-    let days = days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
-    let other = || Duration::try_from(text.parse::<SignedDuration>().ok()?).ok();
-    days.or_else(other).filter(|length| !length.is_zero()).ok_or_else(|| {
+    parse_period(text).ok_or_else(|| {
         let message = format!("{text:?} is no length of time");
         Trouble::bad_input(message).next("write it like 90m, 12h or 1d")
     })

@@ -9,7 +9,6 @@ use crate::output::{Report, escaped, time};
 use crate::secret_reference::vault_name;
 use crate::settings::Settings;
 use crate::trouble::Trouble;
-use jiff::SignedDuration;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::borrow::Cow;
@@ -20,6 +19,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use ward_mountd::control::message::{Command, FailureCode, MountState, Purpose};
+use ward_mountd::parse_period;
 
 /// Mounts it.
 pub(crate) fn run(
@@ -138,14 +138,10 @@ fn idle_time(text: &str) -> Result<u64, Trouble> {
 
 /// Reads a time such as `45m`, in whole seconds.
 pub(super) fn lifetime(text: &str) -> Result<u64, Trouble> {
-    let parsed = text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs());
-    parsed
-        .and_then(|seconds| u64::try_from(seconds).ok())
-        .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| {
-            Trouble::bad_input(format!("{text:?} is no time of at least a second"))
-                .next("write it such as 45m or 1h 30m")
-        })
+    parse_period(text).map(|period| period.as_secs()).ok_or_else(|| {
+        Trouble::bad_input(format!("{text:?} is no time of at least a second"))
+            .next("write it such as 45m, 1h 30m or 7d")
+    })
 }
 
 #[cfg(test)]
@@ -153,8 +149,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lifetime_is_read_from_hours_minutes_and_seconds() {
-        for (text, seconds) in [("45m", 2700), ("1h30m", 5400), ("1h 30m", 5400), ("90s", 90)] {
+    fn a_lifetime_is_read_from_hours_minutes_and_seconds_or_days() {
+        let times =
+            [("45m", 2700), ("1h30m", 5400), ("1h 30m", 5400), ("90s", 90), ("2d", 172_800)];
+        for (text, seconds) in times {
             assert_eq!(lifetime(text).ok(), Some(seconds), "{text}");
         }
     }
