@@ -6,7 +6,7 @@ use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -85,23 +85,13 @@ fn look(file: BorrowedFd<'_>, wanted: StatxFlags) -> io::Result<Statx> {
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     known: BTreeMap<PathBuf, bool>,
-    walk: PathWalk,
+    pub(super) walk: PathWalk,
 }
 
 impl Folders {
-    /// Finds a path as a place only (`O_PATH`), from `folder` on where it is relative.
-    pub(super) fn find(
-        &mut self,
-        folder: BorrowedFd<'_>,
-        path: &[u8],
-        last: Last,
-    ) -> io::Result<OwnedFd> {
-        self.walk.find(folder, path, last)
-    }
-
     /// The file that a path leads to in our own view of the files.
     pub(super) fn view(&mut self, path: &[u8]) -> io::Result<FileView> {
-        FileView::of(self.find(CWD, path, Last::Followed)?.as_fd())
+        FileView::of(self.walk.find(CWD, path, Last::Followed)?.as_fd())
     }
 
     /// Whether `path` leads to `file` in our own view of the files.

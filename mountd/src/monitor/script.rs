@@ -42,9 +42,10 @@ impl Programs {
         };
         let named = shell_script(&proc.bytes("cmdline").ok()?)?;
         let stands_in = proc.open_place("cwd").ok()?;
-        let meant =
-            FileView::of(folders.find(stands_in.as_fd(), &named, Last::Followed).ok()?.as_fd())
-                .ok()?;
+        let meant = FileView::of(
+            folders.walk.find(stands_in.as_fd(), &named, Last::Followed).ok()?.as_fd(),
+        )
+        .ok()?;
         let (descriptor, held, view) = descriptors.find_map(|number: u32| {
             let descriptor = format!("fd/{number}");
             let held = proc.open_place(&descriptor).ok()?;

@@ -164,7 +164,7 @@ impl Programs {
                 continue;
             }
             let next = at.join(word);
-            let place = folders.find(CWD, next.as_os_str().as_bytes(), Last::Itself).ok()?;
+            let place = folders.walk.find(CWD, next.as_os_str().as_bytes(), Last::Itself).ok()?;
             let view = FileView::of(place.as_fd()).ok()?;
             if self.kinds.strange(proc, place.as_fd(), &view).is_some()
                 || folders.let_others_change(next.as_os_str().as_bytes(), &view)
